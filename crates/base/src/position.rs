@@ -1,0 +1,73 @@
+//! A place in a TCP byte stream, as 64 bits whose low 32 are the sequence number (RFC 9293 3.4).
+//!
+//! Sequence numbers wrap, and comparing them wrongly has crashed other stacks. A position does not wrap: order is
+//! total, and only [`Position::nearest`] turns what a peer wrote into one.
+
+use core::fmt;
+use core::ops::{Add, AddAssign, Sub};
+
+/// A place in one direction of one connection. SYN and FIN take one place each (RFC 9293 3.4).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Position(u64);
+
+impl Position {
+    /// Positions begin at 2^32, so that there is room below the first one for the old segments a peer may send.
+    const FLOOR: u64 = 1 << 32;
+
+    /// The position of an initial sequence number.
+    #[must_use]
+    pub const fn initial(isn: u32) -> Self {
+        Self(Self::FLOOR + isn as u64)
+    }
+
+    /// The sequence number on the wire.
+    #[must_use]
+    pub const fn wire(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// The position with this sequence number that lies nearest to `self`: from 2^31 before it up to 2^31 - 1 after it.
+    #[must_use]
+    pub const fn nearest(self, wire: u32) -> Self {
+        let forward = wire.wrapping_sub(self.0 as u32) as i32;
+        Self(self.0.saturating_add_signed(forward as i64))
+    }
+
+    /// How far `self` is beyond `earlier`; zero if it is not.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The raw 64-bit value, for storage and display.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+impl Add<u64> for Position {
+    type Output = Self;
+    fn add(self, n: u64) -> Self {
+        Self(self.0.saturating_add(n))
+    }
+}
+
+impl AddAssign<u64> for Position {
+    fn add_assign(&mut self, n: u64) {
+        *self = *self + n;
+    }
+}
+
+impl Sub<u64> for Position {
+    type Output = Self;
+    fn sub(self, n: u64) -> Self {
+        Self(self.0.saturating_sub(n))
+    }
+}
+
+impl fmt::Debug for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.wire())
+    }
+}

@@ -1,0 +1,3 @@
+//! Bowline.
+#![no_std]
+extern crate alloc;
