@@ -1,3 +1,5 @@
-//! Bowline.
+//! Bowline's packet formats.
 #![no_std]
 extern crate alloc;
+
+pub mod packet;

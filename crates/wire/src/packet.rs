@@ -1,0 +1,114 @@
+//! What passes between a device and a host: one IP packet, or one super-segment that stands for many.
+//!
+//! A super-segment is a TCP packet (or a train of UDP datagrams) of up to 64 KiB with one header and the size at which
+//! it is, or was, cut into wire segments. It stays whole through receive, send and retransmission.
+
+use bytes::Bytes;
+
+/// The largest IP packet, and so the largest super-segment, in bytes.
+pub const MAX_PACKET: usize = 65_535;
+
+/// What is known about the transport checksum of a received packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RxChecksum {
+    /// Nothing: the host must verify it.
+    #[default]
+    Unverified,
+    /// The device has verified it.
+    Verified,
+    /// The packet never left this machine, and its checksum was never completed: there is nothing to verify.
+    Partial,
+}
+
+/// A received IP packet.
+#[derive(Clone, Debug, Default)]
+pub struct RxPacket {
+    /// The packet, from the first byte of its IP header. Slices of it may be kept: they keep the whole buffer alive.
+    pub data: Bytes,
+    /// The size in bytes of the device buffer that `data` keeps alive, at least `data.len()`.
+    pub pinned: usize,
+    /// What is known about the transport checksum.
+    pub checksum: RxChecksum,
+    /// Payload bytes per wire segment, where this is a super-segment.
+    pub segment_size: Option<u16>,
+}
+
+/// The transport of a packet that a device shall cut into wire segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SegmentKind {
+    /// TCP over IPv4.
+    Tcp4,
+    /// TCP over IPv6.
+    Tcp6,
+    /// UDP over either.
+    Udp,
+}
+
+/// How a device shall finish a packet's transport checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartialChecksum {
+    /// Where the sum begins: the length of the IP headers, in bytes.
+    pub start: u16,
+    /// Where the checksum field lies, in bytes from `start`. It holds the folded, not inverted pseudo-header sum.
+    pub offset: u16,
+}
+
+/// A packet to send: borrowed, so that nothing is copied on its way to the device.
+#[derive(Clone, Copy, Debug)]
+pub struct TxPacket<'a> {
+    /// IP and transport headers.
+    pub head: &'a [u8],
+    /// The payload, in order.
+    pub payload: &'a [&'a [u8]],
+    /// Present where the device finishes the checksum; absent where it is complete.
+    pub checksum: Option<PartialChecksum>,
+    /// Present on a super-segment: what it is, and payload bytes per wire segment.
+    pub segment: Option<(SegmentKind, u16)>,
+}
+
+impl TxPacket<'_> {
+    /// The length of the whole packet in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.head.len() + self.payload.iter().map(|p| p.len()).sum::<usize>()
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies the packet to the front of `out` and returns its length, or `None` if it does not fit.
+    pub fn copy_to(&self, out: &mut [u8]) -> Option<usize> {
+        let mut at = 0;
+        for part in core::iter::once(&self.head).chain(self.payload) {
+            out.get_mut(at..at + part.len())?.copy_from_slice(part);
+            at += part.len();
+        }
+        Some(at)
+    }
+}
+
+/// What a device does for its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The largest wire packet in bytes, IP header included.
+    pub mtu: u16,
+    /// Whether it finishes partial checksums.
+    pub checksum: bool,
+    /// Whether it takes TCP super-segments.
+    pub tcp_segmentation: bool,
+    /// Whether it takes UDP trains.
+    pub udp_segmentation: bool,
+    /// Whether it loses packets only when its queue overflows, so that no congestion control is needed.
+    pub lossless: bool,
+}
+
+impl Capabilities {
+    /// A plain device: no offloads, may lose packets.
+    #[must_use]
+    pub const fn plain(mtu: u16) -> Self {
+        Self { mtu, checksum: false, tcp_segmentation: false, udp_segmentation: false, lossless: false }
+    }
+}
