@@ -1,0 +1,155 @@
+//! Every number one can set, with its unit, default and reason, in one place.
+
+use core::time::Duration;
+
+/// What is the same for all connections of an [`Endpoint`](crate::Endpoint).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Connections in synchronized states or SYN-SENT; default 1,048,576.
+    pub max_connections: usize,
+    /// Half-open connections of all listeners together; default 65,536. Beyond it, SYN cookies.
+    pub max_half_open: usize,
+    /// Listeners; default 4,096.
+    pub max_listeners: usize,
+    /// Connections in TIME-WAIT; default 131,072 (Linux `tcp_max_tw_buckets` on such a machine). The oldest yields.
+    pub max_time_wait: usize,
+    /// How long TIME-WAIT lasts: 2MSL; default 60 s, as Linux (RFC 9293 3.4.2 would have 4 minutes).
+    pub time_wait: Duration,
+    /// Ephemeral ports, inclusive; default 32768–60999, as Linux.
+    pub ephemeral_ports: (u16, u16),
+    /// RST and challenge segments sent for segments that belong to no connection, per second; default 1,000.
+    pub resets_per_second: u32,
+    /// Trace records kept for a reader that is slow; default 65,536. Beyond it, records are counted and lost.
+    pub max_trace: usize,
+    /// What a connection starts with.
+    pub options: Options,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_connections: 1 << 20,
+            max_half_open: 65_536,
+            max_listeners: 4_096,
+            max_time_wait: 131_072,
+            time_wait: Duration::from_secs(60),
+            ephemeral_ports: (32_768, 60_999),
+            resets_per_second: 1_000,
+            max_trace: 65_536,
+            options: Options::default(),
+        }
+    }
+}
+
+/// Which congestion controller a connection uses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Algorithm {
+    /// NewReno: RFC 5681 and 6582.
+    NewReno,
+    /// CUBIC: RFC 9438. The default, as everywhere.
+    #[default]
+    Cubic,
+    /// None: the peer's window is the only limit. For devices that lose nothing but what overflows their queue.
+    Local,
+}
+
+/// Keepalive (RFC 9293 3.8.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Keepalive {
+    /// Silence before the first probe; default 2 h (MUST-28: no less by default).
+    pub idle: Duration,
+    /// Time between probes; default 75 s.
+    pub interval: Duration,
+    /// Unanswered probes that end the connection; default 10.
+    pub probes: u8,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(7200), interval: Duration::from_secs(75), probes: 10 }
+    }
+}
+
+/// What a user can set on one connection, and what a listener hands to those it accepts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// Whether small segments go out at once although others are in flight (Nagle's algorithm off); default false.
+    pub nodelay: bool,
+    /// Whether only full segments go out until this is taken back (Linux `TCP_CORK`, at most 200 ms); default false.
+    pub cork: bool,
+    /// Keepalive; off by default (RFC 9293 3.8.4, MUST-25).
+    pub keepalive: Option<Keepalive>,
+    /// How long sent data may stay unacknowledged (RFC 5482, `TCP_USER_TIMEOUT`); default: as `retries` gives.
+    pub user_timeout: Option<Duration>,
+    /// What `close` does with unsent data: with `Some(ZERO)` it resets; otherwise it delivers in the background.
+    pub linger: Option<Duration>,
+    /// The send queue's bound in bytes; default 4 MiB, as Linux `tcp_wmem`.
+    pub send_buffer: u32,
+    /// The receive queue's first bound in bytes; default 128 KiB, as Linux `tcp_rmem`.
+    pub receive_buffer: u32,
+    /// What autotuning may raise `receive_buffer` to, in bytes; default 6 MiB, as Linux. Equal to it: no autotuning.
+    pub receive_buffer_max: u32,
+    /// Unsent bytes above which the connection is not writable (`TCP_NOTSENT_LOWAT`); default: no limit.
+    pub notsent_lowat: u32,
+    /// The delayed acknowledgement's time; default 40 ms, at most 500 ms (RFC 9293 3.8.6.3, MUST-40).
+    pub delayed_ack: Duration,
+    /// The congestion controller.
+    pub algorithm: Algorithm,
+    /// The smallest retransmission time-out; default 200 ms, as Linux (RFC 6298 2.4 would have 1 s).
+    pub min_rto: Duration,
+    /// The largest retransmission time-out; default 120 s, as Linux.
+    pub max_rto: Duration,
+    /// Retransmissions of data before the connection ends (R2); default 15, as Linux `tcp_retries2`.
+    pub retries: u8,
+    /// Retransmissions of a SYN before an active open fails; default 6, as Linux `tcp_syn_retries`: 127 s.
+    pub syn_retries: u8,
+    /// Retransmissions of a SYN-ACK; default 5, as Linux `tcp_synack_retries`.
+    pub synack_retries: u8,
+    /// How long FIN-WAIT-2 may last after `close`; default 60 s, as Linux `tcp_fin_timeout`.
+    pub fin_wait2: Duration,
+    /// The largest segment to announce and to send, in bytes; default: what the path's MTU gives.
+    pub max_segment: Option<u16>,
+    /// Whether to offer window scaling (RFC 7323); default true.
+    pub window_scaling: bool,
+    /// Whether to offer timestamps (RFC 7323); default true.
+    pub timestamps: bool,
+    /// Whether to offer selective acknowledgement (RFC 2018); default true.
+    pub sack: bool,
+    /// Whether to ask for ECN on active opens (RFC 3168); default false. Passive opens agree to it when asked.
+    pub ecn: bool,
+    /// The IP traffic class of what is sent (DSCP in the upper six bits; MUST-48); default 0.
+    pub traffic_class: u8,
+    /// The IP time to live of what is sent (MUST-49); default 64.
+    pub hop_limit: u8,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            nodelay: false,
+            cork: false,
+            keepalive: None,
+            user_timeout: None,
+            linger: None,
+            send_buffer: 4 << 20,
+            receive_buffer: 128 << 10,
+            receive_buffer_max: 6 << 20,
+            notsent_lowat: u32::MAX,
+            delayed_ack: Duration::from_millis(40),
+            algorithm: Algorithm::default(),
+            min_rto: Duration::from_millis(200),
+            max_rto: Duration::from_secs(120),
+            retries: 15,
+            syn_retries: 6,
+            synack_retries: 5,
+            fin_wait2: Duration::from_secs(60),
+            max_segment: None,
+            window_scaling: true,
+            timestamps: true,
+            sack: true,
+            ecn: false,
+            traffic_class: 0,
+            hop_limit: 64,
+        }
+    }
+}

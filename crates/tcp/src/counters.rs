@@ -1,0 +1,105 @@
+//! What an endpoint counts, with the names that `nstat` gives to the same things.
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $field:ident = $name:literal;)*) => {
+        /// Counters since the endpoint was made. They only grow.
+        #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+        pub struct Counters { $($(#[$doc])* pub $field: u64,)* }
+
+        impl Counters {
+            /// Each counter with `nstat`'s name for it.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$(($name, self.$field)),*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Active opens.
+    active_opens = "TcpActiveOpens";
+    /// Passive opens.
+    passive_opens = "TcpPassiveOpens";
+    /// Opens that failed.
+    attempt_fails = "TcpAttemptFails";
+    /// Established connections that were reset.
+    estab_resets = "TcpEstabResets";
+    /// Segments received.
+    in_segs = "TcpInSegs";
+    /// Segments sent.
+    out_segs = "TcpOutSegs";
+    /// Segments retransmitted.
+    retrans_segs = "TcpRetransSegs";
+    /// Segments received with an error.
+    in_errs = "TcpInErrs";
+    /// Segments sent with RST.
+    out_rsts = "TcpOutRsts";
+    /// Segments received with a wrong checksum.
+    in_csum_errors = "TcpInCsumErrors";
+    /// SYN cookies sent.
+    syncookies_sent = "TcpExtSyncookiesSent";
+    /// SYN cookies received that were valid.
+    syncookies_recv = "TcpExtSyncookiesRecv";
+    /// SYN cookies received that were not.
+    syncookies_failed = "TcpExtSyncookiesFailed";
+    /// SYNs or final ACKs that found the accept queue full.
+    listen_overflows = "TcpExtListenOverflows";
+    /// SYNs and final ACKs dropped by listeners.
+    listen_drops = "TcpExtListenDrops";
+    /// SYN-ACKs retransmitted.
+    synack_retrans = "TcpExtTCPSynRetrans";
+    /// Half-open connections reset by the peer.
+    embryonic_rsts = "TcpExtEmbryonicRsts";
+    /// Connections that entered TIME-WAIT.
+    time_wait = "TcpExtTW";
+    /// Connections in TIME-WAIT that a new SYN reused.
+    time_wait_recycled = "TcpExtTWRecycled";
+    /// Connections in TIME-WAIT that gave way because the table was full.
+    time_wait_overflow = "TcpExtTCPTimeWaitOverflow";
+    /// Segments dropped by PAWS.
+    paws_estab = "TcpExtPAWSEstab";
+    /// Delayed acknowledgements sent.
+    delayed_acks = "TcpExtDelayedACKs";
+    /// Challenge ACKs sent.
+    challenge_acks = "TcpExtTCPChallengeACK";
+    /// SYNs that were challenged.
+    syn_challenge = "TcpExtTCPSYNChallenge";
+    /// Retransmission time-outs.
+    timeouts = "TcpExtTCPTimeouts";
+    /// Fast retransmissions.
+    fast_retrans = "TcpExtTCPFastRetrans";
+    /// Fast recoveries on SACK.
+    sack_recovery = "TcpExtTCPSackRecovery";
+    /// Fast recoveries on duplicate ACKs.
+    reno_recovery = "TcpExtTCPRenoRecovery";
+    /// Out-of-order segments queued.
+    ofo_queue = "TcpExtTCPOFOQueue";
+    /// Out-of-order data dropped for lack of memory.
+    ofo_drop = "TcpExtTCPOFODrop";
+    /// Keepalive probes sent.
+    keepalive = "TcpExtTCPKeepAlive";
+    /// Zero-window probes sent.
+    window_probe = "TcpExtTCPWinProbe";
+    /// Connections reset because unread data was left at close.
+    abort_on_data = "TcpExtTCPAbortOnData";
+    /// Connections reset because data came after close.
+    abort_on_close = "TcpExtTCPAbortOnClose";
+    /// Connections that ended in a time-out.
+    abort_on_timeout = "TcpExtTCPAbortOnTimeout";
+    /// Orphans that were given up in FIN-WAIT-2.
+    abort_on_linger = "TcpExtTCPAbortOnLinger";
+    /// Segments for nobody that were not answered, to stay in the budget.
+    resets_suppressed = "BowlineResetsSuppressed";
+    /// Segments outside the window.
+    out_of_window = "BowlineOutOfWindow";
+    /// RSTs that were ignored.
+    resets_ignored = "BowlineResetsIgnored";
+    /// ACKs out of range.
+    bad_acks = "BowlineBadAcks";
+    /// SYN-ACKs sent, or SYNs admitted, by listeners.
+    syns_received = "BowlineSynsReceived";
+    /// Half-open connections that yielded to newer ones, or timed out.
+    half_open_expired = "BowlineHalfOpenExpired";
+    /// ICMP errors whose quoted sequence number was not in flight.
+    icmp_ignored = "TcpExtOutOfWindowIcmps";
+}

@@ -1,0 +1,136 @@
+//! What one can know about a connection: Linux's `tcp_info`, as far as there is a source for it.
+
+use core::time::Duration;
+
+use crate::config::Algorithm;
+use crate::reason::{Hold, TimerKind};
+use crate::state::State;
+use crate::{ConnectionKey, FourTuple, ListenerKey};
+
+/// A connection as `ss -tino` would show it. Lengths are bytes, and `_segs` counts wire segments.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Info {
+    /// Its handle; `None` for a half-open connection or one in TIME-WAIT.
+    pub key: Option<ConnectionKey>,
+    /// Its number in the trace.
+    pub id: u64,
+    /// Its name.
+    pub tuple: FourTuple,
+    /// Its state.
+    pub state: State,
+    /// Received, in order and not read yet (Recv-Q).
+    pub recv_queue: u64,
+    /// Written and not acknowledged yet (Send-Q).
+    pub send_queue: u64,
+    /// Written and not sent yet.
+    pub notsent: u64,
+    /// The timer that will fire first, when, and how often it fired in a row.
+    pub timer: Option<(TimerKind, Duration, u8)>,
+    /// Negotiated: window scaling, as (ours, theirs) shifts.
+    pub window_scale: Option<(u8, u8)>,
+    /// Negotiated: timestamps.
+    pub timestamps: bool,
+    /// Negotiated: SACK.
+    pub sack: bool,
+    /// Negotiated: ECN.
+    pub ecn: bool,
+    /// Payload bytes of a full segment we send.
+    pub mss: u32,
+    /// The MSS we announced.
+    pub advertised_mss: u32,
+    /// The MSS the peer announced.
+    pub peer_mss: u32,
+    /// The path MTU.
+    pub path_mtu: u32,
+    /// Smoothed round-trip time; `None` before the first sample.
+    pub srtt: Option<Duration>,
+    /// Its mean deviation.
+    pub rttvar: Duration,
+    /// The smallest round-trip time seen.
+    pub min_rtt: Option<Duration>,
+    /// The largest round-trip time seen.
+    pub max_rtt: Option<Duration>,
+    /// The retransmission time-out, with backoff.
+    pub rto: Duration,
+    /// Retransmission time-outs in a row.
+    pub backoff: u8,
+    /// The congestion controller.
+    pub algorithm: Algorithm,
+    /// Congestion window.
+    pub cwnd: u64,
+    /// Slow-start threshold; `None` before the first loss.
+    pub ssthresh: Option<u64>,
+    /// Bytes believed in flight.
+    pub in_flight: u64,
+    /// The peer's window.
+    pub snd_wnd: u64,
+    /// Our window, as the peer knows it.
+    pub rcv_wnd: u64,
+    /// The receive queue's bound now.
+    pub receive_buffer: u64,
+    /// Bytes sent, retransmissions included.
+    pub bytes_sent: u64,
+    /// Bytes retransmitted.
+    pub bytes_retrans: u64,
+    /// Bytes the peer has acknowledged.
+    pub bytes_acked: u64,
+    /// Bytes received in order.
+    pub bytes_received: u64,
+    /// Segments sent.
+    pub segs_out: u64,
+    /// Segments received.
+    pub segs_in: u64,
+    /// Segments with data sent.
+    pub data_segs_out: u64,
+    /// Segments with data received.
+    pub data_segs_in: u64,
+    /// Segments retransmitted, in all.
+    pub total_retrans: u64,
+    /// Segments believed lost and not retransmitted yet.
+    pub lost: u64,
+    /// Times that fast recovery began.
+    pub recoveries: u64,
+    /// Times that the retransmission timer ran out.
+    pub timeouts: u64,
+    /// Out-of-order segments received.
+    pub out_of_order: u64,
+    /// Whether the peer was seen to reorder.
+    pub reordering: u32,
+    /// Time since data was last sent.
+    pub last_data_sent: Duration,
+    /// Time since data was last received.
+    pub last_data_received: Duration,
+    /// Time since an ACK was last received.
+    pub last_ack_received: Duration,
+    /// What holds back the sender now.
+    pub hold: Hold,
+    /// Time spent with data to send.
+    pub busy_time: Duration,
+    /// Of that, held back by the peer's window.
+    pub rwnd_limited: Duration,
+    /// Of that, held back by the congestion window.
+    pub cwnd_limited: Duration,
+    /// Memory the connection's queues pin, in bytes.
+    pub memory: u64,
+    /// Age since the open.
+    pub age: Duration,
+}
+
+/// A listener as `ss -ltn` would show it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ListenerInfo {
+    /// Its handle.
+    pub key: ListenerKey,
+    /// Its address; `None` for any.
+    pub address: Option<core::net::IpAddr>,
+    /// Its port; `None` for any.
+    pub port: Option<u16>,
+    /// Connections complete and not accepted yet (Recv-Q).
+    pub accept_queue: usize,
+    /// The bound on them (Send-Q).
+    pub backlog: usize,
+    /// Half-open connections.
+    pub syn_queue: usize,
+    /// Whether it answers with SYN cookies now.
+    pub cookies: bool,
+}
