@@ -1,0 +1,103 @@
+//! The IPv4 header (RFC 791 3.1). Options are skipped by the header length and never looked at: none of them is safe to
+//! obey (RFC 7126), and a packet that carries them is otherwise a packet like any other.
+
+use crate::checksum;
+use crate::ip::{Fragment, IpError, IpHeader, Protocol, TrafficClass};
+use crate::{bytes_at, u16_at};
+use core::net::{IpAddr, Ipv4Addr};
+
+/// The length of a header without options, in bytes.
+pub const MIN_HEADER: usize = 20;
+
+const DONT_FRAGMENT: u16 = 0x4000;
+const MORE_FRAGMENTS: u16 = 0x2000;
+const OFFSET: u16 = 0x1fff;
+
+/// Parses a header and checks it against the packet.
+///
+/// # Errors
+/// Bytes missing, a length out of range, or a wrong header checksum (RFC 1122 3.2.1.1 and 3.2.1.2).
+#[inline]
+pub fn parse(packet: &[u8]) -> Result<IpHeader, IpError> {
+    let header = read(packet)?;
+    let total = header.header_len + header.payload_len;
+    if total > packet.len() {
+        return Err(IpError::Truncated);
+    }
+    let bytes = packet.get(..header.header_len).ok_or(IpError::Truncated)?;
+    if checksum::checksum(bytes) != 0 {
+        return Err(IpError::Checksum);
+    }
+    Ok(header)
+}
+
+/// Parses the header that an ICMP error quotes: the length may go beyond the quotation, and the checksum is not verified.
+#[must_use]
+pub fn parse_quoted(packet: &[u8]) -> Option<IpHeader> {
+    read(packet).ok()
+}
+
+#[inline]
+fn read(packet: &[u8]) -> Result<IpHeader, IpError> {
+    let fixed: &[u8; MIN_HEADER] = packet.first_chunk().ok_or(IpError::Truncated)?;
+    if fixed[0] >> 4 != 4 {
+        return Err(IpError::Version);
+    }
+    let header_len = usize::from(fixed[0] & 0xf) * 4;
+    let total = usize::from(u16::from_be_bytes([fixed[2], fixed[3]]));
+    if header_len < MIN_HEADER || header_len > total {
+        return Err(IpError::HeaderLength);
+    }
+    let ident = u16::from_be_bytes([fixed[4], fixed[5]]);
+    let flags = u16::from_be_bytes([fixed[6], fixed[7]]);
+    let (offset, more) = ((flags & OFFSET) << 3, flags & MORE_FRAGMENTS != 0);
+    let is_fragment = offset != 0 || more;
+    Ok(IpHeader {
+        src: IpAddr::V4(Ipv4Addr::new(fixed[12], fixed[13], fixed[14], fixed[15])),
+        dst: IpAddr::V4(Ipv4Addr::new(fixed[16], fixed[17], fixed[18], fixed[19])),
+        protocol: Protocol(fixed[9]),
+        hop_limit: fixed[8],
+        traffic_class: TrafficClass(fixed[1]),
+        ident: if is_fragment { 0 } else { ident },
+        flow_label: 0,
+        header_len,
+        payload_len: total - header_len,
+        fragment: is_fragment.then_some(Fragment { id: u32::from(ident), offset, more }),
+        dont_fragment: flags & DONT_FRAGMENT != 0,
+    })
+}
+
+/// Writes a header without options, checksum included, to the front of `out`; returns its length, zero where it does not fit.
+#[inline]
+pub fn emit(header: &IpHeader, src: Ipv4Addr, dst: Ipv4Addr, out: &mut [u8]) -> usize {
+    let Some(bytes) = out.first_chunk_mut::<MIN_HEADER>() else { return 0 };
+    let total = (MIN_HEADER + header.payload_len).min(crate::packet::MAX_PACKET) as u16;
+    let mut flags = if header.dont_fragment { DONT_FRAGMENT } else { 0 };
+    let mut ident = header.ident;
+    if let Some(fragment) = header.fragment {
+        ident = fragment.id as u16;
+        flags |= fragment.offset >> 3 | if fragment.more { MORE_FRAGMENTS } else { 0 };
+    }
+    let ([t0, t1], [i0, i1], [f0, f1]) = (total.to_be_bytes(), ident.to_be_bytes(), flags.to_be_bytes());
+    let ([s0, s1, s2, s3], [d0, d1, d2, d3]) = (src.octets(), dst.octets());
+    let tos = header.traffic_class.0;
+    let (ttl, protocol) = (header.hop_limit, header.protocol.0);
+    *bytes = [0x45, tos, t0, t1, i0, i1, f0, f1, ttl, protocol, 0, 0, s0, s1, s2, s3, d0, d1, d2, d3];
+    let [c0, c1] = checksum::checksum(bytes).to_be_bytes();
+    (bytes[10], bytes[11]) = (c0, c1);
+    MIN_HEADER
+}
+
+/// Sets the total length and the identification of a header in place, and its checksum to match (RFC 1624).
+///
+/// Does nothing where `packet` is too short to be one.
+pub fn set_length_and_ident(packet: &mut [u8], total: u16, ident: u16) {
+    let (Some(old), Some(sum)) = (bytes_at::<4>(packet, 2), u16_at(packet, 10)) else { return };
+    let ([t0, t1], [i0, i1]) = (total.to_be_bytes(), ident.to_be_bytes());
+    let new = [t0, t1, i0, i1];
+    crate::put(packet, 2, &new);
+    crate::put(packet, 10, &checksum::update_bytes(sum, &old, &new).to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! Cuts a super-segment into the wire packets that it stands for, where the device does not.
+//!
+//! Decides what of the head each packet keeps: sequence number, identification, lengths, flags, checksums. It does as
+//! Linux does in `tcp_gso_segment` and `__udp_gso_segment`. Payload is copied once, and summed while it is copied.
+//! It must not know why a super-segment was built, and it never asks for a bigger one than it was given.
+
+use crate::checksum::Accumulator;
+use crate::ip::{self, IpHeader, Protocol};
+use crate::packet::{MAX_PACKET, PartialChecksum, SegmentKind, TxPacket};
+use crate::tcp::{self, TcpFlags};
+use crate::{ipv4, put, u16_at, u32_at, udp};
+
+/// An iterator over the wire packets of one packet, which writes each into a buffer of the caller.
+///
+/// A packet that is no super-segment comes out as one, with its checksum completed. A super-segment whose head does not
+/// fit its kind comes out as nothing.
+#[derive(Clone, Debug)]
+pub struct Segmenter<'a> {
+    head: &'a [u8],
+    payload: Payload<'a>,
+    /// Payload bytes that came out already.
+    sent: usize,
+    total: usize,
+    shape: Shape,
+    done: bool,
+}
+
+/// Where the payload lies.
+#[derive(Clone, Copy, Debug)]
+enum Payload<'a> {
+    Whole(&'a [u8]),
+    Parts { parts: &'a [&'a [u8]], index: usize, offset: usize },
+}
+
+/// What is done to the head of each packet.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    /// One packet, as it is.
+    Plain(Option<PartialChecksum>),
+    /// Cut into packets of `size` payload bytes.
+    Cut { kind: SegmentKind, size: usize, ip: IpHeader },
+}
+
+impl<'a> Payload<'a> {
+    /// The rest of the current part, after which the caller calls [`advance`](Self::advance).
+    fn current(&self) -> &'a [u8] {
+        match *self {
+            Self::Whole(rest) => rest,
+            Self::Parts { parts, index, offset } => parts.get(index).and_then(|part| part.get(offset..)).unwrap_or(&[]),
+        }
+    }
+
+    fn advance(&mut self, n: usize) {
+        match self {
+            Self::Whole(rest) => *rest = rest.get(n..).unwrap_or(&[]),
+            Self::Parts { parts, index, offset } => {
+                *offset += n;
+                while parts.get(*index).is_some_and(|part| *offset >= part.len()) {
+                    (*index, *offset) = (*index + 1, 0);
+                }
+            }
+        }
+    }
+
+    /// Copies the next `out.len()` bytes and returns their sum.
+    fn copy(&mut self, out: &mut [u8]) -> Accumulator {
+        let mut sum = Accumulator::new();
+        let mut rest = out;
+        while !rest.is_empty() {
+            let part = self.current();
+            let len = part.len().min(rest.len());
+            let (Some(part), true) = (part.get(..len), len > 0) else { break };
+            sum.copy(rest, part);
+            rest = rest.get_mut(len..).unwrap_or_default();
+            self.advance(len);
+        }
+        sum
+    }
+}
+
+impl<'a> Segmenter<'a> {
+    /// The wire packets of `packet`.
+    #[must_use]
+    pub fn new(packet: &TxPacket<'a>) -> Self {
+        let mut payload = Payload::Parts { parts: packet.payload, index: 0, offset: 0 };
+        payload.advance(0); // an empty first part
+        let total = packet.payload.iter().map(|part| part.len()).sum();
+        Self::build(packet.head, payload, total, packet.segment, packet.checksum)
+    }
+
+    /// The wire packets of a super-segment that lies in one piece: all headers, then the payload. `segment` and
+    /// `checksum` are as in a [`TxPacket`].
+    ///
+    /// Where the headers cannot be read, nothing comes out.
+    #[must_use]
+    pub fn contiguous(
+        packet: &'a [u8],
+        segment: Option<(SegmentKind, u16)>,
+        checksum: Option<PartialChecksum>,
+    ) -> Self {
+        let head_len = match segment {
+            None => packet.len(),
+            Some((kind, _)) => head_len(packet, kind).unwrap_or(0),
+        };
+        let (head, payload) = packet.split_at_checked(head_len).unwrap_or((packet, &[]));
+        Self::build(head, Payload::Whole(payload), payload.len(), segment, checksum)
+    }
+
+    fn build(
+        head: &'a [u8],
+        payload: Payload<'a>,
+        total: usize,
+        segment: Option<(SegmentKind, u16)>,
+        checksum: Option<PartialChecksum>,
+    ) -> Self {
+        let shape = match segment {
+            None => Some(Shape::Plain(checksum)),
+            Some((kind, size)) => {
+                readable(head, kind).map(|ip| Shape::Cut { kind, size: usize::from(size.max(1)), ip })
+            }
+        };
+        let (shape, done) = shape.map_or((Shape::Plain(None), true), |shape| (shape, false));
+        Self { head, payload, sent: 0, total, shape, done }
+    }
+
+    /// Writes the next packet to the front of `out` and returns its length; `None` where there are no more, or where it
+    /// does not fit: a buffer of the device's MTU fits every packet of a super-segment whose size was made for that.
+    pub fn next(&mut self, out: &mut [u8]) -> Option<usize> {
+        if self.done {
+            return None;
+        }
+        let left = self.total - self.sent;
+        let take = match self.shape {
+            Shape::Plain(_) => left,
+            Shape::Cut { size, .. } => left.min(size),
+        };
+        let len = self.head.len() + take;
+        let packet = out.get_mut(..len).filter(|_| len <= MAX_PACKET)?;
+        let (head, body) = packet.split_at_mut_checked(self.head.len())?;
+        head.copy_from_slice(self.head);
+        let sum = self.payload.copy(body);
+        match self.shape {
+            Shape::Plain(None) => {}
+            Shape::Plain(Some(partial)) => finish(head, partial, sum),
+            Shape::Cut { kind: SegmentKind::Udp, size, ip } => {
+                self.fix_ip(head, &ip, take, size);
+                finish_udp(head, &ip, sum, take);
+            }
+            Shape::Cut { size, ip, .. } => {
+                self.fix_ip(head, &ip, take, size);
+                self.finish_tcp(head, &ip, sum, take);
+            }
+        }
+        self.sent += take;
+        self.done = self.sent >= self.total;
+        Some(len)
+    }
+
+    /// Sets the lengths, and in IPv4 an identification of its own for each packet.
+    fn fix_ip(&self, head: &mut [u8], ip: &IpHeader, take: usize, size: usize) {
+        let total = (self.head.len() + take).min(MAX_PACKET);
+        if ip.src.is_ipv4() {
+            let number = (self.sent / size) as u16;
+            ipv4::set_length_and_ident(head, total as u16, ip.ident.wrapping_add(number));
+        } else {
+            put(head, 4, &(total.saturating_sub(crate::ipv6::HEADER) as u16).to_be_bytes());
+        }
+    }
+
+    fn finish_tcp(&self, head: &mut [u8], ip: &IpHeader, sum: Accumulator, take: usize) {
+        let Some(header) = head.get_mut(ip.header_len..) else { return };
+        let seq = u32_at(header, 4).unwrap_or_default().wrapping_add(self.sent as u32);
+        put(header, 4, &seq.to_be_bytes());
+        let mut flags = TcpFlags::from_bits_truncate(u16_at(header, 12).unwrap_or_default());
+        if self.sent > 0 {
+            flags -= TcpFlags::CWR; // RFC 3168 6.1.2: the first packet after the reduction carries it
+        }
+        if self.sent + take < self.total {
+            flags -= TcpFlags::FIN | TcpFlags::PSH;
+        }
+        put(header, 13, &[flags.bits() as u8]);
+        tcp::set_checksum(header, 0);
+        tcp::set_checksum(header, transport_sum(ip, Protocol::TCP, header, sum, take).finish());
+    }
+
+    /// How many packets there are in all.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        match self.shape {
+            Shape::Cut { size, .. } => self.total.div_ceil(size).max(1),
+            Shape::Plain(_) => usize::from(!self.done || self.sent > 0),
+        }
+    }
+}
+
+fn finish_udp(head: &mut [u8], ip: &IpHeader, sum: Accumulator, take: usize) {
+    let Some(header) = head.get_mut(ip.header_len..) else { return };
+    put(header, 4, &((udp::HEADER + take) as u16).to_be_bytes());
+    put(header, udp::CHECKSUM_OFFSET, &[0, 0]);
+    let sum = transport_sum(ip, Protocol::UDP, header, sum, take);
+    udp::set_checksum(header, sum.finish());
+}
+
+/// The sum of pseudo-header, transport header and payload.
+fn transport_sum(ip: &IpHeader, protocol: Protocol, header: &[u8], payload: Accumulator, take: usize) -> Accumulator {
+    let mut sum = Accumulator::pseudo_header(ip.src, ip.dst, protocol, header.len() + take);
+    sum.add(header);
+    sum.join(payload);
+    sum
+}
+
+/// Completes a partial checksum as a device does.
+fn finish(head: &mut [u8], partial: PartialChecksum, payload: Accumulator) {
+    let Some(header) = head.get_mut(usize::from(partial.start)..) else { return };
+    let mut sum = Accumulator::new();
+    sum.add(header);
+    sum.join(payload);
+    let checksum = sum.finish();
+    // A UDP checksum of zero would say that there is none; for TCP the two values are the same.
+    let checksum = if checksum == 0 && usize::from(partial.offset) == udp::CHECKSUM_OFFSET { 0xffff } else { checksum };
+    put(header, usize::from(partial.offset), &checksum.to_be_bytes());
+}
+
+/// The length of all headers of a super-segment of this kind.
+fn head_len(packet: &[u8], kind: SegmentKind) -> Option<usize> {
+    let header = ip::parse_quoted(packet)?;
+    let transport = match kind {
+        SegmentKind::Udp => udp::HEADER,
+        SegmentKind::Tcp4 | SegmentKind::Tcp6 => usize::from(*packet.get(header.header_len + 12)? >> 4) * 4,
+    };
+    Some(header.header_len + transport)
+}
+
+/// The IP header of a head that fits its kind, and that ends where its transport header ends.
+fn readable(head: &[u8], kind: SegmentKind) -> Option<IpHeader> {
+    let header = ip::parse_quoted(head)?;
+    let protocol = if kind == SegmentKind::Udp { Protocol::UDP } else { Protocol::TCP };
+    let version_fits = match kind {
+        SegmentKind::Tcp4 => header.src.is_ipv4(),
+        SegmentKind::Tcp6 => header.src.is_ipv6(),
+        SegmentKind::Udp => true,
+    };
+    let shortest = if kind == SegmentKind::Udp { udp::HEADER } else { tcp::MIN_HEADER };
+    let transport = head.len().checked_sub(header.header_len)?;
+    let fits = version_fits
+        && header.protocol == protocol
+        && header.fragment.is_none()
+        && transport >= shortest
+        && head_len(head, kind) == Some(head.len());
+    fits.then_some(header)
+}
+
+/// Copies `packet` to the front of `out` with its checksum completed, and returns its length; `None` where it does not
+/// fit, or where it is a super-segment of more than one wire packet.
+pub fn copy_complete(packet: &TxPacket<'_>, out: &mut [u8]) -> Option<usize> {
+    let mut segmenter = Segmenter::new(packet);
+    if segmenter.count() > 1 { None } else { segmenter.next(out) }
+}
+
+#[cfg(test)]
+mod tests;

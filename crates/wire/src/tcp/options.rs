@@ -1,0 +1,177 @@
+//! TCP options: maximum segment size (RFC 9293 3.7.1), window scale and timestamps (RFC 7323), SACK (RFC 2018).
+//!
+//! Every option may stand in every segment here (RFC 9293 3.1, MUST-5); whether it counts there is decided above.
+//! Options are written in Linux's order and alignment, so that our packets look like those that middleboxes know.
+
+use crate::seq::SeqNumber;
+use crate::u32_at;
+use arrayvec::ArrayVec;
+
+/// The SACK blocks that fit beside no other option.
+pub const MAX_SACK_BLOCKS: usize = 4;
+/// The bytes that all options together may take.
+pub const MAX_OPTIONS: usize = 40;
+
+const END: u8 = 0;
+const NOP: u8 = 1;
+const MSS: u8 = 2;
+const WINDOW_SCALE: u8 = 3;
+const SACK_PERMITTED: u8 = 4;
+const SACK: u8 = 5;
+const TIMESTAMPS: u8 = 8;
+/// What Linux puts before the two timestamps of a segment without SYN, and so do we.
+const TIMESTAMPS_WORD: [u8; 4] = [NOP, NOP, TIMESTAMPS, 10];
+
+/// The two times of a timestamps option (RFC 7323 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Timestamps {
+    /// TSval: the sender's clock.
+    pub value: u32,
+    /// TSecr: the receiver's clock, as last seen.
+    pub echo: u32,
+}
+
+/// A range of bytes that has arrived: from `left` up to but not including `right` (RFC 2018 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct SackBlock {
+    /// The first number of the range.
+    pub left: SeqNumber,
+    /// The first number after it.
+    pub right: SeqNumber,
+}
+
+/// The options of one segment.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct TcpOptions {
+    /// The largest segment that the sender takes, in bytes of payload; as given, zero included.
+    pub mss: Option<u16>,
+    /// The window scale; as given, above 14 included.
+    pub window_scale: Option<u8>,
+    /// Whether selective acknowledgements are welcome.
+    pub sack_permitted: bool,
+    /// The timestamps.
+    pub timestamps: Option<Timestamps>,
+    /// The SACK blocks, in their order. Emitting keeps those that fit.
+    pub sack: ArrayVec<SackBlock, MAX_SACK_BLOCKS>,
+}
+
+impl TcpOptions {
+    /// Reads the options of a header.
+    ///
+    /// Unknown options are skipped by their length (RFC 9293 3.1, MUST-6). A known option of the wrong length is skipped
+    /// as well. An illegal length, zero among them, ends the options and leaves those before it (MUST-7), as Linux does.
+    /// Of repeated options the last one counts.
+    #[inline]
+    #[must_use]
+    pub fn parse(options: &[u8]) -> Self {
+        match options.split_first_chunk::<4>() {
+            Some((&TIMESTAMPS_WORD, times)) if times.len() == 8 => {
+                Self { timestamps: read_timestamps(times), ..Self::default() }
+            }
+            Some(_) => Self::parse_each(options),
+            None => Self::default(), // the length is a multiple of four
+        }
+    }
+
+    fn parse_each(mut rest: &[u8]) -> Self {
+        let mut parsed = Self::default();
+        loop {
+            match *rest {
+                [] | [END, ..] => return parsed,       // MUST-4, MUST-68
+                [NOP, ref after @ ..] => rest = after, // MUST-64: an option may begin at any byte
+                [kind, length, ..] if length >= 2 => {
+                    let Some((option, after)) = rest.split_at_checked(usize::from(length)) else { return parsed };
+                    parsed.read(kind, option.get(2..).unwrap_or_default());
+                    rest = after;
+                }
+                _ => return parsed,
+            }
+        }
+    }
+
+    /// Takes over one option, where its value has the length that it must have.
+    fn read(&mut self, kind: u8, value: &[u8]) {
+        match (kind, value) {
+            (MSS, &[high, low]) => self.mss = Some(u16::from_be_bytes([high, low])),
+            (WINDOW_SCALE, &[scale]) => self.window_scale = Some(scale),
+            (SACK_PERMITTED, []) => self.sack_permitted = true,
+            (TIMESTAMPS, times) if times.len() == 8 => self.timestamps = read_timestamps(times),
+            (SACK, blocks) if !blocks.is_empty() && blocks.len() % 8 == 0 => {
+                let block = |block: &[u8; 8]| SackBlock {
+                    left: SeqNumber(u32_at(block, 0).unwrap_or_default()),
+                    right: SeqNumber(u32_at(block, 4).unwrap_or_default()),
+                };
+                self.sack = blocks.as_chunks::<8>().0.iter().take(MAX_SACK_BLOCKS).map(block).collect();
+            }
+            _ => {}
+        }
+    }
+
+    /// The bytes that all of them take, padding included.
+    #[inline]
+    #[must_use]
+    pub fn emit_len(&self) -> usize {
+        let blocks = match self.sack_that_fit() {
+            0 => 0,
+            blocks => 4 + 8 * blocks,
+        };
+        self.emit_len_without_sack() + blocks
+    }
+
+    #[inline]
+    fn emit_len_without_sack(&self) -> usize {
+        let permitted_alone = self.sack_permitted && self.timestamps.is_none();
+        let words = usize::from(self.mss.is_some())
+            + usize::from(self.window_scale.is_some())
+            + usize::from(permitted_alone)
+            + if self.timestamps.is_some() { 3 } else { 0 };
+        4 * words
+    }
+
+    /// How many SACK blocks there is room for.
+    #[inline]
+    #[must_use]
+    pub fn sack_that_fit(&self) -> usize {
+        let room = MAX_OPTIONS - self.emit_len_without_sack();
+        self.sack.len().min(room.saturating_sub(4) / 8)
+    }
+
+    /// Writes the options to `out`, which has [`emit_len`](Self::emit_len) bytes.
+    #[inline]
+    pub(crate) fn emit(&self, out: &mut [u8]) {
+        let mut words = out.as_chunks_mut::<4>().0.iter_mut();
+        let mut put = |word: [u8; 4]| {
+            if let Some(place) = words.next() {
+                *place = word;
+            }
+        };
+        if let Some(mss) = self.mss {
+            let [high, low] = mss.to_be_bytes();
+            put([MSS, 4, high, low]);
+        }
+        if let Some(times) = self.timestamps {
+            // Linux puts SACK-permitted where the padding of the timestamps would be.
+            put(if self.sack_permitted { [SACK_PERMITTED, 2, TIMESTAMPS, 10] } else { TIMESTAMPS_WORD });
+            put(times.value.to_be_bytes());
+            put(times.echo.to_be_bytes());
+        } else if self.sack_permitted {
+            put([NOP, NOP, SACK_PERMITTED, 2]);
+        }
+        if let Some(scale) = self.window_scale {
+            put([NOP, WINDOW_SCALE, 3, scale]);
+        }
+        let blocks = self.sack_that_fit();
+        if blocks > 0 {
+            put([NOP, NOP, SACK, 2 + 8 * blocks as u8]);
+        }
+        for block in self.sack.iter().take(blocks) {
+            put(block.left.0.to_be_bytes());
+            put(block.right.0.to_be_bytes());
+        }
+    }
+}
+
+#[inline]
+fn read_timestamps(times: &[u8]) -> Option<Timestamps> {
+    Some(Timestamps { value: u32_at(times, 0)?, echo: u32_at(times, 4)? })
+}
