@@ -1,0 +1,97 @@
+//! What the host hands to TCP and takes from it: segments as IP delivers and carries them.
+
+use bowline_wire::tcp::TcpHeader;
+use bytes::Bytes;
+
+use crate::FourTuple;
+
+/// What the host knows about the way to a peer when a connection begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Path {
+    /// The largest IP packet on the way, in bytes.
+    pub mtu: u16,
+    /// Whether the device loses packets only where its queue overflows: the `Local` controller is used then.
+    pub lossless: bool,
+}
+
+impl Path {
+    /// An ordinary path with this MTU.
+    #[must_use]
+    pub const fn new(mtu: u16) -> Self {
+        Self { mtu, lossless: false }
+    }
+}
+
+/// A segment that arrived, its checksum verified.
+#[derive(Clone, Debug)]
+pub struct Arrival<'a> {
+    /// Our side is the destination.
+    pub tuple: FourTuple,
+    /// Its header.
+    pub header: &'a TcpHeader,
+    /// Its text.
+    pub payload: Bytes,
+    /// The size in bytes of the buffer that `payload` keeps alive.
+    pub pinned: usize,
+    /// Payload bytes per wire segment where this is a super-segment.
+    pub segment_size: Option<u16>,
+    /// Whether IP marked it "congestion experienced" (RFC 3168).
+    pub congestion_experienced: bool,
+    /// The way back.
+    pub path: Path,
+}
+
+/// A segment to send. The host adds the IP header and the checksum.
+#[derive(Clone, Debug)]
+pub struct Departure<'a> {
+    /// Our side is the source.
+    pub tuple: FourTuple,
+    /// Its header.
+    pub header: TcpHeader,
+    /// Its text, borrowed from the send queue.
+    pub payload: &'a [&'a [u8]],
+    /// Payload bytes per wire segment where this is a super-segment.
+    pub segment_size: Option<u16>,
+    /// The IP traffic class, ECN bits included.
+    pub traffic_class: u8,
+    /// The IP time to live.
+    pub hop_limit: u8,
+}
+
+impl Departure<'_> {
+    /// The length of the text in bytes.
+    #[must_use]
+    pub fn payload_len(&self) -> usize {
+        self.payload.iter().map(|part| part.len()).sum()
+    }
+}
+
+/// An ICMP error about a segment of ours (RFC 9293 3.9.2.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IcmpError {
+    /// No route to the network.
+    NetworkUnreachable,
+    /// No route to the host, or its address does not answer.
+    HostUnreachable,
+    /// The host does not speak TCP.
+    ProtocolUnreachable,
+    /// Nothing listens on the port.
+    PortUnreachable,
+    /// A filter forbids it.
+    AdministrativelyProhibited,
+    /// The packet was too big, for a link with this MTU in bytes (0: an old router that does not say).
+    PacketTooBig(u32),
+    /// Its time to live ran out on the way, or it could not be reassembled: a soft error.
+    TimeExceeded,
+    /// Something in its header was not understood: a soft error.
+    ParameterProblem,
+}
+
+/// How a deferred SYN is turned away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// With a RST, as a closed port does.
+    Reset,
+    /// Without an answer from TCP: the caller sends an ICMP error, or nothing.
+    Silent,
+}
