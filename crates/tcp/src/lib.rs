@@ -4,17 +4,24 @@ extern crate alloc;
 
 pub mod config;
 pub mod counters;
+pub mod endpoint;
 pub mod error;
 pub mod event;
+pub mod info;
 pub mod key;
 pub mod reason;
+pub mod segment;
 pub mod state;
+pub mod trace;
 pub mod tuple;
 
 pub use config::{Algorithm, Config, Keepalive, Options};
 pub use counters::Counters;
+pub use endpoint::{Endpoint, Listen, Pending};
 pub use error::{CallError, ConnectError, ConnectionError, ListenError};
 pub use event::{Event, Readiness};
+pub use info::{Info, ListenerInfo};
 pub use key::{ConnectionKey, ListenerKey, PendingKey};
+pub use segment::{Arrival, Departure, IcmpError, Path, Refusal};
 pub use state::State;
 pub use tuple::FourTuple;
