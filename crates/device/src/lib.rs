@@ -1,1 +1,19 @@
-//! Bowline.
+//! Devices: what carries IP packets between a host and the rest of the world.
+//!
+//! A [`Device`] takes and gives whole IP packets, or super-segments where its [`Capabilities`] say so. [`Tun`] is a
+//! Linux TUN interface with the kernel's offloads, [`memory::pair`] two ends of a cable in memory, [`Loopback`] a device
+//! whose host talks to itself.
+//!
+//! This crate knows how packets travel and nothing about connections. It reads no clock: time is an argument, so that
+//! every device also works in virtual time. Only the doors to the kernel hold `unsafe`.
+
+pub mod buffer;
+mod device;
+mod loopback;
+pub mod memory;
+mod wake;
+
+pub use bowline_wire::packet::{Capabilities, RxChecksum, RxPacket, TxPacket};
+pub use device::{Device, Readiness, Transmitted};
+pub use loopback::Loopback;
+pub use wake::WakeSlot;
