@@ -11,9 +11,13 @@ pub mod buffer;
 mod device;
 mod loopback;
 pub mod memory;
+#[cfg(target_os = "linux")]
+pub mod tun;
 mod wake;
 
 pub use bowline_wire::packet::{Capabilities, RxChecksum, RxPacket, TxPacket};
 pub use device::{Device, Readiness, Transmitted};
 pub use loopback::Loopback;
+#[cfg(target_os = "linux")]
+pub use tun::Tun;
 pub use wake::WakeSlot;
