@@ -9,6 +9,9 @@ use arrayvec::ArrayVec;
 
 /// The SACK blocks that fit beside no other option.
 pub const MAX_SACK_BLOCKS: usize = 4;
+
+/// The ranges of one SACK option, in their order.
+pub type SackBlocks = ArrayVec<SackBlock, MAX_SACK_BLOCKS>;
 /// The bytes that all options together may take.
 pub const MAX_OPTIONS: usize = 40;
 
@@ -52,7 +55,7 @@ pub struct TcpOptions {
     /// The timestamps.
     pub timestamps: Option<Timestamps>,
     /// The SACK blocks, in their order. Emitting keeps those that fit.
-    pub sack: ArrayVec<SackBlock, MAX_SACK_BLOCKS>,
+    pub sack: SackBlocks,
 }
 
 impl TcpOptions {

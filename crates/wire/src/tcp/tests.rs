@@ -1,1 +1,231 @@
+use super::*;
+use alloc::vec;
+use alloc::vec::Vec;
+use proptest::prelude::*;
 
+fn header(flags: TcpFlags, options: TcpOptions) -> TcpHeader {
+    TcpHeader {
+        src_port: 40_000,
+        dst_port: 80,
+        seq: SeqNumber(0x0102_0304),
+        ack: SeqNumber(0x0506_0708),
+        flags,
+        window: 0x1234,
+        urgent: 0,
+        options,
+    }
+}
+
+fn emitted(header: &TcpHeader) -> Vec<u8> {
+    let mut bytes = vec![0xaa; MAX_HEADER];
+    let len = header.emit(&mut bytes);
+    assert_eq!(len, header.emit_len());
+    bytes.truncate(len);
+    bytes
+}
+
+/// A header with these option bytes, padded with zeros to a whole word.
+fn with_options(options: &[u8]) -> Vec<u8> {
+    let mut bytes = emitted(&header(TcpFlags::ACK, TcpOptions::default()));
+    bytes.extend(options);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes[12] = (bytes.len() as u8 / 4) << 4;
+    bytes
+}
+
+fn options_of(options: &[u8]) -> TcpOptions {
+    let bytes = with_options(options);
+    let (header, len) = TcpHeader::parse(&bytes).unwrap();
+    assert_eq!(len, bytes.len());
+    header.options
+}
+
+fn block(left: u32, right: u32) -> SackBlock {
+    SackBlock { left: SeqNumber(left), right: SeqNumber(right) }
+}
+
+const TIMES: Timestamps = Timestamps { value: 0x1122_3344, echo: 0x5566_7788 };
+
+#[test]
+fn options_are_laid_out_as_linux_does() {
+    let full = TcpOptions {
+        mss: Some(1460),
+        window_scale: Some(7),
+        sack_permitted: true,
+        timestamps: Some(TIMES),
+        ..TcpOptions::default()
+    };
+    let table: [(&str, TcpOptions, &[u8]); 5] = [
+        (
+            "SYN with everything",
+            full.clone(),
+            &[2, 4, 5, 180, 4, 2, 8, 10, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 1, 3, 3, 7],
+        ),
+        (
+            "SYN without timestamps",
+            TcpOptions { timestamps: None, ..full.clone() },
+            &[2, 4, 5, 180, 1, 1, 4, 2, 1, 3, 3, 7],
+        ),
+        ("SYN with an MSS only", TcpOptions { mss: Some(536), ..TcpOptions::default() }, &[2, 4, 2, 24]),
+        (
+            "a segment with timestamps",
+            TcpOptions { timestamps: Some(TIMES), ..TcpOptions::default() },
+            &[1, 1, 8, 10, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88],
+        ),
+        (
+            "a segment with SACK",
+            TcpOptions { sack: [block(1, 2), block(0xffff_fff0, 16)].into_iter().collect(), ..TcpOptions::default() },
+            &[1, 1, 5, 18, 0, 0, 0, 1, 0, 0, 0, 2, 0xff, 0xff, 0xff, 0xf0, 0, 0, 0, 16],
+        ),
+    ];
+    for (name, options, expected) in table {
+        let bytes = emitted(&header(TcpFlags::SYN, options.clone()));
+        assert_eq!(&bytes[MIN_HEADER..], expected, "{name}");
+        assert_eq!(TcpHeader::parse(&bytes).unwrap().0.options, options, "{name}");
+    }
+}
+
+#[test]
+fn the_sack_blocks_that_do_not_fit_are_left_out() {
+    let sack: options::SackBlocks = (0..4).map(|i| block(i * 10, i * 10 + 5)).collect();
+    let alone = TcpOptions { sack: sack.clone(), ..TcpOptions::default() };
+    assert_eq!((alone.sack_that_fit(), alone.emit_len()), (4, 36));
+    let beside_timestamps = TcpOptions { timestamps: Some(TIMES), ..alone };
+    assert_eq!((beside_timestamps.sack_that_fit(), beside_timestamps.emit_len()), (3, 40));
+    let bytes = emitted(&header(TcpFlags::ACK, beside_timestamps));
+    assert_eq!(TcpHeader::parse(&bytes).unwrap().0.options.sack[..], sack[..3]);
+    let beside_all =
+        TcpOptions { mss: Some(1), window_scale: Some(0), sack_permitted: true, timestamps: Some(TIMES), sack };
+    assert_eq!(beside_all.sack_that_fit(), 2);
+}
+
+#[test]
+fn an_unknown_option_is_skipped_by_its_length() {
+    // RFC 9293 3.1, MUST-6: an experimental option between two that we know.
+    let options = options_of(&[3, 3, 9, 253, 6, 1, 2, 3, 4, 34, 2, 2, 4, 1, 2]);
+    assert_eq!(options, TcpOptions { window_scale: Some(9), mss: Some(258), ..TcpOptions::default() });
+}
+
+#[test]
+fn malformed_options_hide_neither_the_header_nor_the_options_before_them() {
+    let mss = TcpOptions { mss: Some(1000), ..TcpOptions::default() };
+    let table: [(&str, &[u8]); 9] = [
+        ("length zero", &[2, 4, 3, 232, 99, 0, 3, 3, 5]),
+        ("length one", &[2, 4, 3, 232, 99, 1, 3, 3, 5]),
+        ("length beyond the header", &[2, 4, 3, 232, 99, 30, 3, 3]),
+        ("kind without a length", &[2, 4, 3, 232, 1, 1, 1, 8]),
+        ("end of options", &[2, 4, 3, 232, 0, 3, 3, 5]),
+        ("known kinds of wrong lengths", &[2, 4, 3, 232, 3, 4, 5, 5, 4, 3, 1, 8, 4, 1, 2]),
+        ("SACK that is no whole number of blocks", &[2, 4, 3, 232, 5, 9, 1, 2, 3, 4, 5, 6, 7, 1, 1, 1]),
+        ("SACK of no block", &[2, 4, 3, 232, 5, 2]),
+        ("MSS repeated, the last one counts", &[2, 4, 9, 9, 2, 4, 3, 232]),
+    ];
+    for (name, bytes) in table {
+        assert_eq!(options_of(bytes), mss, "{name}");
+    }
+    assert_eq!(options_of(&[8, 10, 1, 2, 3, 4]), TcpOptions::default(), "cut timestamps");
+}
+
+#[test]
+fn values_are_taken_as_given() {
+    let options = options_of(&[2, 4, 0, 0, 3, 3, 255]);
+    assert_eq!((options.mss, options.window_scale), (Some(0), Some(255)));
+}
+
+#[test]
+fn an_option_may_begin_at_any_byte() {
+    // MUST-64; this also misses the fast path for timestamps by one byte.
+    for lead in 0..4 {
+        let mut bytes = vec![1; lead];
+        bytes.extend([8, 10, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88]);
+        assert_eq!(options_of(&bytes).timestamps, Some(TIMES), "after {lead} no-operations");
+    }
+}
+
+#[test]
+fn a_header_that_is_not_there_is_refused() {
+    let bytes = emitted(&header(TcpFlags::ACK, TcpOptions { timestamps: Some(TIMES), ..TcpOptions::default() }));
+    for len in 0..bytes.len() {
+        assert_eq!(TcpHeader::parse(&bytes[..len]), Err(TcpError::Truncated), "length {len}");
+    }
+    for words in 0..5u8 {
+        let mut bytes = bytes.clone();
+        bytes[12] = words << 4;
+        assert_eq!(TcpHeader::parse(&bytes), Err(TcpError::DataOffset), "{words} words");
+    }
+}
+
+#[test]
+fn reserved_bits_are_ignored() {
+    let mut bytes = emitted(&header(TcpFlags::all(), TcpOptions::default()));
+    bytes[12] |= 0x0e;
+    assert_eq!(TcpHeader::parse(&bytes).unwrap().0.flags, TcpFlags::all());
+}
+
+#[test]
+fn flags_print_by_name() {
+    assert_eq!(alloc::format!("{}", TcpFlags::SYN | TcpFlags::ACK), "SYN,ACK");
+    assert_eq!(alloc::format!("{}", TcpFlags::empty()), "-");
+}
+
+#[test]
+fn a_filled_checksum_is_valid() {
+    let (src, dst) = (core::net::Ipv4Addr::new(10, 0, 0, 1).into(), core::net::Ipv4Addr::new(10, 0, 0, 2).into());
+    let mut bytes = emitted(&header(TcpFlags::ACK, TcpOptions::default()));
+    fill_checksum(src, dst, &mut bytes, &[b"odd", b"", b"parts"]);
+    bytes.extend(b"oddparts");
+    assert!(checksum::is_valid(src, dst, Protocol::TCP, &bytes));
+}
+
+pub(crate) fn any_options() -> impl Strategy<Value = TcpOptions> {
+    let times = any::<(u32, u32)>().prop_map(|(value, echo)| Timestamps { value, echo });
+    let sack = proptest::collection::vec(any::<(u32, u32)>(), 0..=4);
+    (any::<Option<u16>>(), any::<Option<u8>>(), any::<bool>(), proptest::option::of(times), sack).prop_map(
+        |(mss, window_scale, sack_permitted, timestamps, sack)| TcpOptions {
+            mss,
+            window_scale,
+            sack_permitted,
+            timestamps,
+            sack: sack.into_iter().map(|(left, right)| block(left, right)).collect(),
+        },
+    )
+}
+
+pub(crate) fn any_header() -> impl Strategy<Value = TcpHeader> {
+    (any::<(u16, u16, u32, u32)>(), any::<(u16, u16, u16)>(), any_options()).prop_map(
+        |((src_port, dst_port, seq, ack), (flags, window, urgent), options)| TcpHeader {
+            src_port,
+            dst_port,
+            seq: SeqNumber(seq),
+            ack: SeqNumber(ack),
+            flags: TcpFlags::from_bits_truncate(flags),
+            window,
+            urgent,
+            options,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn parse_undoes_emit(mut header in any_header()) {
+        let fit = header.options.sack_that_fit();
+        let bytes = emitted(&header);
+        header.options.sack.truncate(fit);
+        prop_assert_eq!(TcpHeader::parse(&bytes), Ok((header, bytes.len())));
+    }
+
+    #[test]
+    fn any_bytes_parse_or_do_not_and_what_parses_survives_a_round(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+        if let Ok((header, len)) = TcpHeader::parse(&bytes) {
+            prop_assert!((MIN_HEADER..=MAX_HEADER).contains(&len) && len <= bytes.len());
+            let again = emitted(&header);
+            prop_assert_eq!(TcpHeader::parse(&again), Ok((header, again.len())));
+        }
+    }
+
+    #[test]
+    fn random_options_never_hide_the_header(options in proptest::collection::vec(any::<u8>(), 0..=40)) {
+        prop_assert!(TcpHeader::parse(&with_options(&options)).is_ok());
+    }
+}
