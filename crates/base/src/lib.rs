@@ -4,8 +4,16 @@
 #![no_std]
 extern crate alloc;
 
+pub mod hash;
 pub mod position;
+pub mod random;
+pub mod slab;
 pub mod time;
+pub mod wheel;
 
+pub use hash::KeyedHash;
 pub use position::Position;
+pub use random::Randomness;
+pub use slab::Slab;
 pub use time::Instant;
+pub use wheel::Wheel;

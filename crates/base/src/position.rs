@@ -71,3 +71,6 @@ impl fmt::Debug for Position {
         write!(f, "{}", self.wire())
     }
 }
+
+#[cfg(test)]
+mod tests;
