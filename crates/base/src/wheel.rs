@@ -289,7 +289,7 @@ impl Wheel {
     }
 
     fn instant(&self, tick: u64) -> Instant {
-        Instant::from_nanos(tick.checked_mul(1 << self.shift).unwrap_or(u64::MAX))
+        Instant::from_nanos(tick.saturating_mul(1 << self.shift))
     }
 }
 

@@ -157,7 +157,7 @@ proptest! {
                     wheel.cancel(id);
                     oracle.remove(&id);
                 }
-                Op::Advance(by) if by < 1 << 60 => now = now + Duration::from_nanos(by),
+                Op::Advance(by) if by < 1 << 60 => now += Duration::from_nanos(by),
                 Op::Advance(_) => {}
                 Op::Wake => {
                     if let Some(wake) = wheel.poll_timeout() {
