@@ -3,6 +3,7 @@
 extern crate alloc;
 
 pub mod config;
+pub mod congestion;
 pub mod counters;
 pub mod endpoint;
 pub mod error;
@@ -10,6 +11,7 @@ pub mod event;
 pub mod info;
 pub mod key;
 pub mod reason;
+pub mod recovery;
 pub mod segment;
 pub mod state;
 pub mod trace;

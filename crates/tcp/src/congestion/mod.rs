@@ -1,0 +1,152 @@
+//! How much may be in flight: congestion controllers behind one trait.
+//!
+//! A controller hears of acknowledged bytes, of losses and of time-outs, and answers with a window. It knows no
+//! positions, no segments and no timers. RFC 5681 (slow start, congestion avoidance), 6928 (initial window), 9438
+//! (CUBIC), 9406 (HyStart++), 3465 (byte counting).
+
+use alloc::boxed::Box;
+use core::fmt;
+use core::time::Duration;
+
+use bowline_base::Instant;
+
+use crate::Algorithm;
+
+mod cubic;
+mod local;
+mod new_reno;
+
+pub use cubic::Cubic;
+pub use local::Local;
+pub use new_reno::NewReno;
+
+/// Windows never grow beyond this; so much that no link asks for more, and so little that sums cannot overflow.
+pub(crate) const MAX_CWND: u64 = 1 << 40;
+
+/// What one ACK means for the window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct AckSample {
+    /// Bytes that left the network by it, cumulatively or selectively acknowledged; zero for a bare duplicate.
+    pub acked: u64,
+    /// The round-trip time it gives, if any.
+    pub rtt: Option<Duration>,
+    /// The smoothed round-trip time.
+    pub srtt: Option<Duration>,
+    /// The smallest round-trip time of late.
+    pub min_rtt: Option<Duration>,
+    /// Bytes in flight before it.
+    pub in_flight_before: u64,
+    /// Whether the window was what held the sender back: only then it grows (RFC 5681 4.1, RFC 7661 4.3).
+    pub cwnd_limited: bool,
+    /// Whether fast recovery is under way: then the window is not grown.
+    pub in_recovery: bool,
+}
+
+/// What made congestion known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Congestion {
+    /// Fast recovery began.
+    FastRecovery,
+    /// The peer echoed a congestion mark (RFC 3168 6.1.2).
+    Ecn,
+}
+
+/// A congestion controller. All windows are in bytes.
+pub trait Controller: fmt::Debug + Send {
+    /// An ACK arrived.
+    fn on_ack(&mut self, now: Instant, sample: &AckSample);
+    /// Congestion was noticed, at most once per window; `in_flight` is what was in flight then.
+    fn on_congestion_event(&mut self, now: Instant, in_flight: u64, kind: Congestion);
+    /// The retransmission timer ran out; `first` is false where it repeats for the same data (RFC 5681 3.1).
+    fn on_timeout(&mut self, now: Instant, in_flight: u64, first: bool);
+    /// Recovery ended.
+    fn on_recovered(&mut self, now: Instant);
+    /// The last congestion event or time-out was no congestion: the window returns to what it was (RFC 4015).
+    fn undo(&mut self);
+    /// Sending resumes after `idle` without anything in flight (RFC 5681 4.1).
+    fn on_idle_restart(&mut self, now: Instant, idle: Duration, rto: Duration);
+    /// The payload bytes of a full segment changed.
+    fn set_mss(&mut self, mss: u32);
+    /// The congestion window; never less than one segment.
+    fn cwnd(&self) -> u64;
+    /// The slow-start threshold; `None` before the first loss.
+    fn ssthresh(&self) -> Option<u64>;
+    /// Its name as `ss` shows it.
+    fn name(&self) -> &'static str;
+}
+
+/// The initial window (RFC 6928 2): ten segments, but no more than 14,600 bytes unless that is below two.
+#[must_use]
+pub fn initial_window(mss: u32) -> u64 {
+    let mss = u64::from(mss);
+    (10 * mss).min(14_600.max(2 * mss))
+}
+
+/// A controller: ours by static dispatch, or one of the user's.
+#[derive(Debug)]
+pub enum CongestionControl {
+    /// NewReno.
+    NewReno(NewReno),
+    /// CUBIC.
+    Cubic(Cubic),
+    /// For lossless devices.
+    Local(Local),
+    /// The user's own.
+    Custom(Box<dyn Controller>),
+}
+
+macro_rules! dispatch {
+    ($self:ident, $c:ident => $e:expr) => {
+        match $self {
+            Self::NewReno($c) => $e,
+            Self::Cubic($c) => $e,
+            Self::Local($c) => $e,
+            Self::Custom($c) => $e,
+        }
+    };
+}
+
+impl CongestionControl {
+    /// A controller of this kind at the start of a connection whose full segments carry `mss` payload bytes.
+    #[must_use]
+    pub fn new(algorithm: Algorithm, mss: u32) -> Self {
+        match algorithm {
+            Algorithm::NewReno => Self::NewReno(NewReno::new(mss)),
+            Algorithm::Cubic => Self::Cubic(Cubic::new(mss)),
+            Algorithm::Local => Self::Local(Local::new(mss)),
+        }
+    }
+}
+
+impl Controller for CongestionControl {
+    fn on_ack(&mut self, now: Instant, sample: &AckSample) {
+        dispatch!(self, c => c.on_ack(now, sample));
+    }
+    fn on_congestion_event(&mut self, now: Instant, in_flight: u64, kind: Congestion) {
+        dispatch!(self, c => c.on_congestion_event(now, in_flight, kind));
+    }
+    fn on_timeout(&mut self, now: Instant, in_flight: u64, first: bool) {
+        dispatch!(self, c => c.on_timeout(now, in_flight, first));
+    }
+    fn on_recovered(&mut self, now: Instant) {
+        dispatch!(self, c => c.on_recovered(now));
+    }
+    fn undo(&mut self) {
+        dispatch!(self, c => c.undo());
+    }
+    fn on_idle_restart(&mut self, now: Instant, idle: Duration, rto: Duration) {
+        dispatch!(self, c => c.on_idle_restart(now, idle, rto));
+    }
+    fn set_mss(&mut self, mss: u32) {
+        dispatch!(self, c => c.set_mss(mss));
+    }
+    fn cwnd(&self) -> u64 {
+        dispatch!(self, c => c.cwnd())
+    }
+    fn ssthresh(&self) -> Option<u64> {
+        dispatch!(self, c => c.ssthresh())
+    }
+    fn name(&self) -> &'static str {
+        dispatch!(self, c => c.name())
+    }
+}

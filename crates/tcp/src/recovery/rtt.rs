@@ -1,0 +1,155 @@
+//! The round-trip time and the retransmission time-out (RFC 6298).
+//!
+//! It decides how long to wait for an acknowledgement. It does not know which data a sample came from: Karn's rule is
+//! kept by those who take the samples.
+
+use core::time::Duration;
+
+use bowline_base::Instant;
+
+/// The time-out before the first sample (RFC 6298 2.1).
+const INITIAL_RTO: u64 = 1_000_000_000;
+/// The time-out when data transmission begins after a lost SYN (RFC 6298 5.7).
+const INITIAL_RTO_AFTER_LOST_SYN: u64 = 3_000_000_000;
+/// How long a smallest round-trip time is believed, at least; after at most twice as long it is forgotten.
+const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);
+/// Doublings beyond which the time-out no longer grows, whatever `max_rto` says.
+const MAX_BACKOFF: u8 = 32;
+
+/// Smoothed round-trip time, its variance, its extremes, and the retransmission time-out.
+///
+/// Times are kept in nanoseconds; the clock's granularity G is therefore taken as 1 ns. A sample of zero counts as
+/// 1 ns, so that nothing divides by it.
+#[derive(Clone, Debug)]
+pub struct RttEstimator {
+    srtt: u64,
+    rttvar: u64,
+    rto: u64,
+    min_rto: u64,
+    max_rto: u64,
+    max_rtt: u64,
+    /// The smallest sample since `window`, and of the window before it.
+    min_rtt: [u64; 2],
+    window: Instant,
+    backoff: u8,
+}
+
+fn nanos(d: Duration) -> u64 {
+    u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl RttEstimator {
+    /// An estimator without a sample. `min_rto` and `max_rto` bound the time-out; a `max_rto` below `min_rto` yields.
+    #[must_use]
+    pub fn new(min_rto: Duration, max_rto: Duration) -> Self {
+        let min_rto = nanos(min_rto).max(1);
+        let max_rto = nanos(max_rto).max(min_rto);
+        Self {
+            srtt: 0,
+            rttvar: 0,
+            // RFC 6298 2.1: 1 s until there is a sample.
+            rto: INITIAL_RTO.clamp(min_rto, max_rto),
+            min_rto,
+            max_rto,
+            max_rtt: 0,
+            min_rtt: [u64::MAX; 2],
+            window: Instant::ZERO,
+            backoff: 0,
+        }
+    }
+
+    /// Takes a sample. The backoff ends with it (RFC 6298 5, note after 5.7; Karn's rule).
+    pub fn on_sample(&mut self, now: Instant, rtt: Duration) {
+        let r = nanos(rtt).clamp(1, u64::MAX >> 8);
+        if self.srtt == 0 {
+            // RFC 6298 2.2
+            self.srtt = r;
+            self.rttvar = r / 2;
+        } else {
+            // RFC 6298 2.3: the variance first, by 1/4; then the mean, by 1/8.
+            self.rttvar = self.rttvar - self.rttvar / 4 + self.srtt.abs_diff(r) / 4;
+            self.srtt = (self.srtt - self.srtt / 8 + r / 8).max(1);
+        }
+        // RFC 6298 2.3 and 2.4. The lower bound stands in for the variance, as in Linux, rather than for the whole: with
+        // 200 ms instead of 1 s a steady path of 200 ms would otherwise time out on every delayed acknowledgement.
+        self.rto = self.srtt.saturating_add(self.rttvar.saturating_mul(4).max(self.min_rto)).min(self.max_rto);
+        self.backoff = 0;
+        self.observe(now, rtt);
+    }
+
+    /// Takes a sample for the extremes only.
+    pub fn observe(&mut self, now: Instant, rtt: Duration) {
+        let r = nanos(rtt).clamp(1, u64::MAX >> 8);
+        self.max_rtt = self.max_rtt.max(r);
+        if now.since(self.window) >= MIN_RTT_WINDOW {
+            // After a silence of more than a window the older minimum is stale too.
+            let stale = now.since(self.window) >= MIN_RTT_WINDOW * 2;
+            self.min_rtt = [u64::MAX, if stale { u64::MAX } else { self.min_rtt[0] }];
+            self.window = now;
+        }
+        self.min_rtt[0] = self.min_rtt[0].min(r);
+    }
+
+    /// Doubles the time-out (RFC 6298 5.5).
+    pub fn back_off(&mut self) {
+        self.backoff = self.backoff.saturating_add(1);
+    }
+
+    /// Takes the last backoff back: the time-out was spurious.
+    pub fn reset_backoff(&mut self) {
+        self.backoff = 0;
+    }
+
+    /// Our SYN was acknowledged without a sample because it had to be retransmitted: data starts with 3 s.
+    pub fn on_syn_lost(&mut self) {
+        if self.srtt == 0 {
+            // RFC 6298 5.7
+            self.rto = INITIAL_RTO_AFTER_LOST_SYN.clamp(self.min_rto, self.max_rto);
+            self.backoff = 0;
+        }
+    }
+
+    /// The smoothed round-trip time; `None` before the first sample.
+    #[must_use]
+    pub const fn srtt(&self) -> Option<Duration> {
+        if self.srtt == 0 { None } else { Some(Duration::from_nanos(self.srtt)) }
+    }
+
+    /// The round-trip time's mean deviation; zero before the first sample.
+    #[must_use]
+    pub const fn rttvar(&self) -> Duration {
+        Duration::from_nanos(self.rttvar)
+    }
+
+    /// The smallest sample of the last 10 to 20 s; `None` before the first one.
+    #[must_use]
+    pub fn min_rtt(&self) -> Option<Duration> {
+        let least = self.min_rtt[0].min(self.min_rtt[1]);
+        (least != u64::MAX).then(|| Duration::from_nanos(least))
+    }
+
+    /// The largest sample ever; `None` before the first one.
+    #[must_use]
+    pub const fn max_rtt(&self) -> Option<Duration> {
+        if self.max_rtt == 0 { None } else { Some(Duration::from_nanos(self.max_rtt)) }
+    }
+
+    /// The retransmission time-out without backoff.
+    #[must_use]
+    pub const fn base_rto(&self) -> Duration {
+        Duration::from_nanos(self.rto)
+    }
+
+    /// The retransmission time-out with backoff, at most `max_rto` (RFC 6298 2.5).
+    #[must_use]
+    pub fn rto(&self) -> Duration {
+        let shift = u32::from(self.backoff.min(MAX_BACKOFF));
+        Duration::from_nanos(self.rto.saturating_mul(1 << shift).min(self.max_rto))
+    }
+
+    /// Doublings since the last sample.
+    #[must_use]
+    pub const fn backoff(&self) -> u8 {
+        self.backoff
+    }
+}
