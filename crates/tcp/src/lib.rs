@@ -2,6 +2,7 @@
 #![no_std]
 extern crate alloc;
 
+pub mod budget;
 pub mod config;
 pub mod congestion;
 pub mod counters;
@@ -9,11 +10,18 @@ pub mod endpoint;
 pub mod error;
 pub mod event;
 pub mod info;
+pub mod isn;
 pub mod key;
+mod linked;
+pub mod listener;
+pub mod negotiate;
+mod packed;
+pub mod ports;
 pub mod reason;
 pub mod recovery;
 pub mod segment;
 pub mod state;
+pub mod time_wait;
 pub mod trace;
 pub mod tuple;
 

@@ -1,0 +1,89 @@
+//! Initial sequence numbers (RFC 6528) and timestamp offsets (RFC 7323 7.1): where a connection's two counters begin.
+//!
+//! Both are a keyed hash of the four-tuple, so that nobody off the path can guess them from other connections, while
+//! for one four-tuple they go on from incarnation to incarnation: the initial sequence number with a clock of 4 µs, the
+//! timestamps with the clock they tell. TIME-WAIT is cut short safely because of that (RFC 6191 2).
+
+use core::net::IpAddr;
+
+use bowline_base::Instant;
+use bowline_wire::seq::SeqNumber;
+use siphasher::sip::SipHasher24;
+
+use crate::FourTuple;
+
+#[cfg(test)]
+mod tests;
+
+/// The two secrets of an endpoint, one for each counter.
+#[derive(Clone, Debug)]
+pub struct IsnGenerator {
+    isn: SipHasher24,
+    timestamp: SipHasher24,
+}
+
+impl IsnGenerator {
+    /// A generator with these secrets. They must come from a source that a peer cannot guess, and stay the same for as
+    /// long as the endpoint lives.
+    #[must_use]
+    pub fn new(isn_key: &[u8; 16], timestamp_key: &[u8; 16]) -> Self {
+        Self { isn: SipHasher24::new_with_key(isn_key), timestamp: SipHasher24::new_with_key(timestamp_key) }
+    }
+
+    /// The initial sequence number for a connection that begins now.
+    // RFC 9293 3.4.1, MUST-8: driven by a clock that ticks every 4 µs. SHLD-1: plus a keyed hash of the four-tuple.
+    #[must_use]
+    pub fn isn(&self, now: Instant, tuple: &FourTuple) -> SeqNumber {
+        let clock = (now.as_micros() / 4) as u32;
+        SeqNumber(clock.wrapping_add(hash(&self.isn, tuple) as u32))
+    }
+
+    /// The initial sequence number for a connection that takes over a four-tuple from TIME-WAIT: as [`isn`](Self::isn),
+    /// but at least 65,537 beyond `snd_nxt`, the end of the former incarnation, as Linux does.
+    // RFC 9293 3.6.1, MAY-2: larger than the largest sequence number of the former incarnation.
+    #[must_use]
+    pub fn isn_above(&self, now: Instant, tuple: &FourTuple, snd_nxt: SeqNumber) -> SeqNumber {
+        let isn = self.isn(now, tuple);
+        let least = snd_nxt + 65_537;
+        if (isn.0.wrapping_sub(least.0) as i32) >= 0 { isn } else { least }
+    }
+
+    /// What to add to the millisecond clock for this connection's timestamps; see [`timestamp`].
+    #[must_use]
+    pub fn timestamp_offset(&self, tuple: &FourTuple) -> u32 {
+        hash(&self.timestamp, tuple) as u32
+    }
+}
+
+/// The value of our timestamps option at `now`: milliseconds (RFC 7323 4.1), from where the connection's offset puts it.
+#[must_use]
+pub fn timestamp(now: Instant, offset: u32) -> u32 {
+    (now.as_millis() as u32).wrapping_add(offset)
+}
+
+/// A keyed hash of a four-tuple: over 12 bytes for IPv4 and 36 for IPv6.
+pub(crate) fn hash(key: &SipHasher24, tuple: &FourTuple) -> u64 {
+    let mut bytes = [0; 36];
+    let len = tuple_bytes(tuple, &mut bytes);
+    key.hash(bytes.get(..len).unwrap_or_default())
+}
+
+/// Writes a four-tuple to the front of `out` and returns how many bytes it took.
+pub(crate) fn tuple_bytes(tuple: &FourTuple, out: &mut [u8; 36]) -> usize {
+    let mut at = 0;
+    let mut put = |bytes: &[u8]| {
+        if let Some(place) = out.get_mut(at..at + bytes.len()) {
+            place.copy_from_slice(bytes);
+            at += bytes.len();
+        }
+    };
+    for address in [tuple.local.ip(), tuple.remote.ip()] {
+        match address {
+            IpAddr::V4(v4) => put(&v4.octets()),
+            IpAddr::V6(v6) => put(&v6.octets()),
+        }
+    }
+    put(&tuple.local.port().to_be_bytes());
+    put(&tuple.remote.port().to_be_bytes());
+    at
+}

@@ -1,0 +1,327 @@
+//! A connection in SYN-RECEIVED after a passive open, in 88 bytes: what a segment means for it (RFC 9293 3.10.7.4).
+//!
+//! It completes nothing itself. When the handshake's last segment arrives it says so, and a full connection is made from
+//! [`HalfOpen::negotiated`] and given that same segment, so that data, FIN and window on it are handled where they always
+//! are. It must not know how many others there are, nor when it is retransmitted.
+
+use bowline_base::Instant;
+use bowline_wire::seq::SeqNumber;
+use bowline_wire::tcp::{TcpFlags, TcpHeader, TcpOptions};
+
+use crate::negotiate::{Negotiated, initial_window};
+use crate::packed::PackedTuple;
+use crate::reason::DropReason;
+use crate::{FourTuple, ListenerKey, Options};
+
+#[cfg(test)]
+mod tests;
+
+/// Least time between two challenges or other answers to unacceptable segments, as Linux `tcp_invalid_ratelimit`.
+const ANSWER_INTERVAL_MS: u64 = 500;
+/// Unit of the 16-bit time of the last answer, so that it wraps after 17 minutes: longer than a half-open lives.
+const ANSWER_TICK_MS: u64 = 16;
+
+bitflags::bitflags! {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Flags: u8 {
+        const WINDOW_SCALE = 1;
+        const TIMESTAMPS = 2;
+        const SACK = 4;
+        const ECN = 8;
+        /// The handshake's last segment has come, but the accept queue was full.
+        const ACKNOWLEDGED = 16;
+        /// An unacceptable segment has been answered, at the time `answered`.
+        const ANSWERED = 32;
+    }
+}
+
+/// A half-open connection.
+#[derive(Clone)]
+pub struct HalfOpen {
+    id: u64,
+    deadline: Instant,
+    listener: ListenerKey,
+    irs: SeqNumber,
+    iss: SeqNumber,
+    ts_recent: u32,
+    ts_offset: u32,
+    peer_mss: u16,
+    our_mss: u16,
+    window: u16,
+    answered: u16,
+    tuple: PackedTuple,
+    /// Our shift in the upper half, theirs in the lower.
+    scales: u8,
+    retries: u8,
+    flags: Flags,
+}
+
+/// What to do after a segment arrived for a half-open connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HalfOpenOutcome {
+    /// The SYN again: send [`HalfOpen::syn_ack`] again.
+    SynAck,
+    /// An acceptable RST: forget it; the listener goes on listening.
+    Forget,
+    /// Drop the segment, and send [`HalfOpen::ack`].
+    Answer(DropReason),
+    /// An ACK of something we never sent: drop the segment and send a RST with this sequence number; the entry stays.
+    Reset(SeqNumber),
+    /// Drop the segment.
+    Drop(DropReason),
+    /// The handshake is complete: make the connection and give it this segment.
+    Complete,
+}
+
+impl HalfOpen {
+    /// A half-open connection whose SYN-ACK is still to be sent. `id` is its number in the trace, `our_mss` what the
+    /// SYN-ACK announces.
+    #[must_use]
+    pub fn new(
+        id: u64,
+        listener: ListenerKey,
+        tuple: &FourTuple,
+        negotiated: &Negotiated,
+        our_mss: u16,
+        options: &Options,
+    ) -> Self {
+        let Negotiated { iss, irs, peer_mss, window_scale, timestamps, sack, ecn } = *negotiated;
+        let mut flags = Flags::empty();
+        flags.set(Flags::WINDOW_SCALE, window_scale.is_some());
+        flags.set(Flags::TIMESTAMPS, timestamps.is_some());
+        flags.set(Flags::SACK, sack);
+        flags.set(Flags::ECN, ecn);
+        let (ours, theirs) = window_scale.unwrap_or_default();
+        let (ts_offset, ts_recent) = timestamps.unwrap_or_default();
+        Self {
+            id,
+            deadline: Instant::MAX,
+            listener,
+            irs,
+            iss,
+            ts_recent,
+            ts_offset,
+            peer_mss,
+            our_mss,
+            window: initial_window(options),
+            answered: 0,
+            tuple: PackedTuple::new(tuple),
+            scales: ours << 4 | theirs & 15,
+            retries: 0,
+            flags,
+        }
+    }
+
+    /// Its number in the trace.
+    #[must_use]
+    pub const fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The listener that its SYN met.
+    #[must_use]
+    pub const fn listener(&self) -> ListenerKey {
+        self.listener
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn tuple(&self) -> FourTuple {
+        self.tuple.unpack()
+    }
+
+    /// Whether this is its name: for the endpoint's hash table.
+    #[must_use]
+    pub fn is(&self, tuple: &FourTuple) -> bool {
+        self.tuple == PackedTuple::new(tuple)
+    }
+
+    /// How often the SYN-ACK has been retransmitted because its timer ran out.
+    #[must_use]
+    pub const fn retries(&self) -> u8 {
+        self.retries
+    }
+
+    /// When the SYN-ACK will be sent again, or the entry given up.
+    #[must_use]
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether the peer has completed the handshake while the accept queue was full.
+    #[must_use]
+    pub const fn is_acknowledged(&self) -> bool {
+        self.flags.contains(Flags::ACKNOWLEDGED)
+    }
+
+    /// The MSS that our SYN-ACK announces.
+    #[must_use]
+    pub const fn our_mss(&self) -> u16 {
+        self.our_mss
+    }
+
+    /// The window that our SYN-ACK announces, in bytes.
+    #[must_use]
+    pub const fn window(&self) -> u16 {
+        self.window
+    }
+
+    /// What both sides have agreed on: all that a full connection needs.
+    #[must_use]
+    pub fn negotiated(&self) -> Negotiated {
+        Negotiated {
+            iss: self.iss,
+            irs: self.irs,
+            peer_mss: self.peer_mss,
+            window_scale: self.flags.contains(Flags::WINDOW_SCALE).then_some((self.scales >> 4, self.scales & 15)),
+            timestamps: self.flags.contains(Flags::TIMESTAMPS).then_some((self.ts_offset, self.ts_recent)),
+            sack: self.flags.contains(Flags::SACK),
+            ecn: self.flags.contains(Flags::ECN),
+        }
+    }
+
+    pub(crate) fn schedule(&mut self, retries: u8, deadline: Instant) {
+        self.retries = retries;
+        self.deadline = deadline;
+    }
+
+    /// The SYN-ACK, as it is sent now.
+    // RFC 9293 3.10.7.2: <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>
+    #[must_use]
+    pub fn syn_ack(&self, now: Instant) -> TcpHeader {
+        syn_ack(now, &self.tuple.unpack(), &self.negotiated(), self.our_mss, self.window)
+    }
+
+    /// The acknowledgement that answers an unacceptable segment.
+    // RFC 9293 3.10.7.4: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>. RFC 7323 2.2: its window is scaled already.
+    #[must_use]
+    pub fn ack(&self, now: Instant) -> TcpHeader {
+        let negotiated = self.negotiated();
+        let shift = negotiated.window_scale.map_or(0, |(ours, _)| ours);
+        TcpHeader {
+            src_port: self.tuple.local_port(),
+            dst_port: self.tuple.remote_port(),
+            seq: self.iss + 1,
+            ack: self.irs + 1,
+            flags: TcpFlags::ACK,
+            window: self.window >> shift,
+            options: TcpOptions { timestamps: negotiated.timestamps_option(now), ..TcpOptions::default() },
+            ..TcpHeader::default()
+        }
+    }
+
+    /// What a segment with `len` bytes of text means. `accept_queue_full` is about the listener, for the last ACK.
+    pub fn on_segment(
+        &mut self,
+        now: Instant,
+        header: &TcpHeader,
+        len: u32,
+        accept_queue_full: bool,
+    ) -> HalfOpenOutcome {
+        use HalfOpenOutcome::{Complete, Drop, Forget, Reset, SynAck};
+        let flags = header.flags;
+        let old_timestamp = self.has_old_timestamp(header);
+
+        // RFC 9293 3.8.1: the SYN retransmitted, because our SYN-ACK was lost. Not acceptable by its number, but an ACK
+        // of it alone would not help a peer in SYN-SENT. RFC 9293 3.10.7.4, MUST-10: it is the same attempt.
+        let is_syn = flags.contains(TcpFlags::SYN) && !flags.intersects(TcpFlags::ACK | TcpFlags::RST);
+        if is_syn && header.seq == self.irs && !old_timestamp {
+            self.update_ts_recent(header);
+            return SynAck;
+        }
+
+        // First: the sequence number. RFC 7323 5.3, R1: so does an old timestamp make a segment unacceptable.
+        let offset = header.seq.0.wrapping_sub(self.irs.0.wrapping_add(1));
+        if old_timestamp || !self.is_acceptable(header, len) {
+            return match flags.contains(TcpFlags::RST) {
+                true => Drop(DropReason::ResetIgnored),
+                false => self.answer(now, if old_timestamp { DropReason::Paws } else { DropReason::OutOfWindow }),
+            };
+        }
+        // Second: RST. RFC 5961 3.2: only at the exact number.
+        if flags.contains(TcpFlags::RST) {
+            return if offset == 0 { Forget } else { self.answer(now, DropReason::ResetChallenged) };
+        }
+        // Fourth: SYN. RFC 9293 would return to LISTEN; RFC 5961 4.2 challenges, lest a blind SYN end a handshake. A peer
+        // that has started anew answers the challenge with a RST at the exact number, and its next SYN is welcome.
+        if flags.contains(TcpFlags::SYN) {
+            return self.answer(now, DropReason::SynChallenged);
+        }
+        // Fifth: ACK.
+        if !flags.contains(TcpFlags::ACK) {
+            return Drop(DropReason::NoAck);
+        }
+        if header.ack != self.iss + 1 {
+            return Reset(header.ack);
+        }
+        if accept_queue_full {
+            // As Linux without tcp_abort_on_overflow: the peer believes itself connected, and our SYN-ACK, sent again,
+            // will make it acknowledge once more when there may be room.
+            self.flags.insert(Flags::ACKNOWLEDGED);
+            return Drop(DropReason::ListenOverflow);
+        }
+        Complete
+    }
+
+    // RFC 9293 3.10.7.4, table 6, with RCV.NXT = IRS+1 and the window that the SYN-ACK announced.
+    fn is_acceptable(&self, header: &TcpHeader, text: u32) -> bool {
+        let control = header.flags & (TcpFlags::SYN | TcpFlags::FIN);
+        let len = text.saturating_add(control.iter().count() as u32);
+        let first = header.seq.0.wrapping_sub(self.irs.0.wrapping_add(1));
+        let last = first.wrapping_add(len.saturating_sub(1));
+        let window = u32::from(self.window);
+        match (len, window) {
+            (0, 0) => first == 0,
+            (_, 0) => false,
+            (0, _) => first < window,
+            _ => first < window || last < window,
+        }
+    }
+
+    /// RFC 7323 5.3, R1. A RST is not subject to it.
+    fn has_old_timestamp(&self, header: &TcpHeader) -> bool {
+        self.flags.contains(Flags::TIMESTAMPS)
+            && !header.flags.contains(TcpFlags::RST)
+            && header.options.timestamps.is_some_and(|t| (t.value.wrapping_sub(self.ts_recent) as i32) < 0)
+    }
+
+    fn update_ts_recent(&mut self, header: &TcpHeader) {
+        if let (true, Some(times)) = (self.flags.contains(Flags::TIMESTAMPS), header.options.timestamps) {
+            self.ts_recent = times.value;
+        }
+    }
+
+    /// RFC 5961 7: answers are rationed, each half-open connection for itself, so that one tells nothing about another.
+    fn answer(&mut self, now: Instant, why: DropReason) -> HalfOpenOutcome {
+        let tick = (now.as_millis() / ANSWER_TICK_MS) as u16;
+        let recent = u64::from(tick.wrapping_sub(self.answered)) * ANSWER_TICK_MS < ANSWER_INTERVAL_MS;
+        if self.flags.contains(Flags::ANSWERED) && recent {
+            return HalfOpenOutcome::Drop(why);
+        }
+        self.flags.insert(Flags::ANSWERED);
+        self.answered = tick;
+        HalfOpenOutcome::Answer(why)
+    }
+}
+
+/// A SYN-ACK for what has been negotiated.
+pub(super) fn syn_ack(
+    now: Instant,
+    tuple: &FourTuple,
+    negotiated: &Negotiated,
+    our_mss: u16,
+    window: u16,
+) -> TcpHeader {
+    // RFC 3168 6.1.1: ECE without CWR agrees to ECN.
+    let ecn = if negotiated.ecn { TcpFlags::ECE } else { TcpFlags::empty() };
+    TcpHeader {
+        src_port: tuple.local.port(),
+        dst_port: tuple.remote.port(),
+        seq: negotiated.iss,
+        ack: negotiated.irs + 1,
+        flags: TcpFlags::SYN | TcpFlags::ACK | ecn,
+        window,
+        urgent: 0,
+        options: negotiated.syn_ack_options(now, our_mss),
+    }
+}

@@ -1,0 +1,152 @@
+//! What two SYNs agree on: maximum segment size (RFC 9293 3.7.1), window scale and timestamps (RFC 7323), SACK
+//! (RFC 2018), ECN (RFC 3168 6.1.1). Active opens, half-open connections and SYN cookies all negotiate here.
+//!
+//! It decides what holds for the connection and how our SYN or SYN-ACK says so, not when they are sent.
+
+use bowline_base::Instant;
+use bowline_wire::seq::SeqNumber;
+use bowline_wire::tcp::{TcpFlags, TcpHeader, TcpOptions, Timestamps};
+
+use crate::isn::timestamp;
+use crate::{FourTuple, Options};
+
+#[cfg(test)]
+mod tests;
+
+/// The largest shift of a window (RFC 7323 2.3).
+pub const MAX_WINDOW_SCALE: u8 = 14;
+/// The smallest MSS taken from a peer, as Linux: below it, headers would be all there is (CVE-2019-11479).
+pub const MIN_MSS: u16 = 48;
+
+/// What our side brings into a handshake.
+#[derive(Clone, Copy, Debug)]
+pub struct OurSide<'a> {
+    /// The connection's name.
+    pub tuple: FourTuple,
+    /// The listener's or the connection's options.
+    pub options: &'a Options,
+    /// The MSS that we announce, in bytes.
+    pub mss: u16,
+    /// Where our timestamps begin: [`IsnGenerator::timestamp_offset`](crate::isn::IsnGenerator::timestamp_offset).
+    pub timestamp_offset: u32,
+}
+
+/// What both sides have agreed on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Negotiated {
+    /// Our initial sequence number.
+    pub iss: SeqNumber,
+    /// The peer's.
+    pub irs: SeqNumber,
+    /// The largest payload that the peer takes, in bytes, options of each segment not yet subtracted.
+    pub peer_mss: u16,
+    /// The shifts of (our, their) window, where both sides scale.
+    pub window_scale: Option<(u8, u8)>,
+    /// Our offset and TS.Recent, where both sides use timestamps.
+    pub timestamps: Option<(u32, u32)>,
+    /// Whether both sides may send SACK blocks.
+    pub sack: bool,
+    /// Whether both sides are capable of ECN.
+    pub ecn: bool,
+}
+
+impl OurSide<'_> {
+    /// The options of our SYN in an active open.
+    #[must_use]
+    pub fn offer(&self, now: Instant) -> TcpOptions {
+        let Options { window_scaling, timestamps, sack, .. } = *self.options;
+        TcpOptions {
+            mss: Some(self.mss), // RFC 9293 3.7.1, SHLD-5, MAY-3: in every SYN
+            window_scale: window_scaling.then(|| window_shift(self.options)),
+            sack_permitted: sack,
+            timestamps: timestamps.then(|| Timestamps { value: timestamp(now, self.timestamp_offset), echo: 0 }),
+            ..TcpOptions::default()
+        }
+    }
+
+    /// What holds once we answer the SYN of a peer that opened actively, with `iss` as our number.
+    #[must_use]
+    pub fn answer(&self, iss: SeqNumber, syn: &TcpHeader) -> Negotiated {
+        // RFC 3168 6.1.1: both bits ask for ECN. Of RFC 9768 it is the offer as well, and this the fallback.
+        let ecn = syn.flags.contains(TcpFlags::ECE | TcpFlags::CWR);
+        self.combine(iss, syn, ecn)
+    }
+
+    /// What holds once a peer has answered our SYN, or has sent its own at the same time. Our SYN was an
+    /// [`offer`](Self::offer) from the same options.
+    #[must_use]
+    pub fn conclude(&self, iss: SeqNumber, peer: &TcpHeader) -> Negotiated {
+        let echo = peer.flags.contains(TcpFlags::ECE);
+        let reduced = peer.flags.contains(TcpFlags::CWR);
+        // RFC 3168 6.1.1: a SYN-ACK agrees with ECE alone; a SYN that crosses ours asks with both.
+        let agreed = if peer.flags.contains(TcpFlags::ACK) { echo && !reduced } else { echo && reduced };
+        self.combine(iss, peer, self.options.ecn && agreed)
+    }
+
+    fn combine(&self, iss: SeqNumber, peer: &TcpHeader, ecn: bool) -> Negotiated {
+        let Options { window_scaling, timestamps, sack, .. } = *self.options;
+        let theirs = &peer.options;
+        Negotiated {
+            iss,
+            irs: peer.seq,
+            peer_mss: peer_mss(theirs.mss, self.tuple.is_ipv6()),
+            // RFC 7323 1.3 and 2.2: an option holds only if both SYNs have it; 2.3: more than 14 counts as 14.
+            window_scale: theirs
+                .window_scale
+                .filter(|_| window_scaling)
+                .map(|shift| (window_shift(self.options), shift.min(MAX_WINDOW_SCALE))),
+            timestamps: theirs.timestamps.filter(|_| timestamps).map(|t| (self.timestamp_offset, t.value)),
+            sack: sack && theirs.sack_permitted, // RFC 2018 2
+            ecn,
+        }
+    }
+}
+
+impl Negotiated {
+    /// The options of our SYN-ACK: ours where the peer's SYN had them too (RFC 7323 2.2, 3.2).
+    #[must_use]
+    pub fn syn_ack_options(&self, now: Instant, mss: u16) -> TcpOptions {
+        TcpOptions {
+            mss: Some(mss),
+            window_scale: self.window_scale.map(|(ours, _)| ours),
+            sack_permitted: self.sack,
+            timestamps: self.timestamps_option(now),
+            ..TcpOptions::default()
+        }
+    }
+
+    /// The timestamps option of a segment that leaves now, with TS.Recent as it was in the handshake.
+    #[must_use]
+    pub fn timestamps_option(&self, now: Instant) -> Option<Timestamps> {
+        self.timestamps.map(|(offset, ts_recent)| Timestamps { value: timestamp(now, offset), echo: ts_recent })
+    }
+}
+
+/// The MSS that counts for a peer that announced `announced`.
+// RFC 9293 3.7.1, MUST-15: without the option 536 for IPv4 and 1220 for IPv6. An MSS of zero says nothing, as on Linux.
+#[must_use]
+pub fn peer_mss(announced: Option<u16>, ipv6: bool) -> u16 {
+    match announced {
+        None | Some(0) => {
+            if ipv6 {
+                1220
+            } else {
+                536
+            }
+        }
+        Some(mss) => mss.max(MIN_MSS),
+    }
+}
+
+/// The shift that lets a window of the largest receive buffer be announced: the smallest that is enough.
+#[must_use]
+pub fn window_shift(options: &Options) -> u8 {
+    let largest = options.receive_buffer.max(options.receive_buffer_max);
+    (0..MAX_WINDOW_SCALE).find(|&shift| u32::from(u16::MAX) << shift >= largest).unwrap_or(MAX_WINDOW_SCALE)
+}
+
+/// The window of our SYN or SYN-ACK, which is never scaled (RFC 7323 2.2).
+#[must_use]
+pub fn initial_window(options: &Options) -> u16 {
+    u16::try_from(options.receive_buffer).unwrap_or(u16::MAX)
+}

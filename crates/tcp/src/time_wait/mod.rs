@@ -1,0 +1,124 @@
+//! TIME-WAIT (RFC 9293 3.6.1): connections that both sides have closed, until no old segment of theirs can be about.
+//!
+//! A table of its own, because there may be many and each is small. Its bound is kept by giving up the oldest, as the
+//! constant 2MSL keeps the table sorted by age. It must not know what becomes of a SYN that it lets pass.
+
+use core::time::Duration;
+
+use bowline_base::Instant;
+use bowline_wire::tcp::TcpHeader;
+
+use crate::linked::LinkedSlab;
+use crate::reason::DropReason;
+
+pub mod entry;
+#[cfg(test)]
+mod tests;
+
+pub use entry::{Remains, TimeWaitEntry, TimeWaitOutcome};
+
+/// An entry that left the table, and the connection's number in the trace.
+pub struct Gone {
+    /// The connection's number in the trace.
+    pub id: u64,
+    /// The entry.
+    pub entry: TimeWaitEntry,
+}
+
+/// Connections in TIME-WAIT by place. A place is small and dense and names an entry until that is removed.
+pub struct TimeWaitTable {
+    entries: LinkedSlab<Gone, 1>,
+    max: usize,
+    time_wait: Duration,
+}
+
+impl TimeWaitTable {
+    /// An empty table for at most `max` connections (at least one), each for `time_wait`, which is 2MSL.
+    #[must_use]
+    pub fn new(max: usize, time_wait: Duration) -> Self {
+        Self { entries: LinkedSlab::new(), max: max.max(1), time_wait }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a connection and returns its place, and the oldest entry where that had to give way.
+    // RFC 9293 3.6.1, MUST-13: 2MSL from now.
+    pub fn insert(&mut self, now: Instant, remains: &Remains) -> (u32, Option<Gone>) {
+        let oldest = self.entries.first(0).map(|(place, _)| place);
+        let evicted = oldest.filter(|_| self.len() >= self.max).and_then(|place| self.remove(place));
+        let entry = TimeWaitEntry::new(remains, now + self.time_wait);
+        (self.entries.insert(0, Gone { id: remains.id, entry }).index, evicted)
+    }
+
+    /// The entry in this place.
+    #[must_use]
+    pub fn get(&self, place: u32) -> Option<&TimeWaitEntry> {
+        self.entries.get(place).map(|gone| &gone.entry)
+    }
+
+    /// The number in the trace of the connection in this place.
+    #[must_use]
+    pub fn id(&self, place: u32) -> Option<u64> {
+        self.entries.get(place).map(|gone| gone.id)
+    }
+
+    /// Takes an entry out: a new connection takes over its four-tuple, or a RST has closed it.
+    pub fn remove(&mut self, place: u32) -> Option<Gone> {
+        self.entries.remove(place)
+    }
+
+    /// What a segment with `len` bytes of text means for the entry in this place. `timestamps`: whether a connection
+    /// that it might begin would use them.
+    pub fn on_segment(
+        &mut self,
+        now: Instant,
+        place: u32,
+        header: &TcpHeader,
+        len: u32,
+        timestamps: bool,
+    ) -> TimeWaitOutcome {
+        let Some(gone) = self.entries.get_mut(place) else {
+            return TimeWaitOutcome::Drop(DropReason::NoConnection);
+        };
+        let outcome = gone.entry.on_segment(now, header, len, timestamps);
+        if outcome == TimeWaitOutcome::AckFin {
+            gone.entry.set_expires(now + self.time_wait);
+            self.entries.move_to(place, 0);
+        }
+        outcome
+    }
+
+    /// Whether an active open may take over the four-tuple of the entry in this place; the entry is removed then.
+    /// `timestamps`: whether the new connection will offer them.
+    #[must_use]
+    pub fn may_connect(&self, now: Instant, place: u32, timestamps: bool) -> bool {
+        self.get(place).is_some_and(|entry| entry.may_connect(now, self.time_wait, timestamps))
+    }
+
+    /// When 2MSL of the next one are over.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.entries.first(0).map(|(_, gone)| gone.entry.expires())
+    }
+
+    /// Takes out the next one whose 2MSL are over at `now`, as often as there is one.
+    pub fn poll_expired(&mut self, now: Instant) -> Option<Gone> {
+        let (place, gone) = self.entries.first(0)?;
+        if gone.entry.expires() > now { None } else { self.remove(place) }
+    }
+
+    /// Every connection in TIME-WAIT with its number in the trace. For people, not for the data path.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &TimeWaitEntry)> {
+        self.entries.iter().map(|(_, gone)| (gone.id, &gone.entry))
+    }
+}
