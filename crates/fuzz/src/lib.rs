@@ -1,0 +1,27 @@
+//! The fuzz targets, as functions that take bytes and panic on a finding.
+//!
+//! Three drivers call them: libFuzzer (`fuzz/`, `cargo xtask` or `cargo fuzz run`), which follows coverage; the program
+//! `bowline-fuzz`, which needs nothing but a stable compiler; and the tests, which replay `fuzz/corpus`.
+
+pub mod mutate;
+pub mod wire;
+
+/// A fuzz target.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// Its name, and that of its corpus folder.
+    pub name: &'static str,
+    /// Panics where the input shows a defect.
+    pub run: fn(&[u8]),
+    /// Inputs to begin with.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[Target { name: "wire", run: wire::run, seeds: wire::seeds }];
+
+/// The target with this name.
+#[must_use]
+pub fn target(name: &str) -> Option<Target> {
+    TARGETS.iter().copied().find(|target| target.name == name)
+}
