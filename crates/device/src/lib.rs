@@ -8,16 +8,21 @@
 //! every device also works in virtual time. Only the doors to the kernel hold `unsafe`.
 
 pub mod buffer;
+pub mod cut;
 mod device;
 mod loopback;
 pub mod memory;
+pub mod pcapng;
+pub mod tap;
 #[cfg(target_os = "linux")]
 pub mod tun;
+pub mod units;
 mod wake;
 
 pub use bowline_wire::packet::{Capabilities, RxChecksum, RxPacket, TxPacket};
 pub use device::{Device, Readiness, Transmitted};
 pub use loopback::Loopback;
+pub use tap::{Capture, CaptureConfig, Tapped};
 #[cfg(target_os = "linux")]
 pub use tun::Tun;
 pub use wake::WakeSlot;
