@@ -41,7 +41,7 @@ pub enum Readiness<'a> {
 ///
 /// The event loop that drives it: `receive` until `None`, offer packets until there are none or one is
 /// [`Transmitted::Full`], then wait for [`readiness`](Self::readiness) or [`poll_timeout`](Self::poll_timeout),
-/// whichever is first; after the latter, call [`handle_timeout`](Self::handle_timeout).
+/// whichever is first; after the latter, call [`handle_timeout`](Self::handle_timeout), and begin again.
 pub trait Device {
     /// What the device does for its host. Constant while the device lives.
     fn capabilities(&self) -> Capabilities;

@@ -10,6 +10,7 @@
 pub mod buffer;
 pub mod cut;
 mod device;
+pub mod impairment;
 mod loopback;
 pub mod memory;
 pub mod pcapng;
@@ -21,8 +22,12 @@ mod wake;
 
 pub use bowline_wire::packet::{Capabilities, RxChecksum, RxPacket, TxPacket};
 pub use device::{Device, Readiness, Transmitted};
+pub use impairment::{Impaired, ImpairmentConfig, Impairments};
 pub use loopback::Loopback;
 pub use tap::{Capture, CaptureConfig, Tapped};
 #[cfg(target_os = "linux")]
 pub use tun::Tun;
 pub use wake::WakeSlot;
+
+#[cfg(test)]
+mod testing;

@@ -201,4 +201,4 @@ fn pad(body: &mut Vec<u8>, len: usize) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
