@@ -12,7 +12,7 @@ use bowline_base::Instant;
 use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
 
-use crate::linked::{LinkedSlab, Place};
+use crate::linked::LinkedSlab;
 use crate::reason::DropReason;
 use crate::segment::Path;
 use crate::{FourTuple, ListenerKey, PendingKey};
@@ -77,19 +77,19 @@ pub struct PendingTable {
 impl PendingTable {
     /// An empty table.
     #[must_use]
-    pub const fn new(limits: PendingLimits) -> Self {
-        Self { entries: LinkedSlab::new(), sources: BTreeMap::new(), limits }
+    pub fn new(limits: PendingLimits) -> Self {
+        Self { entries: LinkedSlab::new(limits.max), sources: BTreeMap::new(), limits }
     }
 
     /// How many wait.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether none waits.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
@@ -97,17 +97,18 @@ impl PendingTable {
     pub fn insert(&mut self, now: Instant, syn: PendingSyn) -> Option<PendingKey> {
         let source = syn.tuple.remote.ip();
         let of_source = self.sources.get(&source).copied().unwrap_or(0);
-        if self.len() >= self.limits.max || of_source >= self.limits.max_per_source {
+        if of_source >= self.limits.max_per_source {
             return None;
         }
+        let (index, generation) = self.entries.insert(0, (now + self.limits.timeout, syn))?;
         self.sources.insert(source, of_source + 1);
-        Some(key(self.entries.insert(0, (now + self.limits.timeout, syn))))
+        Some(PendingKey { index, generation })
     }
 
     /// Whether a SYN still waits.
     #[must_use]
     pub fn contains(&self, key: PendingKey) -> bool {
-        self.entries.is(place(key))
+        self.entries.contains(key.index, key.generation)
     }
 
     /// A SYN that waits.
@@ -129,7 +130,7 @@ impl PendingTable {
 
     /// Takes out the SYN in this place.
     pub fn remove_at(&mut self, index: u32) -> Option<PendingSyn> {
-        let (_, syn) = self.entries.remove(index)?;
+        let (_, syn) = self.entries.remove(index, 0)?;
         let source = syn.tuple.remote.ip();
         if let Some(count) = self.sources.get_mut(&source) {
             *count -= 1;
@@ -173,17 +174,15 @@ impl PendingTable {
 
     /// Takes out all of a listener that is being closed.
     pub fn remove_all_of(&mut self, listener: ListenerKey) -> Vec<PendingSyn> {
-        let of_it = |(place, entry): (Place, &(Instant, PendingSyn))| {
-            let (_, syn) = entry;
-            (syn.listener == listener).then_some(place.index)
-        };
+        let of_it =
+            |((index, _), entry): ((u32, u32), &(Instant, PendingSyn))| (entry.1.listener == listener).then_some(index);
         let places: Vec<u32> = self.entries.iter().filter_map(of_it).collect();
         places.into_iter().filter_map(|index| self.remove_at(index)).collect()
     }
 
     /// Every SYN that waits. For people, not for the data path.
     pub fn iter(&self) -> impl Iterator<Item = (PendingKey, &PendingSyn)> {
-        self.entries.iter().map(|(place, (_, syn))| (key(place), syn))
+        self.entries.iter().map(|((index, generation), (_, syn))| (PendingKey { index, generation }, syn))
     }
 }
 
@@ -201,12 +200,4 @@ impl PendingSyn {
             ..TcpHeader::default()
         }
     }
-}
-
-const fn key(place: Place) -> PendingKey {
-    PendingKey { index: place.index, generation: place.generation }
-}
-
-const fn place(key: PendingKey) -> Place {
-    Place { index: key.index, generation: key.generation }
 }

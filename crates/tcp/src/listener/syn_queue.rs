@@ -11,7 +11,7 @@ use bowline_base::Instant;
 
 use super::half_open::HalfOpen;
 use crate::ListenerKey;
-use crate::linked::{LinkedSlab, Place};
+use crate::linked::LinkedSlab;
 
 #[cfg(test)]
 mod tests;
@@ -40,36 +40,39 @@ pub struct SynQueue {
 impl SynQueue {
     /// An empty queue for at most `max` half-open connections of all listeners together.
     #[must_use]
-    pub const fn new(max: usize) -> Self {
-        Self { entries: LinkedSlab::new(), max }
+    pub fn new(max: usize) -> Self {
+        Self { entries: LinkedSlab::new(max), max }
     }
 
     /// How many there are.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether there is none.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Whether there is no room for another one.
     #[must_use]
-    pub const fn is_full(&self) -> bool {
-        self.len() >= self.max
+    pub fn is_full(&self) -> bool {
+        self.entries.is_full()
+    }
+
+    /// The bytes that the queue has allocated. After a flood they are given back.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.entries.memory()
     }
 
     /// Adds one, whose SYN-ACK is sent now, and returns its place; `None` if the queue is full.
     pub fn insert(&mut self, now: Instant, mut entry: HalfOpen) -> Option<u32> {
-        if self.is_full() {
-            return None;
-        }
         let (list, timeout) = schedule(0);
         entry.schedule(0, now + timeout);
-        Some(self.entries.insert(list, entry).index)
+        self.entries.insert(list, entry).map(|(place, _)| place)
     }
 
     /// The one in this place.
@@ -85,39 +88,40 @@ impl SynQueue {
 
     /// Takes one out: it has completed, or was reset.
     pub fn remove(&mut self, place: u32) -> Option<HalfOpen> {
-        self.entries.remove(place)
+        let list = list_of(self.entries.get(place)?);
+        self.entries.remove(place, list)
     }
 
     /// The earliest deadline.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        (0..LISTS as u8).filter_map(|list| self.entries.first(list)).map(|(_, entry)| entry.deadline()).min()
+        (0..LISTS).filter_map(|list| self.entries.first(list)).map(|(_, entry)| entry.deadline()).min()
     }
 
     /// The next thing due at `now`, as often as there is one. `retries` tells how often a listener's SYN-ACKs are sent
     /// again (`Options::synack_retries`); for a listener that is gone, zero.
     pub fn poll_due(&mut self, now: Instant, retries: impl Fn(ListenerKey) -> u8) -> Option<Due> {
         let is_due = |list| self.entries.first(list).filter(|(_, entry)| entry.deadline() <= now);
-        let (place, entry) = (0..LISTS as u8).find_map(is_due)?;
+        let (place, entry) = (0..LISTS).find_map(is_due)?;
         let mut limit = retries(entry.listener());
         if self.len() > self.max / 2 && !entry.is_acknowledged() {
             limit = limit.min(RETRIES_UNDER_PRESSURE);
         }
         if entry.retries() >= limit {
-            return self.entries.remove(place).map(Due::Expired);
+            return self.remove(place).map(Due::Expired);
         }
-        let retries = entry.retries() + 1;
-        let (list, timeout) = schedule(retries);
+        let (from, retries) = (list_of(entry), entry.retries() + 1);
+        let (to, timeout) = schedule(retries);
         self.entries.get_mut(place)?.schedule(retries, now + timeout);
-        self.entries.move_to(place, list);
+        self.entries.move_to(place, from, to);
         Some(Due::Retransmit(place))
     }
 
     /// Takes out all of a listener that is being closed.
     pub fn remove_all_of(&mut self, listener: ListenerKey) -> Vec<HalfOpen> {
-        let of_it = |(place, entry): (Place, &HalfOpen)| (entry.listener() == listener).then_some(place.index);
+        let of_it = |((place, _), entry): ((u32, u32), &HalfOpen)| (entry.listener() == listener).then_some(place);
         let places: Vec<u32> = self.entries.iter().filter_map(of_it).collect();
-        places.into_iter().filter_map(|place| self.entries.remove(place)).collect()
+        places.into_iter().filter_map(|place| self.remove(place)).collect()
     }
 
     /// Every half-open connection. For people, not for the data path.
@@ -127,7 +131,11 @@ impl SynQueue {
 }
 
 /// The list for an entry that was retransmitted so often, and how long it stays there.
-fn schedule(retries: u8) -> (u8, Duration) {
-    let list = retries.min(LISTS as u8 - 1);
+fn schedule(retries: u8) -> (usize, Duration) {
+    let list = usize::from(retries).min(LISTS - 1);
     (list, INITIAL_RTO * (1 << list))
+}
+
+fn list_of(entry: &HalfOpen) -> usize {
+    schedule(entry.retries()).0
 }

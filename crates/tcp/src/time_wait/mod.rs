@@ -28,36 +28,43 @@ pub struct Gone {
 /// Connections in TIME-WAIT by place. A place is small and dense and names an entry until that is removed.
 pub struct TimeWaitTable {
     entries: LinkedSlab<Gone, 1>,
-    max: usize,
     time_wait: Duration,
 }
 
 impl TimeWaitTable {
-    /// An empty table for at most `max` connections (at least one), each for `time_wait`, which is 2MSL.
+    /// An empty table for at most `max` connections, each for `time_wait`, which is 2MSL.
     #[must_use]
     pub fn new(max: usize, time_wait: Duration) -> Self {
-        Self { entries: LinkedSlab::new(), max: max.max(1), time_wait }
+        Self { entries: LinkedSlab::new(max), time_wait }
     }
 
     /// How many there are.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether there is none.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Adds a connection and returns its place, and the oldest entry where that had to give way.
+    /// The bytes that the table has allocated.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.entries.memory()
+    }
+
+    /// Adds a connection and returns its place (`None` only if the table is for none), and the oldest entry where that had
+    /// to give way.
     // RFC 9293 3.6.1, MUST-13: 2MSL from now.
-    pub fn insert(&mut self, now: Instant, remains: &Remains) -> (u32, Option<Gone>) {
+    pub fn insert(&mut self, now: Instant, remains: &Remains) -> (Option<u32>, Option<Gone>) {
         let oldest = self.entries.first(0).map(|(place, _)| place);
-        let evicted = oldest.filter(|_| self.len() >= self.max).and_then(|place| self.remove(place));
+        let evicted = oldest.filter(|_| self.entries.is_full()).and_then(|place| self.remove(place));
         let entry = TimeWaitEntry::new(remains, now + self.time_wait);
-        (self.entries.insert(0, Gone { id: remains.id, entry }).index, evicted)
+        let place = self.entries.insert(0, Gone { id: remains.id, entry });
+        (place.map(|(index, _)| index), evicted)
     }
 
     /// The entry in this place.
@@ -74,7 +81,7 @@ impl TimeWaitTable {
 
     /// Takes an entry out: a new connection takes over its four-tuple, or a RST has closed it.
     pub fn remove(&mut self, place: u32) -> Option<Gone> {
-        self.entries.remove(place)
+        self.entries.remove(place, 0)
     }
 
     /// What a segment with `len` bytes of text means for the entry in this place. `timestamps`: whether a connection
@@ -93,7 +100,7 @@ impl TimeWaitTable {
         let outcome = gone.entry.on_segment(now, header, len, timestamps);
         if outcome == TimeWaitOutcome::AckFin {
             gone.entry.set_expires(now + self.time_wait);
-            self.entries.move_to(place, 0);
+            self.entries.move_to(place, 0, 0);
         }
         outcome
     }
