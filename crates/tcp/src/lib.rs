@@ -19,6 +19,7 @@ mod packed;
 pub mod ports;
 pub mod reason;
 pub mod recovery;
+pub mod recv;
 pub mod segment;
 pub mod state;
 pub mod time_wait;

@@ -1,0 +1,209 @@
+//! When to acknowledge: at once, with the next data, or after a while.
+//!
+//! RFC 9293 3.8.6.3 (MUST-40: never later than half a second, and every second full-sized segment; MUST-58, MUST-59) and
+//! RFC 5681 4.2 (out of order, a hole filled: at once). A connection's first segments, and those after a pause, are
+//! acknowledged at once, because the peer's window grows with each acknowledgement. It decides when and why; which
+//! number and window go out is for whoever builds the segment.
+//!
+//! Duplicate acknowledgements are counted, not merged: a peer without SACK waits for three of them.
+
+use core::ops::Range;
+use core::time::Duration;
+
+use bowline_base::{Instant, Position};
+
+use super::queue::Inserted;
+use crate::reason::SendReason;
+
+/// The most acknowledgements of one kind that wait to be sent; more are merged. Between two calls of `poll_transmit`
+/// more than this come only in a batch, and then the peer has learnt all that duplicates can say.
+const MAX_PENDING: u8 = 16;
+/// Segments that are acknowledged at once at the beginning and after a pause (as Linux).
+const QUICK: u8 = 16;
+/// A pause: the peer's window may have been reset, so it is helped again. RFC 5681 4.1 speaks of one RTO.
+const PAUSE: Duration = Duration::from_secs(1);
+/// RFC 9293 3.8.6.3, MUST-40: less than half a second.
+const MAX_DELAY: Duration = Duration::from_millis(499);
+/// Full-sized segments are at least this large (RFC 9293 3.7.1: the default MSS, less room for options).
+const MIN_FULL: u32 = 500;
+
+/// What a segment with data or FIN was, apart from what became of its data.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Arrived {
+    /// Bytes of data.
+    pub len: usize,
+    /// How many segments it was on the wire: more than one if the device joined them.
+    pub segments: usize,
+    /// Whether it had a FIN that was taken.
+    pub fin: bool,
+    /// Whether its congestion mark differs from that of the segment before (RFC 8257 3.2).
+    pub mark_changed: bool,
+}
+
+/// Which acknowledgements one connection owes.
+#[derive(Clone, Debug)]
+pub struct AckPolicy {
+    delay: Duration,
+    /// When the delayed acknowledgement is due; `MAX` if none is.
+    deadline: Instant,
+    last_data: Instant,
+    dsack: Option<Range<Position>>,
+    /// Bytes in order since the last acknowledgement.
+    unacknowledged: u32,
+    /// The size of the peer's full segments, as seen, and the size of the last one.
+    full: u32,
+    last_size: u32,
+    /// Acknowledgements owed at once, by kind.
+    duplicates: u8,
+    answers: u8,
+    ack: Option<SendReason>,
+    /// Segments that are still acknowledged at once.
+    quick: u8,
+    /// Whether the application answers so soon that acknowledgements travel with its data.
+    interactive: bool,
+}
+
+impl AckPolicy {
+    /// A policy that delays acknowledgements by `delay`, at most 499 ms; zero means never. `mss` is what we announced.
+    #[must_use]
+    pub fn new(delay: Duration, mss: u16) -> Self {
+        Self {
+            delay: delay.min(MAX_DELAY),
+            deadline: Instant::MAX,
+            last_data: Instant::ZERO,
+            dsack: None,
+            unacknowledged: 0,
+            full: u32::from(mss).clamp(1, MIN_FULL),
+            last_size: 0,
+            duplicates: 0,
+            answers: 0,
+            ack: None,
+            quick: QUICK,
+            interactive: false,
+        }
+    }
+
+    /// Sets the delay, at most 499 ms, for acknowledgements from now on.
+    pub fn set_delay(&mut self, delay: Duration) {
+        self.delay = delay.min(MAX_DELAY);
+    }
+
+    /// A segment with data or FIN was taken in, in whole, in part or not at all.
+    pub fn on_segment(&mut self, now: Instant, inserted: &Inserted, arrived: Arrived) {
+        let idle = now.since(core::mem::replace(&mut self.last_data, now));
+        if idle > PAUSE && !self.interactive {
+            self.quick = QUICK;
+        }
+        let segments = arrived.segments.max(1);
+        self.measure((arrived.len / segments) as u32);
+        if inserted.duplicate.is_some() {
+            self.dsack.clone_from(&inserted.duplicate);
+        }
+        if inserted.advanced > 0 {
+            // What was owed for the old number is settled by the new one; sent now, it would look like a duplicate of it.
+            self.duplicates = 0;
+            self.unacknowledged = self.unacknowledged.saturating_add(inserted.advanced as u32);
+        } else if !arrived.fin {
+            // RFC 5681 4.2: data beyond a hole, and data that came before (RFC 9293 3.10.7.4), is answered at once.
+            return self.owe_duplicates(segments.min(3));
+        }
+        if self.at_once(inserted, arrived) {
+            self.ack = Some(SendReason::Ack);
+            self.quick = self.quick.saturating_sub(segments.min(usize::from(QUICK)) as u8);
+        } else {
+            self.deadline = self.deadline.min(now + self.delay);
+        }
+    }
+
+    /// An acknowledgement is owed at once for another reason than data: an unacceptable segment, a window that opened.
+    pub fn on_immediate(&mut self, reason: SendReason) {
+        match reason {
+            SendReason::DuplicateAck => self.owe_duplicates(1),
+            SendReason::ChallengeAck => self.answers = (self.answers + 1).min(MAX_PENDING),
+            // The reason given first is kept: the others travel with it.
+            other => self.ack = self.ack.or(Some(other)),
+        }
+    }
+
+    /// Why the next acknowledgement is owed, if one is.
+    #[must_use]
+    pub fn pending(&self) -> Option<SendReason> {
+        if self.duplicates > 0 {
+            return Some(SendReason::DuplicateAck);
+        }
+        self.ack.or((self.answers > 0).then_some(SendReason::ChallengeAck))
+    }
+
+    /// When [`on_timer`](Self::on_timer) is to be called.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        (self.deadline < Instant::MAX).then_some(self.deadline)
+    }
+
+    /// The part of a segment that came twice, to be reported as the first SACK block of the next segment, once
+    /// (RFC 2883 4).
+    pub fn take_dsack(&mut self) -> Option<Range<Position>> {
+        self.dsack.take()
+    }
+
+    /// The acknowledgement that [`pending`](Self::pending) named went out.
+    pub fn on_ack_sent(&mut self) {
+        if self.duplicates > 0 {
+            self.duplicates -= 1;
+        } else if self.ack.is_none() {
+            self.answers = self.answers.saturating_sub(1);
+        }
+        self.settle();
+    }
+
+    /// A segment with data, or a SYN or FIN, went out, and acknowledged what has arrived. Duplicates are still owed: a
+    /// segment with data is not one (RFC 5681 2).
+    pub fn on_data_sent(&mut self, now: Instant) {
+        if now.since(self.last_data) < self.delay {
+            self.interactive = true;
+            self.quick = 0;
+        }
+        self.settle();
+    }
+
+    /// The time is `now`; the delayed acknowledgement may be due.
+    pub fn on_timer(&mut self, now: Instant) {
+        if now >= self.deadline {
+            self.deadline = Instant::MAX;
+            self.interactive = false;
+            self.ack = self.ack.or(Some(SendReason::DelayedAck));
+        }
+    }
+
+    /// Everything in order is acknowledged.
+    fn settle(&mut self) {
+        self.ack = None;
+        self.deadline = Instant::MAX;
+        self.unacknowledged = 0;
+    }
+
+    fn owe_duplicates(&mut self, n: usize) {
+        self.duplicates = self.duplicates.saturating_add(n as u8).min(MAX_PENDING);
+    }
+
+    /// Whether data that moved RCV.NXT, or a FIN, is acknowledged now.
+    fn at_once(&self, inserted: &Inserted, arrived: Arrived) -> bool {
+        // RFC 9293 3.8.6.3, MUST-58/59: every second full-sized segment; a joined one counts as its parts.
+        let second = self.unacknowledged >= 2 * self.full;
+        let disorder = inserted.filled_hole || inserted.out_of_order || inserted.duplicate.is_some();
+        let short = inserted.refused > 0;
+        let quick = self.quick > 0 || self.delay.is_zero();
+        second || disorder || short || quick || arrived.fin || arrived.mark_changed
+    }
+
+    /// Learns the size of the peer's full segments: the largest seen, or a smaller one that repeats.
+    fn measure(&mut self, size: u32) {
+        if size > self.full || (size == self.last_size && size >= MIN_FULL) {
+            self.full = size;
+        }
+        self.last_size = size;
+    }
+}
+
+#[cfg(test)]
+mod tests;

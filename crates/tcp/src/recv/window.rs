@@ -1,0 +1,205 @@
+//! How much the peer may send: the right edge of the receive window, and the size of the buffer behind it.
+//!
+//! Three rules. The right edge never moves left (RFC 9293 3.8.6: do not shrink). It moves right only by steps worth
+//! sending (3.8.6.2.2: receiver's silly-window avoidance, MUST-39). The buffer grows with what the application reads in
+//! a round trip, so that neither a slow reader nor an idle connection gets a large one ("dynamic right-sizing"; as
+//! Linux does it since 2025, unread bytes subtracted). Window scaling as in RFC 7323 2.
+//!
+//! The buffer counts bytes of data; the memory behind them may be up to twice that ([`ReceiveWindow::memory_limit`]),
+//! because small segments pin more than they hold. Linux doubles `SO_RCVBUF` for the same reason.
+
+use core::time::Duration;
+
+use bowline_base::{Instant, Position};
+
+use super::queue::ReceiveQueue;
+use super::rtt::ReceiveRtt;
+use crate::Options;
+
+/// The largest shift (RFC 7323 2.3).
+pub const MAX_SHIFT: u8 = 14;
+/// The largest window that a SYN, which is never scaled, can offer.
+const MAX_UNSCALED: u32 = 65_535;
+/// The round-trip time that is assumed until one is measured.
+const ASSUMED_RTT: Duration = Duration::from_millis(10);
+
+/// The receive window of one connection.
+#[derive(Clone, Debug)]
+pub struct ReceiveWindow {
+    /// RCV.NXT + RCV.WND, as last offered.
+    right: Position,
+    /// RCV.NXT when it was.
+    offered_at: Position,
+    buffer: u32,
+    buffer_max: u32,
+    mss: u16,
+    shift: u8,
+    rtt: ReceiveRtt,
+    /// When the round of reading that is being measured began, and what was read in it.
+    round: Instant,
+    read: u64,
+    /// The most that was read in one round.
+    best: u64,
+}
+
+impl ReceiveWindow {
+    /// The window after the handshake: `shift` is our own scale, zero if scaling was not agreed; `rcv_nxt` and `offered`
+    /// are what our SYN or SYN-ACK acknowledged and offered; `mss` is the largest segment that we announced.
+    #[must_use]
+    pub fn new(options: &Options, shift: u8, rcv_nxt: Position, offered: u16, mss: u16) -> Self {
+        Self {
+            right: rcv_nxt + u64::from(offered),
+            offered_at: rcv_nxt,
+            buffer: options.receive_buffer,
+            buffer_max: options.receive_buffer_max.max(options.receive_buffer),
+            mss: mss.max(1),
+            shift: shift.min(MAX_SHIFT),
+            rtt: ReceiveRtt::new(),
+            round: Instant::ZERO,
+            read: 0,
+            best: 0,
+        }
+    }
+
+    /// The scale to offer in a SYN: the smallest with which the largest buffer can be offered (RFC 7323 2.3).
+    #[must_use]
+    pub fn shift_for(options: &Options) -> u8 {
+        let most = options.receive_buffer_max.max(options.receive_buffer);
+        (0..MAX_SHIFT).find(|&shift| most >> shift <= MAX_UNSCALED).unwrap_or(MAX_SHIFT)
+    }
+
+    /// The window to offer in a SYN or SYN-ACK, which are not scaled (RFC 7323 2.2).
+    #[must_use]
+    pub fn syn_window(options: &Options) -> u16 {
+        options.receive_buffer.min(MAX_UNSCALED) as u16
+    }
+
+    /// How many bytes of data may wait for the reader.
+    #[must_use]
+    pub fn buffer(&self) -> usize {
+        self.buffer as usize
+    }
+
+    /// How much memory the receive queue may use: the `limit` of [`ReceiveQueue::insert`]. All that was offered fits.
+    #[must_use]
+    pub fn memory_limit(&self) -> usize {
+        (self.buffer as usize).saturating_mul(2).saturating_add(4096)
+    }
+
+    /// Sets the buffer's size in bytes, and ends its tuning. What was offered stays offered.
+    pub fn set_buffer(&mut self, bytes: u32) {
+        self.buffer = bytes;
+        self.buffer_max = bytes;
+    }
+
+    /// The window field of the next segment. The new right edge counts as offered: call it for what is really sent.
+    pub fn advertise(&mut self, queue: &ReceiveQueue) -> u16 {
+        let rcv_nxt = queue.rcv_nxt();
+        let target = self.target(queue);
+        if self.worth_offering(target) {
+            self.right = target;
+        }
+        let most = u64::from(MAX_UNSCALED);
+        let exact = self.right.since(rcv_nxt);
+        // RFC 7323 2.4: rounding down would take back up to 2^shift - 1 bytes. Rounding up gives these away, unless the
+        // memory is used up: then a peer who sends single bytes would never see the window close.
+        let up = exact.div_ceil(1 << self.shift).min(most);
+        let room = self.memory_limit().saturating_sub(queue.memory()) as u64;
+        let field = if up << self.shift <= room.max(exact) { up } else { (exact >> self.shift).min(most) };
+        self.right = self.right.max(rcv_nxt + (field << self.shift));
+        self.offered_at = rcv_nxt;
+        field as u16
+    }
+
+    /// The position after the last that the peer may send, as last offered.
+    #[must_use]
+    pub fn right_edge(&self) -> Position {
+        self.right
+    }
+
+    /// RCV.WND: what is left of the window last offered, beyond `rcv_nxt`.
+    #[must_use]
+    pub fn rcv_wnd(&self, rcv_nxt: Position) -> u64 {
+        self.right.since(rcv_nxt)
+    }
+
+    /// RCV.NXT when the window was last offered: up to there, everything is acknowledged.
+    #[must_use]
+    pub fn acknowledged(&self) -> Position {
+        self.offered_at
+    }
+
+    /// Whether a segment should go out only to open the window. It should when the reader has freed two segments and
+    /// the peer has at most half a buffer left to send, or when half a buffer has been freed.
+    #[must_use]
+    pub fn would_update(&self, queue: &ReceiveQueue) -> bool {
+        let target = self.target(queue);
+        if !self.worth_offering(target) {
+            return false;
+        }
+        let (opens, half) = (target.since(self.right), u64::from(self.buffer / 2));
+        opens >= half || (opens >= 2 * u64::from(self.mss) && self.rcv_wnd(queue.rcv_nxt()) <= half)
+    }
+
+    /// Data arrived in order, and perhaps the echo of a timestamp that we sent `echo` ago.
+    pub fn on_data(&mut self, now: Instant, rcv_nxt: Position, echo: Option<Duration>) {
+        self.rtt.on_advance(now, rcv_nxt, self.right);
+        if let Some(sample) = echo {
+            self.rtt.on_echo(sample);
+        }
+    }
+
+    /// Data arrived out of order: while a hole is open nothing is read, so the buffer must hold another round besides
+    /// what waits behind the hole.
+    pub fn on_out_of_order(&mut self, queue: &ReceiveQueue) {
+        if self.best > 0 {
+            self.grow(queue);
+        }
+    }
+
+    /// The application read `n` bytes. Once per round trip the buffer grows to twice what was read in it, less what
+    /// still waits, plus the span of what is out of order. `srtt` serves while the receive side has measured nothing.
+    pub fn on_app_read(&mut self, now: Instant, n: usize, srtt: Option<Duration>, queue: &ReceiveQueue) {
+        self.read += n as u64;
+        if now.since(self.round) < self.rtt().or(srtt).unwrap_or(ASSUMED_RTT) {
+            return;
+        }
+        let read = self.read.saturating_sub(queue.len() as u64);
+        (self.round, self.read) = (now, 0);
+        if read > self.best {
+            self.best = read;
+            self.grow(queue);
+        }
+    }
+
+    /// The round-trip time as the receive side measured it, if it has.
+    #[must_use]
+    pub fn rtt(&self) -> Option<Duration> {
+        self.rtt.estimate()
+    }
+
+    /// Twice the best round, because the peer's rate may double in the next one, plus what waits out of order.
+    fn grow(&mut self, queue: &ReceiveQueue) {
+        let span = queue.highest().since(queue.rcv_nxt());
+        let wanted = (2 * self.best).saturating_add(span).min(u64::from(self.buffer_max));
+        self.buffer = self.buffer.max(wanted as u32);
+    }
+
+    /// The right edge that the free space allows.
+    fn target(&self, queue: &ReceiveQueue) -> Position {
+        let data = self.buffer().saturating_sub(queue.len());
+        let memory = self.memory_limit().saturating_sub(queue.memory());
+        let window = (data.min(memory) as u64).min(u64::from(MAX_UNSCALED) << self.shift);
+        queue.rcv_nxt() + (window >> self.shift << self.shift)
+    }
+
+    /// RFC 9293 3.8.6.2.2, MUST-39: the right edge moves by a full segment or half the buffer, whichever is less, or
+    /// not at all.
+    fn worth_offering(&self, target: Position) -> bool {
+        let step = u64::from(self.buffer / 2).min(u64::from(self.mss)).max(1);
+        target.since(self.right) >= step
+    }
+}
+
+#[cfg(test)]
+mod tests;
