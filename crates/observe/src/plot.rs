@@ -1,0 +1,219 @@
+//! Plots from records as self-contained SVG: what was sent and acknowledged over time, and how the congestion window and
+//! the round-trip time went.
+//!
+//! A [`Plot`] is one connection. Its memory is bounded: when it has too many points, every second one is left out.
+
+use std::fmt::Write;
+
+use bowline_base::{Instant, Position};
+use bowline_tcp::trace::{Record, Trace};
+use bowline_wire::tcp::TcpFlags;
+
+use crate::diagram::svg::escape;
+use crate::words;
+
+const WIDTH: f64 = 960.0;
+const HEIGHT: f64 = 420.0;
+const MARGIN: f64 = 70.0;
+
+const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#333}.axis{stroke:#888}.sent{fill:#3366cc}\
+.again{fill:#d0021b}.ack{stroke:#2a8a3e;fill:none;stroke-width:1.5}.cwnd{stroke:#3366cc;fill:none;stroke-width:1.5}\
+.thresh{stroke:#999;fill:none;stroke-dasharray:4 3}.rtt{stroke:#b36b00;fill:none;stroke-width:1.5}\
+@media(prefers-color-scheme:dark){text{fill:#ddd}}";
+
+/// What one connection did over time.
+#[derive(Debug)]
+pub struct Plot {
+    title: String,
+    start: Option<Instant>,
+    base: Option<Position>,
+    end: Position,
+    sent: Vec<Sent>,
+    acked: Vec<(f64, f64)>,
+    windows: Vec<Window>,
+    limit: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    at: f64,
+    seq: f64,
+    again: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    at: f64,
+    cwnd: f64,
+    ssthresh: Option<f64>,
+    rtt: Option<f64>,
+}
+
+impl Plot {
+    /// An empty plot with at most `limit` points of each kind, at least 16.
+    #[must_use]
+    pub fn new(title: &str, limit: usize) -> Self {
+        Self {
+            title: title.to_owned(),
+            start: None,
+            base: None,
+            end: Position::default(),
+            sent: Vec::new(),
+            acked: Vec::new(),
+            windows: Vec::new(),
+            limit: limit.max(16),
+        }
+    }
+
+    /// Takes one record of the connection in.
+    pub fn push(&mut self, record: &Record) {
+        let start = *self.start.get_or_insert(record.at);
+        let at = record.at.since(start).as_secs_f64();
+        match &record.what {
+            Trace::Sent { header, len, why, .. } => {
+                let place = self.place(header.seq.0);
+                self.end = self.end.max(place + u64::from(*len));
+                let seq = self.relative(place);
+                self.sent.push(Sent { at, seq, again: words::is_retransmission(*why) });
+                thin(&mut self.sent, self.limit);
+            }
+            Trace::Received { header, dropped: None, .. } if header.flags.contains(TcpFlags::ACK) => {
+                let place = self.place(header.ack.0);
+                let seq = self.relative(place);
+                self.acked.push((at, seq));
+                thin(&mut self.acked, self.limit);
+            }
+            Trace::Congestion { cwnd, ssthresh, srtt, .. } => {
+                let ssthresh = (*ssthresh != u64::MAX).then_some(*ssthresh as f64);
+                let rtt = srtt.map(|srtt| srtt.as_secs_f64() * 1000.0);
+                self.windows.push(Window { at, cwnd: *cwnd as f64, ssthresh, rtt });
+                thin(&mut self.windows, self.limit);
+            }
+            _ => {}
+        }
+    }
+
+    /// Sequence numbers over time: a dot per segment, red where it was sent again, and the line of what was acknowledged.
+    #[must_use]
+    pub fn time_sequence(&self) -> String {
+        let width = self.sent.iter().map(|s| s.at).chain(self.acked.iter().map(|a| a.0)).fold(0.0, f64::max);
+        let height = self.sent.iter().map(|s| s.seq).chain(self.acked.iter().map(|a| a.1)).fold(0.0, f64::max);
+        let axes = Axes::new(width, height);
+        let mut out = axes.begin(&format!("{}: sequence numbers", self.title), &words::bytes(height as u64));
+        for sent in &self.sent {
+            let (x, y) = axes.place(sent.at, sent.seq);
+            let class = if sent.again { "again" } else { "sent" };
+            let radius = if sent.again { 3.0 } else { 1.8 };
+            let _ = write!(out, "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"/>");
+        }
+        axes.line(&mut out, "ack", self.acked.iter().copied());
+        legend(&mut out, &[("sent", "sent"), ("again", "sent again"), ("ack", "acknowledged")]);
+        out.push_str("</svg>\n");
+        out
+    }
+
+    /// The congestion window and slow-start threshold (left scale) and the smoothed round-trip time (right scale).
+    #[must_use]
+    pub fn congestion(&self) -> String {
+        let width = self.windows.iter().map(|w| w.at).fold(0.0, f64::max);
+        let top = self.windows.iter().map(|w| w.cwnd.max(w.ssthresh.unwrap_or(0.0))).fold(0.0, f64::max);
+        let slowest = self.windows.iter().filter_map(|w| w.rtt).fold(0.0, f64::max);
+        let axes = Axes::new(width, top);
+        let mut out = axes.begin(&format!("{}: congestion window and RTT", self.title), &words::bytes(top as u64));
+        axes.line(&mut out, "cwnd", self.windows.iter().map(|w| (w.at, w.cwnd)));
+        axes.line(&mut out, "thresh", self.windows.iter().filter_map(|w| Some((w.at, w.ssthresh?))));
+        let times = Axes::new(width, slowest);
+        times.line(&mut out, "rtt", self.windows.iter().filter_map(|w| Some((w.at, w.rtt?))));
+        let (x, y) = (WIDTH - MARGIN + 4.0, MARGIN);
+        let _ = write!(out, "<text x=\"{x}\" y=\"{y}\">{slowest:.1} ms</text>");
+        legend(&mut out, &[("cwnd", "cwnd"), ("thresh", "ssthresh"), ("rtt", "smoothed RTT")]);
+        out.push_str("</svg>\n");
+        out
+    }
+
+    fn place(&mut self, wire: u32) -> Position {
+        if self.base.is_none() {
+            self.base = Some(Position::initial(wire));
+            self.end = Position::initial(wire);
+        }
+        self.end.nearest(wire)
+    }
+
+    fn relative(&self, place: Position) -> f64 {
+        self.base.map_or(0.0, |base| place.since(base) as f64)
+    }
+}
+
+/// Leaves out every second of too many points; the shape stays.
+fn thin<T: Copy>(points: &mut Vec<T>, limit: usize) {
+    if points.len() > limit {
+        let mut number = 0_usize;
+        points.retain(|_| {
+            number += 1;
+            number % 2 == 1
+        });
+    }
+}
+
+struct Axes {
+    width: f64,
+    height: f64,
+}
+
+impl Axes {
+    fn new(width: f64, height: f64) -> Self {
+        Self { width: width.max(1e-6), height: height.max(1e-6) }
+    }
+
+    fn place(&self, x: f64, y: f64) -> (f64, f64) {
+        let across = MARGIN + x / self.width * (WIDTH - 2.0 * MARGIN);
+        let down = HEIGHT - MARGIN - y / self.height * (HEIGHT - 2.0 * MARGIN);
+        (across, down)
+    }
+
+    fn begin(&self, title: &str, top: &str) -> String {
+        let mut out = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
+             height=\"{HEIGHT}\" role=\"img\"><style>{STYLE}</style><text x=\"{MARGIN}\" y=\"24\">{}</text>",
+            escape(title)
+        );
+        let (left, bottom) = self.place(0.0, 0.0);
+        let (right, upper) = self.place(self.width, self.height);
+        let _ = write!(
+            out,
+            "<path class=\"axis\" fill=\"none\" d=\"M{left:.1} {upper:.1}V{bottom:.1}H{right:.1}\"/>\
+             <text x=\"6\" y=\"{:.1}\">{top}</text><text x=\"{:.1}\" y=\"{:.1}\">{:.6} s</text>",
+            upper + 4.0,
+            right - 60.0,
+            bottom + 18.0,
+            self.width
+        );
+        out
+    }
+
+    fn line(&self, out: &mut String, class: &str, points: impl Iterator<Item = (f64, f64)>) {
+        let mut path = String::new();
+        for (number, (x, y)) in points.enumerate() {
+            let (x, y) = self.place(x, y);
+            let _ = write!(path, "{}{x:.1} {y:.1}", if number == 0 { 'M' } else { 'L' });
+        }
+        if !path.is_empty() {
+            let _ = write!(out, "<path class=\"{class}\" d=\"{path}\"/>");
+        }
+    }
+}
+
+fn legend(out: &mut String, entries: &[(&str, &str)]) {
+    for (number, (class, text)) in entries.iter().enumerate() {
+        let x = MARGIN + 130.0 * number as f64;
+        let y = HEIGHT - 16.0;
+        let _ = match *class {
+            "sent" | "again" => write!(out, "<circle class=\"{class}\" cx=\"{x}\" cy=\"{}\" r=\"4\"/>", y - 4.0),
+            _ => write!(out, "<path class=\"{class}\" d=\"M{} {}h16\"/>", x - 8.0, y - 4.0),
+        };
+        let _ = write!(out, "<text x=\"{}\" y=\"{y}\">{text}</text>", x + 14.0);
+    }
+}
+
+#[cfg(test)]
+mod tests;

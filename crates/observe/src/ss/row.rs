@@ -1,0 +1,326 @@
+//! One socket as plain values: what a live instance sends to `bowline ss`, and what `--json` prints.
+//!
+//! Times are whole microseconds or milliseconds as each field says, since that is what `ss` prints.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use bowline_tcp::Algorithm;
+use bowline_tcp::info::{Info, ListenerInfo};
+use bowline_tcp::reason::{Hold, TimerKind};
+use bowline_tcp::state::State;
+use serde::{Deserialize, Serialize};
+
+/// A connection or a listener.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Row {
+    /// The state with `ss`'s name: `ESTAB`, `SYN-RECV`, `LISTEN`.
+    pub state: String,
+    /// Bytes received and not read; of a listener, connections to accept.
+    pub recv_q: u64,
+    /// Bytes written and not acknowledged; of a listener, the backlog.
+    pub send_q: u64,
+    /// Our address; unspecified for any.
+    pub local: SocketAddr,
+    /// The peer's address; unspecified, with port 0, for any.
+    pub peer: SocketAddr,
+    /// Whether `local` stands for every address of both families, and port 0 for every port.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub any: bool,
+    /// The timer that fires next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timer: Option<Timer>,
+    /// Half-open connections of a listener.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub syn_queue: Option<u64>,
+    /// Whether a listener answers with SYN cookies.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cookies: bool,
+    /// What `ss -i` shows; absent for listeners.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<Box<Detail>>,
+}
+
+/// A timer as `ss -o` shows it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Timer {
+    /// `on`, `keepalive`, `timewait`, `persist`, or `unknown`.
+    pub name: String,
+    /// Until it fires, in milliseconds.
+    pub expires_ms: u64,
+    /// How often it fired in a row.
+    pub retrans: u8,
+}
+
+macro_rules! detail {
+    ($($(#[$doc:meta])* $field:ident: $type:ty,)*) => {
+        /// What `ss -i` shows of a connection. Lengths are bytes, `_us` microseconds, `_ms` milliseconds.
+        #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+        #[serde(default)]
+        pub struct Detail { $($(#[$doc])* pub $field: $type,)* }
+    };
+}
+
+detail! {
+    /// The connection's number in the trace.
+    id: u64,
+    /// Whether timestamps are in use.
+    ts: bool,
+    /// Whether selective acknowledgement is in use.
+    sack: bool,
+    /// Whether ECN is in use.
+    ecn: bool,
+    /// The congestion controller.
+    algorithm: String,
+    /// Window scales: the peer's and ours, in `ss`'s order.
+    wscale: Option<(u8, u8)>,
+    /// Retransmission time-out, with backoff.
+    rto_us: u64,
+    /// Retransmission time-outs in a row.
+    backoff: u8,
+    /// Smoothed round-trip time.
+    srtt_us: Option<u64>,
+    /// Its mean deviation.
+    rttvar_us: u64,
+    /// The smallest round-trip time.
+    min_rtt_us: Option<u64>,
+    /// The largest round-trip time.
+    max_rtt_us: Option<u64>,
+    /// Payload of a full segment we send.
+    mss: u32,
+    /// The MSS the peer announced: the most it lets us send.
+    peer_mss: u32,
+    /// The MSS we announced.
+    advmss: u32,
+    /// The path MTU.
+    pmtu: u32,
+    /// Congestion window.
+    cwnd: u64,
+    /// Slow-start threshold.
+    ssthresh: Option<u64>,
+    /// Believed in flight.
+    in_flight: u64,
+    /// Sent, retransmissions included.
+    bytes_sent: u64,
+    /// Retransmitted.
+    bytes_retrans: u64,
+    /// Acknowledged by the peer.
+    bytes_acked: u64,
+    /// Received in order.
+    bytes_received: u64,
+    /// Segments sent.
+    segs_out: u64,
+    /// Segments received.
+    segs_in: u64,
+    /// Segments with data sent.
+    data_segs_out: u64,
+    /// Segments with data received.
+    data_segs_in: u64,
+    /// Segments retransmitted, in all.
+    retrans: u64,
+    /// Segments believed lost and not retransmitted yet.
+    lost: u64,
+    /// Times that fast recovery began.
+    recoveries: u64,
+    /// Times that the retransmission timer ran out.
+    timeouts: u64,
+    /// Segments that arrived out of order.
+    rcv_ooopack: u64,
+    /// Times the peer was seen to receive out of order.
+    reordering: u32,
+    /// Written and not sent.
+    notsent: u64,
+    /// Since data was last sent.
+    lastsnd_ms: u64,
+    /// Since data was last received.
+    lastrcv_ms: u64,
+    /// Since an acknowledgement was last received.
+    lastack_ms: u64,
+    /// What holds the sender back: `cwnd`, `window`, `app`, `nagle`, `cork`, `sws`, `pacing`, or nothing.
+    held_by: Option<String>,
+    /// Time with data to send.
+    busy_ms: u64,
+    /// Of that, held back by the peer's window.
+    rwnd_limited_ms: u64,
+    /// Of that, held back by the congestion window.
+    cwnd_limited_ms: u64,
+    /// The peer's window.
+    snd_wnd: u64,
+    /// Our window.
+    rcv_wnd: u64,
+    /// The receive queue's bound.
+    rcv_space: u64,
+    /// Memory that the queues pin.
+    memory: u64,
+    /// Since the open.
+    age_ms: u64,
+}
+
+impl Row {
+    /// A connection, half-open ones and those in TIME-WAIT included.
+    #[must_use]
+    pub fn connection(info: &Info) -> Self {
+        Self {
+            state: ss_name(info.state).to_owned(),
+            recv_q: info.recv_queue,
+            send_q: info.send_queue,
+            local: info.tuple.local,
+            peer: info.tuple.remote,
+            any: false,
+            timer: info.timer.map(|(kind, left, count)| Timer::new(kind, info.state, left, count)),
+            syn_queue: None,
+            cookies: false,
+            info: Some(Box::new(detail(info))),
+        }
+    }
+
+    /// A listener.
+    #[must_use]
+    pub fn listener(info: &ListenerInfo) -> Self {
+        let address = info.address.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        let anybody = match address {
+            IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        Self {
+            state: ss_name(State::Listen).to_owned(),
+            recv_q: info.accept_queue as u64,
+            send_q: info.backlog as u64,
+            local: SocketAddr::new(address, info.port.unwrap_or(0)),
+            peer: SocketAddr::new(anybody, 0),
+            any: info.address.is_none(),
+            timer: None,
+            syn_queue: Some(info.syn_queue as u64),
+            cookies: info.cookies,
+            info: None,
+        }
+    }
+
+    /// The rows of a JSON array, as another instance printed them.
+    ///
+    /// # Errors
+    /// The text is not such an array.
+    pub fn parse_all(json: &str) -> serde_json::Result<Vec<Self>> {
+        serde_json::from_str(json)
+    }
+
+    /// Rows as a JSON array.
+    ///
+    /// # Errors
+    /// Never for rows that this crate made: their maps have string keys.
+    pub fn print_all(rows: &[&Self]) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(rows)
+    }
+}
+
+impl Timer {
+    fn new(kind: TimerKind, state: State, left: Duration, retrans: u8) -> Self {
+        let name = match kind {
+            _ if state == State::TimeWait => "timewait",
+            TimerKind::Retransmit | TimerKind::Recovery | TimerKind::User => "on",
+            TimerKind::Persist => "persist",
+            TimerKind::Keepalive => "keepalive",
+            // Linux keeps an orphan's FIN-WAIT-2 in the same table as TIME-WAIT.
+            TimerKind::FinWait2 => "timewait",
+            TimerKind::DelayedAck | TimerKind::Cork => "unknown",
+        };
+        Self { name: name.to_owned(), expires_ms: millis(left), retrans }
+    }
+}
+
+/// The state's name in the tables of `ss`.
+#[must_use]
+pub const fn ss_name(state: State) -> &'static str {
+    match state {
+        State::Closed => "UNCONN",
+        State::Listen => "LISTEN",
+        State::SynSent => "SYN-SENT",
+        State::SynReceived => "SYN-RECV",
+        State::Established => "ESTAB",
+        State::FinWait1 => "FIN-WAIT-1",
+        State::FinWait2 => "FIN-WAIT-2",
+        State::CloseWait => "CLOSE-WAIT",
+        State::Closing => "CLOSING",
+        State::LastAck => "LAST-ACK",
+        State::TimeWait => "TIME-WAIT",
+    }
+}
+
+fn detail(info: &Info) -> Detail {
+    let algorithm = match info.algorithm {
+        Algorithm::NewReno => "reno",
+        Algorithm::Cubic => "cubic",
+        Algorithm::Local => "local",
+    };
+    let held_by = match info.hold {
+        Hold::Nothing => None,
+        Hold::Application => Some("app"),
+        Hold::Congestion => Some("cwnd"),
+        Hold::Window => Some("window"),
+        Hold::Nagle => Some("nagle"),
+        Hold::Cork => Some("cork"),
+        Hold::SillyWindow => Some("sws"),
+        Hold::Pacing => Some("pacing"),
+    };
+    Detail {
+        id: info.id,
+        ts: info.timestamps,
+        sack: info.sack,
+        ecn: info.ecn,
+        algorithm: algorithm.to_owned(),
+        wscale: info.window_scale.map(|(ours, theirs)| (theirs, ours)),
+        rto_us: micros(info.rto),
+        backoff: info.backoff,
+        srtt_us: info.srtt.map(micros),
+        rttvar_us: micros(info.rttvar),
+        min_rtt_us: info.min_rtt.map(micros),
+        max_rtt_us: info.max_rtt.map(micros),
+        mss: info.mss,
+        peer_mss: info.peer_mss,
+        advmss: info.advertised_mss,
+        pmtu: info.path_mtu,
+        cwnd: info.cwnd,
+        ssthresh: info.ssthresh,
+        in_flight: info.in_flight,
+        bytes_sent: info.bytes_sent,
+        bytes_retrans: info.bytes_retrans,
+        bytes_acked: info.bytes_acked,
+        bytes_received: info.bytes_received,
+        segs_out: info.segs_out,
+        segs_in: info.segs_in,
+        data_segs_out: info.data_segs_out,
+        data_segs_in: info.data_segs_in,
+        retrans: info.total_retrans,
+        lost: info.lost,
+        recoveries: info.recoveries,
+        timeouts: info.timeouts,
+        rcv_ooopack: info.out_of_order,
+        reordering: info.reordering,
+        notsent: info.notsent,
+        lastsnd_ms: millis(info.last_data_sent),
+        lastrcv_ms: millis(info.last_data_received),
+        lastack_ms: millis(info.last_ack_received),
+        held_by: held_by.map(str::to_owned),
+        busy_ms: millis(info.busy_time),
+        rwnd_limited_ms: millis(info.rwnd_limited),
+        cwnd_limited_ms: millis(info.cwnd_limited),
+        snd_wnd: info.snd_wnd,
+        rcv_wnd: info.rcv_wnd,
+        rcv_space: info.receive_buffer,
+        memory: info.memory,
+        age_ms: millis(info.age),
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
