@@ -10,6 +10,9 @@ pub mod ss;
 pub mod summary;
 pub mod words;
 
+#[cfg(test)]
+mod script;
+
 pub use comments::Comments;
 pub use diagram::{Diagram, Diagrams};
 pub use summary::Summary;

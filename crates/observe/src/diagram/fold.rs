@@ -89,14 +89,9 @@ impl Rows {
         self.first.iter_mut().rev().find(|row| wanted(row))
     }
 
-    /// The newest row.
+    /// The newest row. Whoever changes it ends the run it may stand in: it is plain no more.
     pub(super) fn newest(&mut self) -> Option<&mut Row> {
         self.run.tail.back_mut().or(self.last.back_mut()).or(self.first.last_mut())
-    }
-
-    /// Whether there is nothing yet.
-    pub(super) fn is_empty(&self) -> bool {
-        self.first.is_empty() && self.run.tail.is_empty()
     }
 
     /// All rows, in order.
@@ -108,7 +103,8 @@ impl Rows {
         rows
     }
 
-    fn end_run(&mut self) {
+    /// Shows the end of the plain run that may still grow.
+    pub(super) fn end_run(&mut self) {
         let run = std::mem::take(&mut self.run);
         if let Some(fold) = run.fold {
             self.store(fold);

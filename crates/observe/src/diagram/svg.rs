@@ -115,7 +115,7 @@ fn arrow(out: &mut String, (row, segment): (&Row, &Segment), y: u32, us: Side) {
         let lost = if fate.lost { "lost on the way: " } else { "on the way: " };
         format!("{lost}{}", fate.what)
     }));
-    marks.extend(segment.why.as_ref().map(|why| why.to_string()));
+    marks.extend(segment.why.as_ref().map(ToString::to_string));
     marks.extend(segment.dropped.as_ref().map(|why| format!("dropped: {why}")));
     if !marks.is_empty() {
         let colour = if class == "x" { "xt" } else { "wt" };

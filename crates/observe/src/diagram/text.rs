@@ -71,7 +71,8 @@ struct Glyphs {
     dots: &'static str,
 }
 
-const UNICODE: Glyphs = Glyphs { lane: '│', cut: '┆', line: '─', left: '◀', right: '▶', cross: '✗', dots: "…" };
+const UNICODE: Glyphs =
+    Glyphs { lane: '│', cut: '┆', line: '─', left: '◀', right: '▶', cross: '✗', dots: "…" };
 const ASCII: Glyphs = Glyphs { lane: '|', cut: ':', line: '-', left: '<', right: '>', cross: 'x', dots: "..." };
 
 /// The columns of the time, its gap included.
@@ -91,7 +92,7 @@ struct Pen<'a> {
 impl<'a> Pen<'a> {
     fn new(style: &Style, diagram: &'a Diagram) -> Self {
         let width = style.width.max(60);
-        let beside = if width >= 90 { (width - 60).clamp(30, 44) } else { 0 };
+        let beside = if width >= 90 { (width - 66).clamp(28, 44) } else { 0 };
         let area = width - TIME - 2 - beside - usize::from(beside > 0);
         let glyphs = if style.ascii { &ASCII } else { &UNICODE };
         Self { diagram, style: *style, glyphs, area: area.min(64), beside, out: String::new() }
@@ -180,7 +181,7 @@ impl<'a> Pen<'a> {
     /// The arrow with its words; one that is lost on the way ends early.
     fn arrow(&self, segment: &Segment, to_the_right: bool) -> String {
         let g = self.glyphs;
-        let reach = if segment.is_lost() { self.area * 3 / 4 } else { self.area };
+        let reach = if segment.is_lost() { self.area - 6 } else { self.area };
         let head = match (segment.is_lost(), to_the_right) {
             (true, _) => g.cross,
             (false, true) => g.right,
@@ -210,7 +211,7 @@ impl<'a> Pen<'a> {
             let lost = if fate.lost { "lost on the way: " } else { "on the way: " };
             remarks.push(format!("{lost}{}", fate.what));
         }
-        remarks.extend(segment.why.as_ref().map(|why| why.to_string()));
+        remarks.extend(segment.why.as_ref().map(ToString::to_string));
         remarks.extend(segment.dropped.as_ref().map(|why| format!("dropped: {why}")));
         let room = if self.beside > 0 { self.beside } else { self.area - 8 };
         pack(&remarks, room).into_iter().flat_map(|line| wrap(&line, room)).collect()
@@ -343,6 +344,9 @@ fn wrap(text: &str, room: usize) -> Vec<String> {
 }
 
 fn traffic(way: &str, segments: u64, bytes: u64) -> String {
+    if bytes == 0 {
+        return format!("{way} {}", words::counted(segments, "segment"));
+    }
     format!("{way} {}, {}", words::counted(segments, "segment"), words::bytes(bytes))
 }
 

@@ -71,7 +71,6 @@ fn windows(out: &mut String, info: &Detail) {
     let mss = u64::from(info.mss.max(1));
     word(out, format_args!("mss:{}", info.mss));
     word(out, format_args!("pmtu:{}", info.pmtu));
-    word(out, format_args!("rcvmss:{}", info.peer_mss));
     word(out, format_args!("advmss:{}", info.advmss));
     word(out, format_args!("cwnd:{}", info.cwnd.div_ceil(mss)));
     if let Some(ssthresh) = info.ssthresh {

@@ -72,6 +72,7 @@ fn push_extras(out: &mut String, row: &Row, columns: &Columns) {
     if columns.details {
         let line = detail::line(row);
         if !line.is_empty() {
+            out.truncate(out.trim_end_matches(' ').len());
             out.push_str(if columns.one_line { " " } else { "\n\t " });
             out.push_str(&line);
         }
@@ -79,11 +80,8 @@ fn push_extras(out: &mut String, row: &Row, columns: &Columns) {
 }
 
 fn cell_texts(row: &Row) -> [String; 7] {
-    let (local, local_port) = if row.any {
-        ("*".to_owned(), port(row.local.port()))
-    } else {
-        (address(&row.local), port(row.local.port()))
-    };
+    let (local, local_port) =
+        if row.any { ("*".to_owned(), port(row.local.port())) } else { (address(&row.local), port(row.local.port())) };
     let peer = if row.any { "*".to_owned() } else { address(&row.peer) };
     let queues = (row.recv_q.to_string(), row.send_q.to_string());
     [row.state.clone(), queues.0, queues.1, local, local_port, peer, port(row.peer.port())]

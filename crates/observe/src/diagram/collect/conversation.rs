@@ -84,7 +84,10 @@ impl Conversation {
             _ => None,
         });
         match beside {
-            Some(segment) if segment.next_state.is_none() => segment.next_state = Some(to.name().to_owned()),
+            Some(segment) if segment.next_state.is_none() => {
+                segment.next_state = Some(to.name().to_owned());
+                self.rows.end_run();
+            }
             _ => self.pending = Some((at, from, to, cause)),
         }
     }
@@ -101,7 +104,7 @@ impl Conversation {
             (true, false) => Some(Cow::Borrowed("retransmission")),
             (false, false) => None,
         };
-        // A pure acknowledgement needs no word beside it, but one that tells of trouble does.
+        // The window that it announces says it already.
         if why == SendReason::WindowUpdate && len == 0 {
             segment.why = None;
         }
@@ -123,7 +126,12 @@ impl Conversation {
         len: u32,
         (dropped, state): (Option<DropReason>, State),
     ) {
-        let place = self.theirs.place(header, len);
+        // What is dropped may be far from the stream, and must not move its end.
+        let place = if dropped.is_some() && self.diagram.segments_in > 0 {
+            { self.theirs }.place(header, len)
+        } else {
+            self.theirs.place(header, len)
+        };
         let ack = header.flags.contains(TcpFlags::ACK).then(|| self.ours.relative_ack(header.ack.0));
         let mut segment = self.segment(Direction::In, header, len, (place.seq, ack), state);
         segment.dropped = dropped.map(|why| Cow::Borrowed(words::drop_reason(why)));
@@ -164,7 +172,7 @@ impl Conversation {
     pub(super) fn congestion(&mut self, at: Instant, windows: (u64, u64), srtt: Option<Duration>, rto: Duration) {
         let (cwnd, ssthresh) = windows;
         let ssthresh = if ssthresh == u64::MAX { "–".to_owned() } else { words::thousands(ssthresh) };
-        let srtt = srtt.map_or_else(|| "–".to_owned(), |srtt| millis(srtt));
+        let srtt = srtt.map_or_else(|| "–".to_owned(), millis);
         let cwnd = words::thousands(cwnd);
         self.note(at, false, format!("cwnd {cwnd}, ssthresh {ssthresh}, srtt {srtt}, rto {}", millis(rto)));
     }
@@ -200,7 +208,8 @@ impl Conversation {
                 return;
             }
             let end = seq + i64::from(event.len);
-            self.note(event.at, event.lost, format!("on the way: {seq}–{end} {}", event.what));
+            let lost = if event.lost { "lost on the way" } else { "on the way" };
+            self.note(event.at, event.lost, format!("{lost}: {seq}–{end} ({})", event.what));
             return;
         }
         let mut segment = self.segment(event.direction, &event.header, event.len, (seq, ack), State::Closed);

@@ -1,0 +1,45 @@
+use std::time::Duration;
+
+use bowline_tcp::reason::{DropReason, SendReason};
+use bowline_tcp::state::{Cause, State};
+use bowline_tcp::trace::Trace;
+
+use super::Summary;
+use crate::script::Script;
+
+#[test]
+fn records_add_up() {
+    let mut s = Script::new(State::Listen);
+    s.handshake();
+    s.got("PA", 1, 1, 2_000_000).sent("A", 1, 1, 1448, SendReason::Data).sent(
+        "A",
+        1,
+        1,
+        1448,
+        SendReason::FastRetransmit,
+    );
+    s.dropped("A", 1, 1, DropReason::Paws).dropped("A", 1, 1, DropReason::Paws).dropped("A", 1, 1, DropReason::BadAck);
+    s.what(Trace::Congestion {
+        cwnd: 14_480,
+        ssthresh: u64::MAX,
+        in_flight: 0,
+        srtt: Some(Duration::from_micros(80_123)),
+        rto: Duration::from_millis(300),
+    });
+    s.got("R", 2_000_001, 1, 0).moves(Cause::Reset);
+    let mut summary = Summary::default();
+    s.records.iter().for_each(|record| summary.push(record));
+    assert_eq!((summary.connections, summary.resets_received, summary.failed), (1, 1, 0));
+    insta::assert_snapshot!(summary);
+    let json = serde_json::to_string(&summary).unwrap();
+    assert_eq!(serde_json::from_str::<Summary>(&json).unwrap(), summary);
+}
+
+#[test]
+fn a_refused_open_is_a_failure_and_no_connection() {
+    let mut s = Script::new(State::Closed);
+    s.moves(Cause::ActiveOpen).sent("S", 0, 0, 0, SendReason::Syn).got("RA", 0, 1, 0).moves(Cause::Reset);
+    let mut summary = Summary::default();
+    s.records.iter().for_each(|record| summary.push(record));
+    assert_eq!((summary.connections, summary.resets_received, summary.failed), (0, 0, 1));
+}
