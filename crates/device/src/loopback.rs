@@ -45,3 +45,31 @@ impl Device for Loopback {
         self.recv.readiness()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_hears_itself_until_the_queue_is_full() {
+        let mut device = Loopback::new(MemoryConfig { queue_packets: 2, ..MemoryConfig::default() });
+        let packets: [&[u8]; 3] = [b"one", b"two", b"three"];
+        let packet = |head| TxPacket { head, payload: &[], checksum: None, segment: None };
+        let outcomes = packets.map(|head| device.transmit(Instant::ZERO, &packet(head)).unwrap());
+        assert_eq!(outcomes, [Transmitted::Sent, Transmitted::Sent, Transmitted::Full]);
+        let mut heard = Vec::new();
+        while let Some(packet) = device.receive(Instant::ZERO).unwrap() {
+            heard.push(packet.data);
+        }
+        assert_eq!(heard, ["one", "two"]);
+        assert_eq!(device.transmit(Instant::ZERO, &packet(b"three")).unwrap(), Transmitted::Sent);
+    }
+
+    #[test]
+    fn devices_move_between_threads() {
+        fn is_send<T: Send>() {}
+        is_send::<Loopback>();
+        is_send::<crate::Tapped<crate::Impaired<MemoryDevice>>>();
+        is_send::<crate::Impaired<Box<dyn Device + Send>>>();
+    }
+}

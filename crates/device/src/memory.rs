@@ -4,6 +4,18 @@
 //! a loss) and what each end promises its host. It costs one copy and, while packets come and go, no allocation for
 //! packets up to 8 KiB and a small one above. The ends are `Send` and need no clock: two hosts in one thread take turns,
 //! two tasks wait for each other through [`Readiness::Wake`].
+//!
+//! ```
+//! use bowline_base::Instant;
+//! use bowline_device::{Device, Transmitted, TxPacket, memory};
+//!
+//! let (mut here, mut there) = memory::pair(memory::MemoryConfig::plain(1500));
+//! let packet = TxPacket { head: b"an IP packet", payload: &[], checksum: None, segment: None };
+//! assert_eq!(here.transmit(Instant::ZERO, &packet)?, Transmitted::Sent);
+//! let received = there.receive(Instant::ZERO)?.ok_or("nothing arrived")?;
+//! assert_eq!(&received.data[..], b"an IP packet");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::VecDeque;
 use std::io;

@@ -2,7 +2,8 @@
 //!
 //! It decides the layout of the blocks (draft-ietf-opsawg-pcapng: SHB, IDB, EPB, ISB, in the machine's byte order) and
 //! when bytes reach the file: only whole blocks, each flush one `write`, so that a reader finds a valid file after every
-//! flush and after a kill between two of them. It must not know where packets come from.
+//! flush and after a kill between two of them. (A kill in the midst of that one system call may cut the last block short;
+//! readers say so and show the rest.) It must not know where packets come from.
 
 use std::io::{self, Write};
 

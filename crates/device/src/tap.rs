@@ -92,7 +92,8 @@ impl Capture {
 
     /// Adds a remark to the next packet in this direction; several before one packet are joined by `; `.
     ///
-    /// Of a super-segment, the first wire packet gets it.
+    /// Of a super-segment, the first wire packet gets it. For comments on what the host does, the tap should be the
+    /// outermost device: behind a delay, the next packet is another one.
     pub fn comment_next(&self, direction: Direction, comment: &str) {
         let mut shared = self.0.lock();
         let pending = &mut shared.comments[direction as usize];

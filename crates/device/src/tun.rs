@@ -5,7 +5,7 @@
 //! nothing about addresses and routes: whoever made the interface configures it.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use bowline_base::Instant;
 use bowline_wire::packet::{Capabilities, MAX_PACKET, RxPacket, TxPacket};
@@ -21,6 +21,10 @@ pub mod vnet;
 /// Packets up to this length are copied out of their 64 KiB buffer, which then serves the next read: a burst of small
 /// packets stays within the cache.
 const COPY_BREAK: usize = 2048;
+
+/// Unused receive buffers that are kept, 17 MB at most: some flows' windows of packets that applications have not taken
+/// yet, so that a busy interface never allocates.
+const KEEP: usize = 256;
 
 /// Slices that one `writev` takes from the stack frame; more are copied together first.
 const SLICES: usize = 64;
@@ -143,7 +147,7 @@ impl Tun {
             name: attached.name,
             offloads,
             mtu,
-            pool: BufferPool::new(PACKET_BUFFER, 64),
+            pool: BufferPool::new(PACKET_BUFFER, KEEP),
             spare: None,
             small: Arena::new(32),
             counters: TunCounters::default(),
@@ -311,6 +315,12 @@ impl Device for Tun {
 impl AsFd for Tun {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+impl AsRawFd for Tun {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
     }
 }
 

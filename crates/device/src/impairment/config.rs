@@ -108,7 +108,7 @@ pub struct QueueLimit {
     /// Packets that wait for the link's rate. Default: no limit of its own.
     pub packets: Option<usize>,
     /// Bytes that wait for the link's rate. Default: what the rate carries in 100 ms, a usual router's buffer, and at
-    /// least 32 KiB. One packet always fits.
+    /// least 32 KiB, within `held_bytes`. One packet always fits.
     pub bytes: Option<usize>,
     /// Bytes held in all, waiting and on the way: the bound of our memory, not a property of networks. Default 64 MiB.
     pub held_bytes: usize,
