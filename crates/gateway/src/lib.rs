@@ -1,1 +1,7 @@
-//! Bowline.
+//! Runs an unmodified program behind Bowline.
+//!
+//! [`sandbox`] makes the namespaces in which the program runs and hands out the TUN that is its only way out.
+//! [`addresses`] says who lives where on that TUN.
+
+pub mod addresses;
+pub mod sandbox;
