@@ -1,30 +1,56 @@
 //! What is in flight, what of it is lost, and when to give up waiting: the sender's memory of what it sent.
 //!
 //! It decides what is believed lost (duplicate acknowledgements, RFC 5681 3.2 and 6582; SACK, RFC 6675; the
-//! retransmission timer, RFC 6298), how much may go out while it is being repaired (RFC 3042 and 9937), and whether the
-//! belief was wrong (RFC 3522 and 5682). It knows positions and times only: no segment, no buffer, no congestion window.
+//! retransmission timer, RFC 6298), how much may go out while it is being repaired (RFC 3042, 6937 and 9937), and whether
+//! the belief was wrong (RFC 3522 and 5682). It knows positions and times only: no segment, no buffer, no window.
+//!
+//! The order of calls: [`on_ack`](Recovery::on_ack); then the controller hears of the ACK, and of what
+//! [`AckOutcome::change`] says; then, as long as [`quota`](Recovery::quota) allows, [`next_lost`](Recovery::next_lost)
+//! goes out before new data, and [`next_rescue`](Recovery::next_rescue) where there is neither; each is reported by
+//! [`on_sent`](Recovery::on_sent).
 
+mod ack;
+mod episode;
 mod outcome;
+mod prr;
+mod ring;
 mod rtt;
+mod timeout;
 
-pub use outcome::{Ack, AckOutcome, Phase, TimeoutOutcome};
-pub use rtt::RttEstimator;
+#[cfg(test)]
+mod tests;
 
+use alloc::boxed::Box;
 use core::ops::Range;
+use core::time::Duration;
 
 use bowline_base::{Instant, Position};
 
+use self::episode::{DUP_THRESH, Episode};
+use self::ring::Ring;
 use crate::Options;
 use crate::reason::LossReason;
 
+pub use self::outcome::{Ack, AckOutcome, Phase, TimeoutOutcome};
+pub use self::rtt::RttEstimator;
+
 /// The sender's memory of what it sent, from SND.UNA to SND.NXT.
+///
+/// It holds no heap memory while nothing is outstanding, but for room for four records.
 #[derive(Debug)]
 pub struct Recovery {
-    una: Position,
-    nxt: Position,
-    mss: u32,
-    phase: Phase,
+    ring: Ring,
+    episode: Option<Box<Episode>>,
     rtt: RttEstimator,
+    /// When the retransmission timer runs out; `Instant::MAX` while it is off.
+    deadline: Instant,
+    /// SND.NXT when the last recovery began (RFC 6675's RecoveryPoint, RFC 6582's recover + 1).
+    recovery_point: Position,
+    mss: u32,
+    reordering: u16,
+    retries: u8,
+    phase: Phase,
+    sack: bool,
     stats: Stats,
 }
 
@@ -35,11 +61,13 @@ pub struct Stats {
     pub recoveries: u32,
     /// Times that the retransmission timer ran out.
     pub timeouts: u32,
-    /// Recoveries that proved needless.
+    /// Recoveries that proved needless and were taken back.
     pub undone: u32,
-    /// Calls of `on_sent` with `retransmit`.
+    /// Times that data arrived out of the order in which it was sent.
+    pub reordered: u32,
+    /// Transmissions of what had been sent before.
     pub retransmissions: u64,
-    /// Bytes retransmitted.
+    /// Bytes in them.
     pub retransmitted: u64,
 }
 
@@ -48,123 +76,181 @@ impl Recovery {
     #[must_use]
     pub fn new(options: &Options, iss: Position) -> Self {
         Self {
-            una: iss,
-            nxt: iss,
-            mss: 536,
-            phase: Phase::Open,
+            ring: Ring::new(iss),
+            episode: None,
             rtt: RttEstimator::new(options.min_rto, options.max_rto),
+            deadline: Instant::MAX,
+            recovery_point: iss - 1,
+            mss: 536,
+            reordering: DUP_THRESH as u16,
+            retries: 0,
+            phase: Phase::Open,
+            sack: false,
             stats: Stats::default(),
         }
     }
 
     /// Whether the peer sends SACK blocks. Without this call it is found out by the first block.
     pub fn set_sack(&mut self, sack: bool) {
-        let _ = sack;
+        self.sack = sack;
     }
 
-    /// The payload bytes of a full segment; 536 until called.
+    /// The payload bytes of a full segment; 536 until called (RFC 9293 3.7.1, MUST-15).
     pub fn set_mss(&mut self, mss: u32) {
         self.mss = mss.max(1);
     }
 
     /// What the handshake said before this value existed (passive opens): the round-trip time of our SYN-ACK, or that
     /// it had to be retransmitted, so that there is none (RFC 6298 5.7).
-    pub fn on_handshake(&mut self, now: Instant, rtt: Option<core::time::Duration>) {
+    pub fn on_handshake(&mut self, now: Instant, rtt: Option<Duration>) {
         match rtt {
             Some(rtt) => self.rtt.on_sample(now, rtt),
             None => self.rtt.on_syn_lost(),
         }
     }
 
-    /// `range` was handed to the device. `retransmit`: all of it had been sent before.
+    /// `range` was handed to the device. `retransmit`: it had been sent before, but for what lies beyond SND.NXT.
     pub fn on_sent(&mut self, now: Instant, range: Range<Position>, retransmit: bool) {
-        let _ = (now, retransmit);
-        self.nxt = self.nxt.max(range.end);
+        let len = range.end.since(range.start);
+        if len == 0 {
+            return;
+        }
+        if self.phase == Phase::FastRecovery {
+            if let Some(episode) = self.episode.as_deref_mut() {
+                episode.prr.on_sent(len);
+            }
+        }
+        if retransmit {
+            self.on_resent(now, &range);
+        }
+        self.ring.push(now, range.end);
+        if self.deadline == Instant::MAX {
+            // RFC 6298 5.1: the timer runs whenever something is outstanding.
+            self.rearm(now);
+        }
     }
 
-    /// An ACK that passed the checks of RFC 9293 3.10.7.4 arrived.
-    pub fn on_ack(&mut self, now: Instant, ack: &Ack<'_>) -> AckOutcome {
-        let _ = now;
-        self.una = self.una.max(ack.ack);
-        AckOutcome::default()
+    fn on_resent(&mut self, now: Instant, range: &Range<Position>) {
+        self.stats.retransmissions += 1;
+        self.stats.retransmitted += range.end.since(range.start);
+        let una = self.ring.una();
+        let repaired = self.ring.resend(now, range.clone());
+        let Some(episode) = self.episode.as_deref_mut() else { return };
+        episode.first_resent.get_or_insert(now);
+        if let Some(lost) = self.ring.first_lost(episode.hint) {
+            episode.hint = lost.start;
+        }
+        if self.phase == Phase::FastRecovery {
+            if repaired == 0 && episode.highest().is_none_or(|highest| range.end > highest) {
+                // RFC 6675 4, NextSeg rule 4: one rescue for each recovery.
+                episode.rescued = self.recovery_point;
+            }
+            if range.start <= una {
+                // RFC 6675 6: the careful variant, where the oldest data starts its journey anew.
+                self.rearm(now);
+            }
+        }
     }
 
-    /// The retransmission timer ran out: what is outstanding and not known to have arrived is believed lost, and the
-    /// time-out doubles.
-    pub fn on_timeout(&mut self, now: Instant) -> TimeoutOutcome {
-        let _ = now;
-        TimeoutOutcome::default()
-    }
-
-    /// The path carries segments of at most `mss` payload bytes now: what was sent larger since the oldest outstanding
-    /// position is believed lost and must be cut anew, without a reduction of the window (RFC 1191 6.5).
-    /// Returns the bytes believed lost by it.
+    /// The path carries segments of `mss` payload bytes now. If that is less than before, all that flies is believed
+    /// lost, to be cut anew, without a reduction of the window (RFC 1191 6.5). Returns the bytes believed lost by it.
     pub fn on_path_mtu(&mut self, now: Instant, mss: u32) -> u64 {
-        let _ = now;
+        let smaller = mss < self.mss;
         self.set_mss(mss);
-        0
+        if !smaller || self.is_idle() {
+            return 0;
+        }
+        let (una, nxt) = (self.ring.una(), self.ring.nxt());
+        let (bytes, _) = self.ring.lose(una..nxt, true);
+        let episode = self.episode.get_or_insert_with(|| Box::new(Episode::new(una)));
+        episode.hint = una;
+        episode.judged = nxt;
+        episode.guessed = 0;
+        episode.reason = LossReason::PathMtu;
+        self.rearm(now);
+        bytes
     }
 
-    /// The first range believed lost and not retransmitted since. The caller sends at most `quota` bytes of it, from
-    /// its start, and reports them with [`on_sent`](Self::on_sent).
+    /// The first range believed lost and not retransmitted since. The caller sends as much of it as
+    /// [`quota`](Self::quota) allows, from its start, and reports it with [`on_sent`](Self::on_sent).
     #[must_use]
     pub fn next_lost(&self) -> Option<Range<Position>> {
-        None
+        self.ring.first_lost(self.episode.as_deref()?.hint)
     }
 
-    /// Why what is retransmitted now is retransmitted; for the trace.
+    /// Why data was last believed lost; for the trace.
     #[must_use]
-    pub fn loss_reason(&self) -> LossReason {
-        LossReason::Sack
+    pub fn loss_reason(&self) -> Option<LossReason> {
+        self.episode.as_deref().map(|episode| episode.reason)
     }
 
-    /// When nothing is believed lost and no new data can go out although `quota` allows it in fast recovery: a segment
-    /// whose loss nobody reported yet (RFC 6675 4, NextSeg rules 3 and 4). Report it with `retransmit`.
+    /// In fast recovery, when nothing is believed lost and no new data can go out: a segment that may be lost
+    /// although nobody has said so (RFC 6675 4, NextSeg rules 3 and 4). It is reported with `retransmit`.
     #[must_use]
     pub fn next_rescue(&self) -> Option<Range<Position>> {
-        None
+        let episode = self.episode.as_deref()?;
+        if self.phase != Phase::FastRecovery || !self.sack || self.ring.lost() > 0 {
+            return None;
+        }
+        let mss = u64::from(self.mss);
+        if let Some(hole) = self.ring.first_original(episode.judged..episode.highest()?) {
+            return Some(hole.start..hole.end.min(hole.start + mss));
+        }
+        if self.ring.una() <= episode.rescued {
+            return None;
+        }
+        let last = self.ring.last_unsacked()?;
+        Some(last.start.max(last.end - mss)..last.end)
     }
 
-    /// Bytes believed to be in the network (RFC 6675 4, pipe).
+    /// Bytes believed to be in the network (RFC 6675 4, pipe). Without SACK each duplicate acknowledgement takes out
+    /// one segment.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
-        self.nxt.since(self.una)
+        let guessed = self.episode.as_deref().map_or(0, |episode| episode.guessed);
+        (self.ring.outstanding() - self.ring.sacked() - self.ring.lost()).saturating_sub(guessed)
     }
 
     /// SND.NXT - SND.UNA, as far as sent.
     #[must_use]
     pub fn outstanding(&self) -> u64 {
-        self.nxt.since(self.una)
+        self.ring.outstanding()
     }
 
     /// Whether everything sent is acknowledged.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.outstanding() == 0
+        self.ring.outstanding() == 0
     }
 
     /// Bytes that may go out now, new or retransmitted, where the congestion window is `cwnd`. In fast recovery
     /// `cwnd` is taken as the window to arrive at (ssthresh), and the answer follows RFC 9937. Send whole segments.
+    ///
+    /// Limited transmit (RFC 3042) needs no rule of its own: the first two duplicate acknowledgements take a segment each
+    /// out of what is in flight.
     #[must_use]
     pub fn quota(&self, cwnd: u64) -> u64 {
-        cwnd.saturating_sub(self.in_flight())
+        match (self.phase, self.episode.as_deref()) {
+            (Phase::FastRecovery, Some(episode)) => episode.prr.quota(cwnd, self.in_flight(), self.mss.into()),
+            _ => cwnd.saturating_sub(self.in_flight()),
+        }
     }
 
     /// When the retransmission timer runs out; `None` while it is off.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        None
+        (self.deadline != Instant::MAX).then_some(self.deadline)
     }
 
-    /// Starts the retransmission timer anew if anything is outstanding: the window opened, the path changed.
+    /// Starts the retransmission timer anew if anything is outstanding, and stops it otherwise (RFC 6298 5.2, 5.3).
     pub fn rearm(&mut self, now: Instant) {
-        let _ = now;
+        self.deadline = if self.is_idle() { Instant::MAX } else { now + self.rtt.rto() };
     }
 
-    /// Retransmission time-outs since SND.UNA last advanced: to compare with R1 and R2 (RFC 9293 3.8.3).
+    /// Retransmission time-outs since SND.UNA last advanced: to compare with R1 and R2 (RFC 9293 3.8.3, MUST-20).
     #[must_use]
-    pub fn retries(&self) -> u8 {
-        0
+    pub const fn retries(&self) -> u8 {
+        self.retries
     }
 
     /// The round-trip time and the time-out.
@@ -181,20 +267,20 @@ impl Recovery {
 
     /// Bytes believed lost and not retransmitted yet.
     #[must_use]
-    pub fn lost(&self) -> u64 {
-        0
+    pub const fn lost(&self) -> u64 {
+        self.ring.lost()
     }
 
-    /// Bytes that SACK reported.
+    /// Bytes that SACK reported and SEG.ACK does not cover yet.
     #[must_use]
-    pub fn sacked(&self) -> u64 {
-        0
+    pub const fn sacked(&self) -> u64 {
+        self.ring.sacked()
     }
 
-    /// How far out of order, in segments, the path was seen to deliver; 3 until seen (RFC 6675's DupThresh).
+    /// How far out of order, in segments, the path is taken to deliver; 3 until seen otherwise (RFC 6675's DupThresh).
     #[must_use]
-    pub fn reordering(&self) -> u32 {
-        3
+    pub const fn reordering(&self) -> u32 {
+        self.reordering as u32
     }
 
     /// What was counted.
@@ -206,6 +292,9 @@ impl Recovery {
     /// Bytes of heap memory held.
     #[must_use]
     pub fn memory(&self) -> usize {
-        0
+        self.ring.memory() + if self.episode.is_some() { size_of::<Episode>() } else { 0 }
     }
 }
+
+/// An idle connection must fit in 512 bytes; this is its largest part.
+const _: () = assert!(size_of::<Recovery>() <= 256);

@@ -1,0 +1,52 @@
+//! The retransmission timer ran out (RFC 6298 5.4 to 5.6).
+
+use alloc::boxed::Box;
+
+use bowline_base::Instant;
+
+use super::episode::{DUP_THRESH, Episode};
+use super::{Phase, Recovery, TimeoutOutcome};
+use crate::reason::LossReason;
+
+impl Recovery {
+    /// The retransmission timer ran out: what is outstanding and not known to have arrived is believed lost, the
+    /// time-out doubles, and the timer starts anew. The caller compares [`retries`](Self::retries) with its limit, and
+    /// sends again from SND.UNA. A call with nothing outstanding only stops the timer.
+    pub fn on_timeout(&mut self, now: Instant) -> TimeoutOutcome {
+        if self.is_idle() {
+            self.rearm(now);
+            return TimeoutOutcome::default();
+        }
+        let prior_in_flight = self.in_flight();
+        let (una, nxt) = (self.ring.una(), self.ring.nxt());
+        let mut boxed = self.episode.take().unwrap_or_else(|| Box::new(Episode::new(una)));
+        let episode = &mut *boxed;
+        let first = self.retries == 0;
+        self.retries = self.retries.saturating_add(1);
+        self.stats.timeouts = self.stats.timeouts.saturating_add(1);
+        // RFC 2018 8 would forget all that SACK reported, in case the peer dropped it. RFC 6675 5.1 allows to keep it where
+        // reneging is noticed: the first position was reported and is not acknowledged, or a whole time-out's
+        // retransmissions changed nothing.
+        if !first || self.ring.is_reneged() {
+            self.ring.forget_sacks();
+            episode.forget_sacks();
+        }
+        let (newly_lost, lost) = self.ring.lose(una..nxt, true);
+        episode.dup_acks = 0;
+        episode.guessed = 0;
+        episode.hint = una;
+        episode.judged = nxt;
+        episode.reason = LossReason::Timeout;
+        // RFC 5682 2.1 step 1: not where a recovery was under way, whose copies would be taken for originals.
+        episode.frto = first && self.sack && matches!(self.phase, Phase::Open | Phase::Disorder);
+        self.reordering = DUP_THRESH as u16;
+        self.phase = Phase::Timeout;
+        // RFC 6675 5.1, RFC 6582 3.2 step 4: no fast recovery until this is acknowledged.
+        self.recovery_point = nxt;
+        self.episode = Some(boxed);
+        // RFC 6298 5.5 and 5.6 (RFC 9293 3.8.2, MUST-19): double, then start.
+        self.rtt.back_off();
+        self.rearm(now);
+        TimeoutOutcome { prior_in_flight, newly_lost, lost, first }
+    }
+}
