@@ -87,6 +87,8 @@ pub struct MemoryDevice {
     inbox: VecDeque<RxPacket>,
     inbox_packets: usize,
     inbox_bytes: usize,
+    /// What this end last saw on its way out. Others only take away from that, so it needs no lock to know of room.
+    seen: (usize, usize),
     own: WakeSlot,
     peer: WakeSlot,
     dropped: u64,
@@ -111,6 +113,7 @@ pub fn pair_of(a: MemoryConfig, b: MemoryConfig) -> (MemoryDevice, MemoryDevice)
         inbox: VecDeque::new(),
         inbox_packets: 0,
         inbox_bytes: 0,
+        seen: (0, 0),
         own: own.clone(),
         peer: peer.clone(),
         dropped: 0,
@@ -178,19 +181,13 @@ impl Device for MemoryDevice {
         }
         let len = packet.len();
         let most = if packet.segment.is_some() { MAX_PACKET } else { usize::from(self.config.capabilities.mtu) };
-        {
-            let mut lane = self.out.lock();
-            if lane.cut || len > most || len == 0 {
-                self.dropped += 1;
-                return Ok(Transmitted::Dropped);
-            }
-            let full = lane.packets >= self.config.queue_packets || lane.bytes + len > self.config.queue_bytes;
-            if full && lane.packets > 0 {
-                lane.starved = true;
-                return Ok(Transmitted::Full);
-            }
+        if len > most || len == 0 {
+            self.dropped += 1;
+            return Ok(Transmitted::Dropped);
         }
-        // The copy is made outside the lock: only this end adds to the lane, so the room found above is still there.
+        if !self.has_room(len) {
+            return Ok(Transmitted::Full);
+        }
         let Some((data, pinned)) = self.copy(packet) else {
             self.dropped += 1;
             return Ok(Transmitted::Dropped);
@@ -199,8 +196,13 @@ impl Device for MemoryDevice {
         let received = RxPacket { data, pinned, checksum, segment_size: packet.segment.map(|(_, size)| size) };
         let first = {
             let mut lane = self.out.lock();
+            if lane.cut {
+                self.dropped += 1;
+                return Ok(Transmitted::Dropped);
+            }
             lane.packets += 1;
             lane.bytes += len;
+            self.seen = (lane.packets, lane.bytes);
             lane.queue.push_back(received);
             lane.queue.len() == 1
         };
@@ -216,6 +218,20 @@ impl Device for MemoryDevice {
 }
 
 impl MemoryDevice {
+    /// Whether a packet of `len` bytes may go on its way. If not, the other end is asked to tell when that changes.
+    fn has_room(&mut self, len: usize) -> bool {
+        let config = self.config;
+        let fits =
+            |(packets, bytes)| packets == 0 || (packets < config.queue_packets && bytes + len <= config.queue_bytes);
+        if fits(self.seen) {
+            return true;
+        }
+        let mut lane = self.out.lock();
+        self.seen = (lane.packets, lane.bytes);
+        lane.starved = !fits(self.seen) && !lane.cut;
+        !lane.starved
+    }
+
     fn copy(&mut self, packet: &TxPacket<'_>) -> Option<(bytes::Bytes, usize)> {
         match packet.payload {
             [] => self.memory.copy(&[packet.head]),
