@@ -4,6 +4,7 @@
 //! second one the counter to use, so that ports towards one destination are reused as late as possible (which spares
 //! TIME-WAIT) and tell nothing about those towards another. What ports are taken is the caller's knowledge.
 
+use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 use siphasher::sip::SipHasher24;
@@ -20,7 +21,7 @@ const COUNTERS: usize = 256;
 const MAX_STEP: u32 = 8;
 
 /// Picks ephemeral ports.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PortAllocator {
     place: SipHasher24,
     counter: SipHasher24,
@@ -63,5 +64,12 @@ impl PortAllocator {
         let step = 1 + (self.counter.hash(&self.picked.to_be_bytes()) as u32) % MAX_STEP;
         *counter = counter.wrapping_add(tries).wrapping_add(step);
         Some(port)
+    }
+}
+
+impl fmt::Debug for PortAllocator {
+    /// Shows nothing of the secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PortAllocator").finish_non_exhaustive()
     }
 }

@@ -4,12 +4,14 @@
 //! had; the low bits of our timestamp tell the rest (window scale, SACK, ECN), so that a connection made under a flood is
 //! as good as another. Whether a cookie is sent or expected at all is the listener's decision.
 //!
-//! The number is `hash(tuple) + irs + minute·2^24 + (hash(tuple, irs, minute, options) + mss) mod 2^24`, in the manner of
-//! Linux. The minute in the upper bits makes it grow by 2^18 a second, as RFC 9293 3.4.1 (MUST-8) wants of any such number.
+//! The number is `hash(tuple) + irs + minute·2^24 + (hash(tuple, irs, minute, options) + step·mss) mod 2^24`, in the
+//! manner of Linux. The minute in the upper bits makes it grow by 2^18 a second, as RFC 9293 3.4.1 (MUST-8) wants of any
+//! such number.
 
 use bowline_base::Instant;
 use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
+use core::fmt;
 use siphasher::sip::SipHasher24;
 
 use super::half_open::syn_ack;
@@ -27,6 +29,8 @@ const MAX_AGE: u32 = 2;
 const MSS_V4: [u16; 8] = [48, 536, 1200, 1360, 1400, 1440, 1460, 8960];
 const MSS_V6: [u16; 8] = [48, 1220, 1280, 1340, 1380, 1420, 1440, 8940];
 const LOW: u32 = 0xff_ffff;
+/// What one step in the table adds to the number: far from one, so that the number beside a good one is not good too.
+const MSS_STEP: u32 = 0x9e_3779;
 
 /// In the timestamp: four bits of the peer's window shift, fifteen for none…
 const TS_NO_SCALE: u32 = 15;
@@ -39,7 +43,7 @@ const TS_MASK: u32 = 63;
 const NO_TIMESTAMPS: u32 = 64;
 
 /// The secrets of an endpoint's cookies.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SynCookies {
     base: SipHasher24,
     proof: SipHasher24,
@@ -60,7 +64,7 @@ impl SynCookies {
             forget_options(&mut negotiated);
         }
         let table = mss_table(ours);
-        let mss = table.iter().rposition(|&mss| mss <= negotiated.peer_mss).unwrap_or(0) as u32;
+        let mss = table.iter().rposition(|&mss| mss <= negotiated.peer_mss).unwrap_or(0) as u32 * MSS_STEP;
         let options = option_bits(&negotiated);
         let minute = minute(now);
         let proof = self.proof(ours, negotiated.irs, minute, options).wrapping_add(mss) & LOW;
@@ -92,8 +96,9 @@ impl SynCookies {
             return None;
         }
         let proof = self.proof(ours, irs, now.wrapping_sub(age), options);
-        let index = rest.wrapping_sub(proof) & LOW;
-        let &peer_mss = mss_table(ours).get(index as usize)?;
+        let told = rest.wrapping_sub(proof) & LOW;
+        let steps = (0..).map(|n: u32| n.wrapping_mul(MSS_STEP) & LOW);
+        let (_, &peer_mss) = steps.zip(mss_table(ours)).find(|&(step, _)| step == told)?;
 
         let mut negotiated = Negotiated {
             iss,
@@ -128,6 +133,13 @@ impl SynCookies {
             *place = *byte;
         }
         self.proof.hash(bytes.get(..10 + len).unwrap_or_default()) as u32
+    }
+}
+
+impl fmt::Debug for SynCookies {
+    /// Shows nothing of the secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SynCookies").finish_non_exhaustive()
     }
 }
 

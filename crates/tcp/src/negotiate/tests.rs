@@ -1,1 +1,111 @@
-//! Tests.
+use core::net::SocketAddr;
+
+use super::*;
+
+fn tuple(ipv6: bool) -> FourTuple {
+    match ipv6 {
+        false => FourTuple::new(SocketAddr::from(([10, 0, 0, 2], 80)), SocketAddr::from(([10, 0, 0, 1], 4000))),
+        true => FourTuple::new(SocketAddr::from(([1_u16; 8], 80)), SocketAddr::from(([2_u16; 8], 4000))),
+    }
+}
+
+fn ours(options: &Options) -> OurSide<'_> {
+    OurSide { tuple: tuple(false), options, mss: 1460, timestamp_offset: 1000 }
+}
+
+fn syn(options: TcpOptions, flags: TcpFlags) -> TcpHeader {
+    TcpHeader { seq: SeqNumber(77), flags: TcpFlags::SYN | flags, options, ..TcpHeader::default() }
+}
+
+fn all() -> TcpOptions {
+    TcpOptions {
+        mss: Some(1400),
+        window_scale: Some(9),
+        sack_permitted: true,
+        timestamps: Some(Timestamps { value: 5, echo: 0 }),
+        ..TcpOptions::default()
+    }
+}
+
+#[test]
+fn an_option_holds_only_if_both_have_it() {
+    for bits in 0..64_u8 {
+        let on = |bit: u8| bits >> bit & 1 == 1;
+        let options = Options { window_scaling: on(0), timestamps: on(1), sack: on(2), ..Options::default() };
+        let theirs = TcpOptions {
+            window_scale: on(3).then_some(9),
+            timestamps: on(4).then_some(Timestamps { value: 5, echo: 0 }),
+            sack_permitted: on(5),
+            ..TcpOptions::default()
+        };
+        let agreed = ours(&options).answer(SeqNumber(1), &syn(theirs.clone(), TcpFlags::empty()));
+        assert_eq!(agreed.window_scale, (on(0) && on(3)).then_some((7, 9)), "{bits:06b}");
+        assert_eq!(agreed.timestamps, (on(1) && on(4)).then_some((1000, 5)), "{bits:06b}");
+        assert_eq!(agreed.sack, on(2) && on(5), "{bits:06b}");
+        let concluded = ours(&options).conclude(SeqNumber(1), &syn(theirs, TcpFlags::ACK));
+        assert_eq!(concluded, agreed, "both openers agree on the same");
+
+        let answer = agreed.syn_ack_options(Instant::from_millis(3), 1460);
+        assert_eq!(answer.window_scale.is_some(), on(0) && on(3), "{bits:06b}");
+        assert_eq!(answer.timestamps, (on(1) && on(4)).then_some(Timestamps { value: 1003, echo: 5 }));
+        assert_eq!(answer.sack_permitted, on(2) && on(5));
+    }
+}
+
+#[test]
+fn our_syn_offers_what_is_switched_on() {
+    let options = Options::default();
+    let offer = ours(&options).offer(Instant::from_millis(4));
+    assert_eq!((offer.mss, offer.window_scale, offer.sack_permitted), (Some(1460), Some(7), true));
+    assert_eq!(offer.timestamps, Some(Timestamps { value: 1004, echo: 0 }));
+    let off = Options { window_scaling: false, timestamps: false, sack: false, ..options };
+    let offer = ours(&off).offer(Instant::ZERO);
+    assert_eq!(offer, TcpOptions { mss: Some(1460), ..TcpOptions::default() });
+}
+
+#[test]
+fn ecn_is_agreed_on_by_the_bits_of_rfc_3168() {
+    let (none, ece, cwr) = (TcpFlags::empty(), TcpFlags::ECE, TcpFlags::CWR);
+    let (both, ack, ae) = (ece | cwr, TcpFlags::ACK, TcpFlags::AE);
+    let asks = Options { ecn: true, ..Options::default() };
+    // Passive: agreed whenever it is asked for, and an offer of accurate ECN is one.
+    for (flags, agreed) in [(none, false), (ece, false), (cwr, false), (both, true), (both | ae, true)] {
+        for options in [&Options::default(), &asks] {
+            assert_eq!(ours(options).answer(SeqNumber(1), &syn(all(), flags)).ecn, agreed, "SYN {flags}");
+        }
+    }
+    // Active: only if we asked. A SYN-ACK with both bits reflects ours blindly.
+    for (flags, agreed) in
+        [(ack, false), (ack | ece, true), (ack | cwr, false), (ack | both, false), (both, true), (ece, false)]
+    {
+        assert_eq!(ours(&asks).conclude(SeqNumber(1), &syn(all(), flags)).ecn, agreed, "SYN {flags}");
+        assert!(!ours(&Options::default()).conclude(SeqNumber(1), &syn(all(), flags)).ecn);
+    }
+}
+
+#[test]
+fn mss_and_shifts_are_kept_in_their_bounds() {
+    for (announced, ipv6, counts) in [
+        (None, false, 536),
+        (None, true, 1220),
+        (Some(0), false, 536),
+        (Some(0), true, 1220),
+        (Some(1), false, 48),
+        (Some(1460), false, 1460),
+        (Some(65_535), true, 65_535),
+    ] {
+        assert_eq!(peer_mss(announced, ipv6), counts, "{announced:?} {ipv6}");
+    }
+    let huge = syn(TcpOptions { window_scale: Some(255), ..all() }, TcpFlags::empty());
+    let options = Options::default();
+    assert_eq!(ours(&options).answer(SeqNumber(1), &huge).window_scale, Some((7, 14)));
+    for (buffer, shift) in [(0, 0), (65_535, 0), (65_536, 1), (131_070, 1), (131_071, 2), (6 << 20, 7), (u32::MAX, 14)]
+    {
+        let options = Options { receive_buffer: 0, receive_buffer_max: buffer, ..Options::default() };
+        assert_eq!(window_shift(&options), shift, "{buffer}");
+        let options = Options { receive_buffer: buffer, receive_buffer_max: 0, ..Options::default() };
+        assert_eq!(window_shift(&options), shift, "autotuning off");
+    }
+    assert_eq!(initial_window(&Options { receive_buffer: 4000, ..Options::default() }), 4000);
+    assert_eq!(initial_window(&Options { receive_buffer: 70_000, ..Options::default() }), 65_535);
+}

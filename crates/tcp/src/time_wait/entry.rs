@@ -13,8 +13,8 @@ use crate::reason::DropReason;
 
 /// Least time between two answers to segments other than the peer's FIN, as Linux `tcp_invalid_ratelimit`.
 const ANSWER_INTERVAL_MS: u64 = 500;
-/// Unit of the 16-bit time of the last answer. When it wraps, after 17 minutes, an answer may be left out.
-const ANSWER_TICK_MS: u64 = 16;
+/// Unit of the 8-bit time of the last answer. It wraps after 32 s; then, once in sixty times, an answer is left out.
+const ANSWER_TICK_MS: u64 = 125;
 
 /// What a connection leaves behind when it enters TIME-WAIT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,15 +33,6 @@ pub struct Remains {
     pub timestamps: Option<(u32, u32)>,
 }
 
-bitflags::bitflags! {
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    struct Flags: u8 {
-        const TIMESTAMPS = 1;
-        /// A segment has been answered, at the time `answered`.
-        const ANSWERED = 2;
-    }
-}
-
 /// A connection in TIME-WAIT.
 #[derive(Clone)]
 pub struct TimeWaitEntry {
@@ -50,11 +41,12 @@ pub struct TimeWaitEntry {
     rcv_nxt: SeqNumber,
     ts_recent: u32,
     ts_offset: u32,
-    answered: u16,
     tuple: PackedTuple,
     /// The upper half of the window field: after the peer's FIN nobody needs the rest.
     window: u8,
-    flags: Flags,
+    timestamps: bool,
+    /// When a segment was answered last, from 1 to 255; 0 for never.
+    answered: u8,
 }
 
 /// What to do after a segment arrived for a connection in TIME-WAIT.
@@ -84,10 +76,10 @@ impl TimeWaitEntry {
             rcv_nxt,
             ts_recent,
             ts_offset,
-            answered: 0,
             tuple: PackedTuple::new(tuple),
             window: (window >> 8) as u8,
-            flags: if timestamps.is_some() { Flags::TIMESTAMPS } else { Flags::empty() },
+            timestamps: timestamps.is_some(),
+            answered: 0,
         }
     }
 
@@ -128,7 +120,7 @@ impl TimeWaitEntry {
     /// Whether the connection used timestamps.
     #[must_use]
     pub const fn has_timestamps(&self) -> bool {
-        self.flags.contains(Flags::TIMESTAMPS)
+        self.timestamps
     }
 
     /// The acknowledgement that a segment is answered with.
@@ -180,7 +172,8 @@ impl TimeWaitEntry {
         if !flags.contains(TcpFlags::ACK) {
             return Drop(DropReason::NoAck);
         }
-        let end = header.seq + len + u32::from(flags.contains(TcpFlags::FIN));
+        let control = (flags & (TcpFlags::SYN | TcpFlags::FIN)).iter().count() as u32;
+        let end = header.seq + len.wrapping_add(control);
         let is_fin = flags.contains(TcpFlags::FIN) && end == self.rcv_nxt;
         if is_fin {
             // RFC 9293 3.10.7.4, fifth and eighth check: our ACK was lost. Always answered: the peer waits for it.
@@ -226,13 +219,12 @@ impl TimeWaitEntry {
 
     /// RFC 5961 7: answers are rationed, each connection for itself.
     fn answer(&mut self, now: Instant, why: DropReason) -> TimeWaitOutcome {
-        let tick = (now.as_millis() / ANSWER_TICK_MS) as u16;
-        let recent = u64::from(tick.wrapping_sub(self.answered)) * ANSWER_TICK_MS < ANSWER_INTERVAL_MS;
-        if self.flags.contains(Flags::ANSWERED) && recent {
+        let tick = now.as_millis() / ANSWER_TICK_MS % 255;
+        let since = (tick + 256 - u64::from(self.answered)) % 255;
+        if self.answered != 0 && since * ANSWER_TICK_MS < ANSWER_INTERVAL_MS {
             return TimeWaitOutcome::Drop(why);
         }
-        self.flags.insert(Flags::ANSWERED);
-        self.answered = tick;
+        self.answered = tick as u8 + 1;
         TimeWaitOutcome::Answer(why)
     }
 }
