@@ -47,7 +47,7 @@ pub struct Impairments {
     /// How long packets are on the way. Default: not at all.
     pub delay: Duration,
     /// How much the delay varies, evenly from `delay - jitter` to `delay + jitter` and never below zero. Packets stay in
-    /// order. Default: not at all.
+    /// order, so that those close behind a slow one are as late as it is. Default: not at all.
     pub jitter: Duration,
     /// How many packets arrive out of order. Default: none.
     pub reorder: Percent,
@@ -110,7 +110,8 @@ pub struct QueueLimit {
     /// Bytes that wait for the link's rate. Default: what the rate carries in 100 ms, a usual router's buffer, and at
     /// least 32 KiB, within `held_bytes`. One packet always fits.
     pub bytes: Option<usize>,
-    /// Bytes held in all, waiting and on the way: the bound of our memory, not a property of networks. Default 64 MiB.
+    /// Bytes held in all, waiting and on the way, a packet counting 256 at least: the bound of our memory, not a property
+    /// of networks. Default 64 MiB.
     pub held_bytes: usize,
 }
 

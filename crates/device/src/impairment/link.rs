@@ -15,6 +15,9 @@ use super::dice::Dice;
 use super::monitor::{ImpairmentMonitor, What};
 use crate::buffer::Arena;
 
+/// What a packet on the way costs in memory at least: its share of a chunk and its place in the queue.
+const PACKET_COST: usize = 256;
+
 #[derive(Debug)]
 struct OnTheWay {
     due: Instant,
@@ -136,8 +139,9 @@ impl Link {
 
     /// Queues a packet of `len` bytes for the link's rate; returns when it is through, or `None` if there is no room.
     fn enter(&mut self, now: Instant, len: usize) -> Option<Instant> {
-        // One copy more, for a duplicate.
-        if self.held_bytes + 2 * len > self.impairments.queue.held_bytes && self.held_packets > 0 {
+        // One copy more, for a duplicate. Small packets cost us more than their bytes.
+        let held = (self.held_bytes + 2 * len).max(self.held_packets * PACKET_COST);
+        if held > self.impairments.queue.held_bytes && self.held_packets > 0 {
             return None;
         }
         let Some(rate) = self.impairments.rate else { return Some(now) };

@@ -1,3 +1,4 @@
+use bowline_wire::packet::{PartialChecksum, SegmentKind};
 use proptest::prelude::*;
 
 use super::*;
@@ -271,5 +272,54 @@ proptest! {
         }
         prop_assert!(seen == stream, "{} bytes of {}", seen.len(), stream.len());
         prop_assert_eq!(near.poll_timeout(), None);
+    }
+
+    /// Whatever bytes come along, with whatever the device says of them, nothing panics and nothing stays behind.
+    #[test]
+    fn any_bytes_pass_or_are_counted(
+        packets in proptest::collection::vec(
+            (proptest::collection::vec(any::<u8>(), 1..200), 0u8..8, any::<bool>(), any::<u16>()), 1..40),
+        seed: u64,
+    ) {
+        let half = percent(50.0);
+        let wrong = Impairments {
+            loss: Loss::Random(percent(10.0)),
+            duplicate: half,
+            corrupt: half,
+            reorder: half,
+            delay: Duration::from_millis(1),
+            jitter: Duration::from_millis(1),
+            rate: Some("1mbit".parse().unwrap()),
+            mtu: Some(68),
+            ..Impairments::default()
+        };
+        let (near, mut far) = pair(ImpairmentConfig::symmetric(wrong, seed));
+        let disk = crate::pcapng::tests::Disk::default();
+        let capture = crate::Capture::new(disk.clone(), crate::CaptureConfig::default()).unwrap();
+        let mut near = crate::Tapped::new(near, capture);
+        let kinds = [SegmentKind::Tcp4, SegmentKind::Tcp6, SegmentKind::Udp];
+        for (mut bytes, kind, partial, number) in packets {
+            bytes[0] = if kind & 4 == 0 { 0x45 } else { 0x60 };
+            let checksum = partial.then_some(PartialChecksum { start: number % 64, offset: number >> 10 });
+            let segment = kinds.get(usize::from(kind & 3)).map(|kind| (*kind, number));
+            let packet = TxPacket { head: &bytes, payload: &[&bytes], checksum, segment };
+            prop_assert_ne!(near.transmit(ms(0), &packet).unwrap(), Transmitted::Full);
+            prop_assert_eq!(far.transmit(ms(0), &packet).unwrap(), Transmitted::Sent);
+            while near.receive(ms(0)).unwrap().is_some() {}
+        }
+        for _ in 0..10_000 {
+            let Some(due) = near.poll_timeout() else { break };
+            near.handle_timeout(due).unwrap();
+            while near.receive(due).unwrap().is_some() {}
+        }
+        prop_assert_eq!((near.poll_timeout(), near.inner().in_flight()), (None, (0, 0)));
+        let seen = near.capture().counters();
+        near.capture().finish();
+        prop_assert_eq!((crate::pcapng::tests::read(&disk.bytes()).0.len() as u64, seen.lost), (seen.packets, 0));
+        let counters = near.inner().monitor().counters();
+        for one in [counters.ingress, counters.egress] {
+            let dropped = one.lost + one.queue_full + one.too_big;
+            prop_assert!(one.delivered + one.refused + dropped + one.fragmented >= one.packets);
+        }
     }
 }

@@ -39,6 +39,8 @@ fn queues_have_the_bounds_they_are_given() {
     let impairments = Impairments { delay: Duration::from_secs(1), queue: held, ..Impairments::default() };
     let (arrivals, counters) = run(egress(impairments, 1), 50, 1448, Duration::ZERO);
     assert_eq!((arrivals.len(), counters.egress.queue_full), (9, 41), "our memory is bounded, too");
+    let (arrivals, _) = run(egress(impairments, 1), 500, 0, Duration::ZERO);
+    assert_eq!(arrivals.len(), 15_000 / 256 + 1, "also from small packets");
 }
 
 #[test]
