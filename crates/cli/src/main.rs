@@ -1,2 +1,7 @@
-//! The bowline command.
-fn main() {}
+//! The `bowline` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bowline_cli::cli::main()
+}

@@ -4,4 +4,6 @@
 //! [`addresses`] says who lives where on that TUN.
 
 pub mod addresses;
+pub mod forward;
+pub mod rules;
 pub mod sandbox;

@@ -57,12 +57,15 @@ fn at<T>(step: Step, result: Result<T, Errno>) -> Result<T, Failure> {
     result.map_err(|errno| (step, errno))
 }
 
+/// The largest packet on the TUN in bytes, unless another is asked for: that of an Ethernet.
+pub const DEFAULT_MTU: u16 = 1500;
+
 /// What to run, and in which surroundings.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The command and its arguments. A name without a slash is looked for in PATH.
     pub command: Vec<OsString>,
-    /// The largest packet on the TUN in bytes: 68 to 65535, 1500 by default. Below 1280 there is no IPv6.
+    /// The largest packet on the TUN in bytes: 68 to 65535, [`DEFAULT_MTU`] by default. Below 1280 there is no IPv6.
     pub mtu: u16,
     /// The congestion control of the program's own TCP, or `None` for the host's default. A name the kernel does not
     /// know changes nothing.
@@ -73,7 +76,7 @@ impl Config {
     /// Runs `command` with the defaults.
     #[must_use]
     pub fn new(command: Vec<OsString>) -> Self {
-        Self { command, mtu: 1500, congestion: None }
+        Self { command, mtu: DEFAULT_MTU, congestion: None }
     }
 }
 

@@ -1,0 +1,49 @@
+//! The whole command line, as it is written.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::usage;
+use crate::verbs::{completions, man};
+
+/// Run programs behind a userspace TCP/IP stack, and see what their connections do.
+#[derive(Debug, Parser)]
+#[command(name = "bowline", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bowline completions bash > ~/.local/share/bash-completion/completions/bowline
+  bowline man | man -l -";
+
+/// A verb of the command.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Print a manual page, in the format that `man -l -` reads
+    Man(man::Args),
+}
+
+/// Runs the command that this process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let words: Vec<_> = words.into_iter().collect();
+    match Cli::try_parse_from(&words) {
+        Ok(cli) => match cli.verb {
+            Verb::Completions(args) => completions::run(&args),
+            Verb::Man(args) => man::run(&args),
+        },
+        Err(error) => usage::report(&error, &words),
+    }
+}
