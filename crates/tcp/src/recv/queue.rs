@@ -187,17 +187,14 @@ impl ReceiveQueue {
         let mut out = Inserted::default();
         let (before, had_hole) = (self.rcv_nxt, self.beyond.is_some());
         let (mut pos, end) = (at, at + data.len() as u64);
-        // Pieces of one buffer share what it costs by their lengths.
-        let from = at.max(self.rcv_nxt);
-        let missing = self.beyond.as_ref().map_or(end.since(from), |beyond| beyond.missing(from, end)).max(1);
         while pos < end {
             let (here, until) = self.look(pos, end);
             let piece = data.split_to(until.since(pos) as usize);
             if here {
                 self.note_duplicate(pos..until, &mut out);
             } else {
-                let share = (pinned as u128 * piece.len() as u128).div_ceil(u128::from(missing)) as usize;
-                let stored = self.store(pos, piece, share, limit, &mut out);
+                // Each piece pays for the whole buffer, because any of them may be the last to keep it.
+                let stored = self.store(pos, piece, pinned, limit, &mut out);
                 out.new += stored;
                 out.refused += until.since(pos) - stored;
             }
@@ -293,10 +290,11 @@ impl ReceiveQueue {
         room(self).min(want)
     }
 
-    /// Copies wasteful slices together, when that frees at least a quarter of the memory: so it cannot happen often.
+    /// Copies wasteful slices together, if a quarter of the memory is waste that this can free. Afterwards less is, so
+    /// the work is paid for by what was received since.
     fn compact(&mut self) {
-        let used = self.len() as u64 + self.out_of_order_len();
-        if u64::from(self.memory) - used.min(u64::from(self.memory)) < u64::from(self.memory / 4) {
+        let needed = self.len() + self.out_of_order_len() as usize + OVERHEAD * (self.holes() + 1);
+        if (self.memory as usize).saturating_sub(needed) < (self.memory / 4) as usize {
             return;
         }
         let freed = self.chunks.compact() + self.beyond.as_mut().map_or(0, |beyond| beyond.compact());

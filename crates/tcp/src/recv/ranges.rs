@@ -73,19 +73,6 @@ impl OutOfOrder {
         }
     }
 
-    /// How many bytes from `at` to `end` are not here.
-    pub(super) fn missing(&self, mut at: Position, end: Position) -> u64 {
-        let mut missing = 0;
-        while at < end {
-            let (here, until) = self.look(at, end);
-            if !here {
-                missing += until.since(at);
-            }
-            at = until;
-        }
-        missing
-    }
-
     /// Notes that the range with the byte at `at` was received again.
     pub(super) fn touch(&mut self, at: Position) {
         self.clock += 1;

@@ -32,6 +32,8 @@ pub struct ReceiveWindow {
     offered_at: Position,
     buffer: u32,
     buffer_max: u32,
+    /// The data that may come to wait, by what was offered: more than `buffer` after that was made smaller.
+    committed: u32,
     mss: u16,
     shift: u8,
     rtt: ReceiveRtt,
@@ -52,6 +54,7 @@ impl ReceiveWindow {
             offered_at: rcv_nxt,
             buffer: options.receive_buffer,
             buffer_max: options.receive_buffer_max.max(options.receive_buffer),
+            committed: u32::from(offered),
             mss: mss.max(1),
             shift: shift.min(MAX_SHIFT),
             rtt: ReceiveRtt::new(),
@@ -83,7 +86,7 @@ impl ReceiveWindow {
     /// How much memory the receive queue may use: the `limit` of [`ReceiveQueue::insert`]. All that was offered fits.
     #[must_use]
     pub fn memory_limit(&self) -> usize {
-        (self.buffer as usize).saturating_mul(2).saturating_add(4096)
+        (self.buffer.max(self.committed) as usize).saturating_mul(2).saturating_add(4096)
     }
 
     /// Sets the buffer's size in bytes, and ends its tuning. What was offered stays offered.
@@ -101,12 +104,14 @@ impl ReceiveWindow {
         }
         let most = u64::from(MAX_UNSCALED);
         let exact = self.right.since(rcv_nxt);
-        // RFC 7323 2.4: rounding down would take back up to 2^shift - 1 bytes. Rounding up gives these away, unless the
-        // memory is used up: then a peer who sends single bytes would never see the window close.
+        // RFC 7323 2.4: rounding down would take back up to 2^shift - 1 bytes. Rounding up gives these away, until that
+        // adds up to a quarter of the buffer: else a peer who sends single bytes would never see the window close.
         let up = exact.div_ceil(1 << self.shift).min(most);
-        let room = self.memory_limit().saturating_sub(queue.memory()) as u64;
-        let field = if up << self.shift <= room.max(exact) { up } else { (exact >> self.shift).min(most) };
+        let most_data = u64::from(self.buffer) + u64::from(self.buffer / 4);
+        let data = queue.len() as u64 + (up << self.shift);
+        let field = if data <= most_data { up } else { (exact >> self.shift).min(most) };
         self.right = self.right.max(rcv_nxt + (field << self.shift));
+        self.committed = (queue.len() as u64 + self.right.since(rcv_nxt)).min(u64::from(u32::MAX)) as u32;
         self.offered_at = rcv_nxt;
         field as u16
     }
