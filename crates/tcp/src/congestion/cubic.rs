@@ -1,29 +1,66 @@
-//! Cubic: slow start, congestion avoidance and halving (RFC 5681 3.1, RFC 6582), by counted bytes (RFC 3465).
+//! CUBIC (RFC 9438) with HyStart++ (RFC 9406).
 //!
-//! It decides the window of a connection whose only sign of congestion is loss or a mark.
+//! It decides the window as a cubic function of the time since the last reduction, and leaves slow start where the
+//! round-trip time rises. All arithmetic is on integers: windows in bytes, times in nanoseconds, C in segments.
 
 use core::time::Duration;
 
 use bowline_base::Instant;
 
+use super::hystart::HyStart;
 use super::{AckSample, Congestion, Controller, MAX_CWND, initial_window};
 
-/// The window and the threshold at one time, kept for undo.
+/// C = 0.4 segments per second cubed (RFC 9438 4.1, 5): its tenths.
+const C_TENTHS: u128 = 4;
+/// β = 0.7 (RFC 9438 4.6): its tenths.
+const BETA_TENTHS: u64 = 7;
+/// α = 3 (1 - β) / (1 + β) = 9/17 (RFC 9438 4.3), until the window before the reduction is reached; then 1.
+const ALPHA: (u64, u64) = (9, 17);
+/// Beyond this distance from K the function exceeds [`MAX_CWND`] for every segment size.
+const MAX_DISTANCE: u64 = 100_000_000_000_000;
+
+/// What undo brings back.
 #[derive(Clone, Copy, Debug)]
 struct Saved {
     cwnd: u64,
     ssthresh: u64,
+    w_max: u64,
+    prior: u64,
+    epoch: Option<Epoch>,
 }
 
-/// Cubic.
+/// A stage of congestion avoidance, from its beginning (RFC 9438 4.2).
+#[derive(Clone, Copy, Debug)]
+struct Epoch {
+    /// When it began, put off by the time in which the window was not in use.
+    start: Instant,
+    /// The last ACK that was heard.
+    last: Instant,
+    /// K: the time from the beginning to `origin`, in nanoseconds.
+    k: u64,
+    /// The window that the plateau is at: W_max, or the window at the beginning if that is larger.
+    origin: u64,
+    /// W_est: what Reno would have.
+    estimate: u64,
+    /// Bytes acknowledged and not turned into `estimate` yet, times α's numerator.
+    estimate_rest: u64,
+}
+
+/// CUBIC.
 #[derive(Clone, Debug)]
 pub struct Cubic {
     mss: u64,
     cwnd: u64,
-    /// `u64::MAX` before the first loss: RFC 5681 3.1 wants it arbitrarily high.
+    /// `u64::MAX` before the first reduction.
     ssthresh: u64,
-    /// Bytes acknowledged in congestion avoidance since the window last grew.
-    counted: u64,
+    /// W_max; zero before the first reduction.
+    w_max: u64,
+    /// cwnd_prior: the window before the last reduction.
+    prior: u64,
+    epoch: Option<Epoch>,
+    /// What the window has earned and not received yet: bytes times the window.
+    earned: u128,
+    hystart: HyStart,
     saved: Option<Saved>,
 }
 
@@ -32,57 +69,145 @@ impl Cubic {
     #[must_use]
     pub fn new(mss: u32) -> Self {
         let mss = mss.max(1);
-        Self { mss: mss.into(), cwnd: initial_window(mss), ssthresh: u64::MAX, counted: 0, saved: None }
-    }
-
-    fn reduced(&self, in_flight: u64) -> u64 {
-        // RFC 5681 3.1, equation 4: half of what was in flight, not of the window, which may not have been in use.
-        (in_flight.min(self.cwnd) / 2).max(2 * self.mss)
+        Self {
+            mss: mss.into(),
+            cwnd: initial_window(mss),
+            ssthresh: u64::MAX,
+            w_max: 0,
+            prior: 0,
+            epoch: None,
+            earned: 0,
+            hystart: HyStart::default(),
+            saved: None,
+        }
     }
 
     fn save(&mut self) {
-        self.saved = Some(Saved { cwnd: self.cwnd, ssthresh: self.ssthresh });
+        self.saved = Some(Saved {
+            cwnd: self.cwnd,
+            ssthresh: self.ssthresh,
+            w_max: self.w_max,
+            prior: self.prior,
+            epoch: self.epoch,
+        });
+    }
+
+    /// RFC 9438 4.6 and 4.7: the multiplicative decrease, and W_max by fast convergence.
+    fn reduce(&mut self, in_flight: u64) {
+        // Fast convergence yields to newcomers. W_max follows from the window, and ssthresh from the window too, never from
+        // the lowered W_max.
+        self.w_max = if self.cwnd < self.w_max { self.cwnd.saturating_mul(10 + BETA_TENTHS) / 20 } else { self.cwnd };
+        self.prior = self.cwnd;
+        // Half used windows are reduced from what was in use (RFC 9438 4.6 allows flight_size for it).
+        let used = in_flight.min(self.cwnd);
+        self.ssthresh = (used.saturating_mul(BETA_TENTHS) / 10).max(2 * self.mss);
+        self.epoch = None;
+        self.earned = 0;
+    }
+
+    /// W_cubic at `t` nanoseconds after the beginning of the epoch (RFC 9438 4.2, figure 1), in bytes.
+    fn w_cubic(&self, epoch: &Epoch, t: u64) -> u64 {
+        let distance = t.abs_diff(epoch.k).min(MAX_DISTANCE);
+        // (t - K)³ C MSS: microseconds keep the cube below 2^100.
+        let d = u128::from(distance / 1_000);
+        let grown = d * d * d / 1_000_000 * C_TENTHS / 10 * u128::from(self.mss) / 1_000_000_000_000;
+        let grown = u64::try_from(grown).unwrap_or(u64::MAX).min(MAX_CWND);
+        if t < epoch.k { epoch.origin.saturating_sub(grown) } else { epoch.origin.saturating_add(grown) }
+    }
+
+    fn begin_epoch(&self, now: Instant) -> Epoch {
+        let origin = self.w_max.max(self.cwnd);
+        // RFC 9438 4.2, figure 2: K = ³√((W_max - cwnd) / C) in seconds, of windows in segments; zero where the window is
+        // above W_max already. Here in nanoseconds: the radicand times 10^27.
+        let missing = u128::from(origin - self.cwnd);
+        let radicand = missing * 10 / C_TENTHS * 1_000_000_000_000_000_000 / u128::from(self.mss);
+        let k = cube_root(radicand).saturating_mul(1_000);
+        Epoch { start: now, last: now, k, origin, estimate: self.cwnd, estimate_rest: 0 }
+    }
+
+    fn avoid_congestion(&mut self, now: Instant, acked: u64, srtt: Duration) {
+        let mut epoch = self.epoch.unwrap_or_else(|| self.begin_epoch(now));
+        epoch.last = now;
+        let elapsed = u64::try_from(now.since(epoch.start).as_nanos()).unwrap_or(u64::MAX);
+        let rtt = u64::try_from(srtt.as_nanos()).unwrap_or(u64::MAX);
+        self.estimate(&mut epoch, acked);
+        let target = self.w_cubic(&epoch, elapsed.saturating_add(rtt));
+        // RFC 9438 4.2: the target lies between cwnd and 1.5 cwnd; an ACK never reduces the window.
+        let target = target.clamp(self.cwnd, self.cwnd.saturating_add(self.cwnd / 2));
+        if self.w_cubic(&epoch, elapsed) < epoch.estimate {
+            // RFC 9438 4.3: where Reno would be ahead, its window.
+            self.cwnd = self.cwnd.max(epoch.estimate).min(MAX_CWND);
+            self.earned = 0;
+        } else {
+            // RFC 9438 4.4 and 4.5: (target - cwnd) / cwnd for each byte acknowledged; the rest is kept.
+            self.earned += u128::from(target - self.cwnd) * u128::from(acked.min(self.cwnd));
+            let grow = self.earned / u128::from(self.cwnd);
+            self.earned %= u128::from(self.cwnd);
+            self.cwnd = self.cwnd.saturating_add(u64::try_from(grow).unwrap_or(u64::MAX)).min(MAX_CWND);
+        }
+        self.epoch = Some(epoch);
+    }
+
+    /// RFC 9438 4.3: W_est grows by α segments for each window acknowledged.
+    fn estimate(&self, epoch: &mut Epoch, acked: u64) {
+        // Once Reno would be back where the reduction began, α is 1.
+        let (numerator, denominator) = if epoch.estimate >= self.prior { (1, 1) } else { ALPHA };
+        let window = self.cwnd.saturating_mul(denominator);
+        let earned = acked.min(self.cwnd).saturating_mul(numerator).saturating_mul(self.mss);
+        let earned = epoch.estimate_rest.saturating_add(earned);
+        epoch.estimate = epoch.estimate.saturating_add(earned / window).min(MAX_CWND);
+        epoch.estimate_rest = earned % window;
     }
 }
 
 impl Controller for Cubic {
-    fn on_ack(&mut self, _now: Instant, sample: &AckSample) {
-        if sample.acked == 0 || sample.in_recovery || !sample.cwnd_limited {
+    fn on_ack(&mut self, now: Instant, sample: &AckSample) {
+        if sample.in_recovery {
             return;
         }
-        let mut acked = sample.acked;
-        if self.cwnd < self.ssthresh {
-            // RFC 5681 3.1, equation 2, by counted bytes. No limit L per ACK: a super-segment is acknowledged by one
-            // ACK, and a peer that divides ACKs gains nothing (RFC 3465 2.3 fears bursts, which the device absorbs).
-            let room = self.ssthresh - self.cwnd;
-            let grow = acked.min(room);
-            self.cwnd = (self.cwnd + grow).min(MAX_CWND);
-            acked -= grow;
+        let slow_start = self.cwnd < self.ssthresh;
+        if slow_start {
+            self.hystart.on_ack(sample);
         }
-        // RFC 5681 3.1: one segment per window of acknowledged bytes, as RFC 3465 2.1 counts them.
-        self.counted = self.counted.saturating_add(acked);
-        if self.counted >= self.cwnd {
-            let windows = self.counted / self.cwnd;
-            self.counted %= self.cwnd;
-            self.cwnd = self.cwnd.saturating_add(windows.saturating_mul(self.mss)).min(MAX_CWND);
+        if !sample.cwnd_limited || sample.acked == 0 {
+            // RFC 9438 5.8: time in which the window was not in use does not count.
+            if let Some(epoch) = self.epoch.as_mut() {
+                epoch.start += now.since(epoch.last);
+                epoch.last = now;
+            }
+            return;
+        }
+        if !slow_start {
+            self.avoid_congestion(now, sample.acked, sample.srtt.unwrap_or_default());
+            return;
+        }
+        let room = self.ssthresh - self.cwnd;
+        self.cwnd = (self.cwnd + (sample.acked / self.hystart.divisor()).min(room)).min(MAX_CWND);
+        if self.hystart.is_done() {
+            // RFC 9406 4.2: congestion avoidance begins at the window reached.
+            self.ssthresh = self.cwnd;
         }
     }
 
     fn on_congestion_event(&mut self, _now: Instant, in_flight: u64, _kind: Congestion) {
         self.save();
-        self.ssthresh = self.reduced(in_flight);
+        self.reduce(in_flight);
         self.cwnd = self.ssthresh;
-        self.counted = 0;
     }
 
     fn on_timeout(&mut self, _now: Instant, in_flight: u64, first: bool) {
         if first {
             self.save();
-            self.ssthresh = self.reduced(in_flight);
+            self.reduce(in_flight);
         }
-        // RFC 5681 3.1: the loss window is one segment.
+        // RFC 9438 4.8, RFC 5681 3.1: the loss window is one segment, and slow start follows.
         self.cwnd = self.mss;
-        self.counted = 0;
+        // The stage after it has its plateau where it begins: K is 0.
+        self.w_max = 0;
+        self.epoch = None;
+        self.earned = 0;
+        // RFC 9406 4.3: HyStart++ is for the first slow start only.
+        self.hystart = HyStart::off();
     }
 
     fn on_recovered(&mut self, _now: Instant) {
@@ -90,18 +215,27 @@ impl Controller for Cubic {
     }
 
     fn undo(&mut self) {
-        if let Some(saved) = self.saved.take() {
-            // RFC 4015 3.2: never less than what was reached meanwhile.
-            self.cwnd = self.cwnd.max(saved.cwnd);
-            self.ssthresh = self.ssthresh.max(saved.ssthresh);
-        }
+        let Some(saved) = self.saved.take() else { return };
+        // RFC 9438 4.9: everything as before, but for what was reached meanwhile.
+        self.cwnd = self.cwnd.max(saved.cwnd);
+        self.ssthresh = self.ssthresh.max(saved.ssthresh);
+        self.w_max = saved.w_max;
+        self.prior = saved.prior;
+        self.epoch = saved.epoch;
+        self.earned = 0;
     }
 
-    fn on_idle_restart(&mut self, _now: Instant, idle: Duration, rto: Duration) {
+    fn on_idle_restart(&mut self, now: Instant, idle: Duration, rto: Duration) {
         if idle > rto {
-            // RFC 5681 4.1: the restart window is min(IW, cwnd).
-            self.cwnd = self.cwnd.min(initial_window(u32::try_from(self.mss).unwrap_or(u32::MAX)));
-            self.counted = 0;
+            // RFC 5681 4.1: the restart window is min(IW, cwnd); slow start leads back to where it was, as RFC 7661 has it.
+            let restart = self.cwnd.min(initial_window(u32::try_from(self.mss).unwrap_or(u32::MAX)));
+            self.ssthresh = self.ssthresh.max(self.cwnd - self.cwnd / 4);
+            self.cwnd = restart;
+        }
+        // RFC 9438 5.8
+        if let Some(epoch) = self.epoch.as_mut() {
+            epoch.start += now.since(epoch.last);
+            epoch.last = now;
         }
     }
 
@@ -122,3 +256,21 @@ impl Controller for Cubic {
         "cubic"
     }
 }
+
+/// The cube root of `n`, rounded down.
+fn cube_root(n: u128) -> u64 {
+    let (mut low, mut high) = (0u64, 1 << 42);
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        let m = u128::from(middle);
+        if m * m * m <= n {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    low
+}
+
+#[cfg(test)]
+mod tests;

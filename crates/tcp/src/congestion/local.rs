@@ -1,88 +1,62 @@
-//! Local: slow start, congestion avoidance and halving (RFC 5681 3.1, RFC 6582), by counted bytes (RFC 3465).
+//! No congestion control, for devices that lose nothing but what overflows their own queue: a TUN, a cable in memory.
 //!
-//! It decides the window of a connection whose only sign of congestion is loss or a mark.
+//! It decides that the peer's window is the limit until something was lost, and after that gets out of the way again
+//! within a few round trips. It must not be used on a shared path: it yields to nobody.
 
 use core::time::Duration;
 
 use bowline_base::Instant;
 
-use super::{AckSample, Congestion, Controller, MAX_CWND, initial_window};
+use super::{AckSample, Congestion, Controller, MAX_CWND};
 
-/// The window and the threshold at one time, kept for undo.
-#[derive(Clone, Copy, Debug)]
-struct Saved {
-    cwnd: u64,
-    ssthresh: u64,
-}
+/// The window after a reduction is no less than so many segments: one super-segment.
+const FLOOR_SEGMENTS: u64 = 16;
 
-/// Local.
+/// The controller of lossless devices.
 #[derive(Clone, Debug)]
 pub struct Local {
     mss: u64,
     cwnd: u64,
-    /// `u64::MAX` before the first loss: RFC 5681 3.1 wants it arbitrarily high.
     ssthresh: u64,
-    /// Bytes acknowledged in congestion avoidance since the window last grew.
-    counted: u64,
-    saved: Option<Saved>,
+    saved: Option<(u64, u64)>,
 }
 
 impl Local {
-    /// A controller with the initial window of RFC 6928.
+    /// A controller without a limit.
     #[must_use]
     pub fn new(mss: u32) -> Self {
-        let mss = mss.max(1);
-        Self { mss: mss.into(), cwnd: initial_window(mss), ssthresh: u64::MAX, counted: 0, saved: None }
+        Self { mss: u64::from(mss.max(1)), cwnd: MAX_CWND, ssthresh: u64::MAX, saved: None }
     }
 
     fn reduced(&self, in_flight: u64) -> u64 {
-        // RFC 5681 3.1, equation 4: half of what was in flight, not of the window, which may not have been in use.
-        (in_flight.min(self.cwnd) / 2).max(2 * self.mss)
-    }
-
-    fn save(&mut self) {
-        self.saved = Some(Saved { cwnd: self.cwnd, ssthresh: self.ssthresh });
+        // What was in flight overflowed the queue; half of it will not.
+        (in_flight.min(self.cwnd) / 2).max(FLOOR_SEGMENTS * self.mss)
     }
 }
 
 impl Controller for Local {
     fn on_ack(&mut self, _now: Instant, sample: &AckSample) {
-        if sample.acked == 0 || sample.in_recovery || !sample.cwnd_limited {
+        if self.cwnd == MAX_CWND || sample.in_recovery || !sample.cwnd_limited {
             return;
         }
-        let mut acked = sample.acked;
-        if self.cwnd < self.ssthresh {
-            // RFC 5681 3.1, equation 2, by counted bytes. No limit L per ACK: a super-segment is acknowledged by one
-            // ACK, and a peer that divides ACKs gains nothing (RFC 3465 2.3 fears bursts, which the device absorbs).
-            let room = self.ssthresh - self.cwnd;
-            let grow = acked.min(room);
-            self.cwnd = (self.cwnd + grow).min(MAX_CWND);
-            acked -= grow;
-        }
-        // RFC 5681 3.1: one segment per window of acknowledged bytes, as RFC 3465 2.1 counts them.
-        self.counted = self.counted.saturating_add(acked);
-        if self.counted >= self.cwnd {
-            let windows = self.counted / self.cwnd;
-            self.counted %= self.cwnd;
-            self.cwnd = self.cwnd.saturating_add(windows.saturating_mul(self.mss)).min(MAX_CWND);
-        }
+        // A quarter of what is acknowledged: the window doubles in about three round trips.
+        let grown = if self.cwnd < self.ssthresh { sample.acked } else { sample.acked / 4 };
+        self.cwnd = self.cwnd.saturating_add(grown).min(MAX_CWND);
     }
 
     fn on_congestion_event(&mut self, _now: Instant, in_flight: u64, _kind: Congestion) {
-        self.save();
+        self.saved = Some((self.cwnd, self.ssthresh));
         self.ssthresh = self.reduced(in_flight);
         self.cwnd = self.ssthresh;
-        self.counted = 0;
     }
 
     fn on_timeout(&mut self, _now: Instant, in_flight: u64, first: bool) {
         if first {
-            self.save();
+            self.saved = Some((self.cwnd, self.ssthresh));
             self.ssthresh = self.reduced(in_flight);
         }
-        // RFC 5681 3.1: the loss window is one segment.
-        self.cwnd = self.mss;
-        self.counted = 0;
+        // Nobody else is on the path: a super-segment asks for no more room than a segment.
+        self.cwnd = FLOOR_SEGMENTS * self.mss;
     }
 
     fn on_recovered(&mut self, _now: Instant) {
@@ -90,24 +64,21 @@ impl Controller for Local {
     }
 
     fn undo(&mut self) {
-        if let Some(saved) = self.saved.take() {
-            // RFC 4015 3.2: never less than what was reached meanwhile.
-            self.cwnd = self.cwnd.max(saved.cwnd);
-            self.ssthresh = self.ssthresh.max(saved.ssthresh);
+        if let Some((cwnd, ssthresh)) = self.saved.take() {
+            self.cwnd = self.cwnd.max(cwnd);
+            self.ssthresh = self.ssthresh.max(ssthresh);
         }
     }
 
-    fn on_idle_restart(&mut self, _now: Instant, idle: Duration, rto: Duration) {
-        if idle > rto {
-            // RFC 5681 4.1: the restart window is min(IW, cwnd).
-            self.cwnd = self.cwnd.min(initial_window(u32::try_from(self.mss).unwrap_or(u32::MAX)));
-            self.counted = 0;
-        }
+    fn on_idle_restart(&mut self, _now: Instant, _idle: Duration, _rto: Duration) {
+        // The queue has drained: nothing is left of what overflowed it.
+        self.cwnd = MAX_CWND;
+        self.ssthresh = u64::MAX;
     }
 
     fn set_mss(&mut self, mss: u32) {
         self.mss = u64::from(mss.max(1));
-        self.cwnd = self.cwnd.max(self.mss);
+        self.cwnd = self.cwnd.max(FLOOR_SEGMENTS * self.mss);
     }
 
     fn cwnd(&self) -> u64 {
@@ -122,3 +93,6 @@ impl Controller for Local {
         "local"
     }
 }
+
+#[cfg(test)]
+mod tests;

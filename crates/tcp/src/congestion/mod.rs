@@ -13,6 +13,7 @@ use bowline_base::Instant;
 use crate::Algorithm;
 
 mod cubic;
+mod hystart;
 mod local;
 mod new_reno;
 
@@ -150,3 +151,6 @@ impl Controller for CongestionControl {
         dispatch!(self, c => c.name())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -122,3 +122,6 @@ impl Controller for NewReno {
         "reno"
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -255,7 +255,7 @@ impl Recovery {
     /// RFC 4015: the state is as if nothing had been believed lost.
     fn undo(&mut self, old_una: Position, episode: &mut Episode, work: &mut Work) {
         if self.phase == Phase::FastRecovery {
-            let distance = episode.highest().map_or(0, |highest| highest.since(old_una));
+            let distance = work.highest.map_or(0, |highest| highest.since(old_una));
             self.raise_reordering(distance);
         }
         self.ring.forgive();

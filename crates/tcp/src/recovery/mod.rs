@@ -193,7 +193,8 @@ impl Recovery {
             return None;
         }
         let mss = u64::from(self.mss);
-        if let Some(hole) = self.ring.first_original(episode.judged..episode.highest()?) {
+        let highest = episode.highest().unwrap_or(episode.judged);
+        if let Some(hole) = self.ring.first_original(episode.judged..highest) {
             return Some(hole.start..hole.end.min(hole.start + mss));
         }
         if self.ring.una() <= episode.rescued {
@@ -230,10 +231,13 @@ impl Recovery {
     /// out of what is in flight.
     #[must_use]
     pub fn quota(&self, cwnd: u64) -> u64 {
-        match (self.phase, self.episode.as_deref()) {
-            (Phase::FastRecovery, Some(episode)) => episode.prr.quota(cwnd, self.in_flight(), self.mss.into()),
-            _ => cwnd.saturating_sub(self.in_flight()),
-        }
+        let (in_flight, mss) = (self.in_flight(), u64::from(self.mss));
+        let quota = match (self.phase, self.episode.as_deref()) {
+            (Phase::FastRecovery, Some(episode)) => episode.prr.quota(cwnd, in_flight, mss),
+            _ => cwnd.saturating_sub(in_flight),
+        };
+        // With nothing in flight no ACK will come to allow more; the timer would have to.
+        if in_flight == 0 { quota.max(mss) } else { quota }
     }
 
     /// When the retransmission timer runs out; `None` while it is off.

@@ -63,7 +63,7 @@ impl Oracle {
         let mut found = Vec::new();
         for byte in self.una..self.highest().unwrap_or(self.una) {
             let ahead = (u64::from(reordering) * MSS).min((self.nxt - self.una) / 2);
-            let far = reordering <= 3 || byte < self.highest().unwrap_or(0) - ahead;
+            let far = reordering <= 3 || byte + ahead < self.highest().unwrap_or(0);
             if !self.sacked.contains(&byte) && !self.resent.contains(&byte) && !self.lost.contains(&byte) {
                 if far && self.is_lost(byte) {
                     found.push(byte);

@@ -1,1 +1,287 @@
-//! To come.
+//! Recovery with SACK (RFC 6675), as tables of ACKs and what goes out.
+
+extern crate std;
+
+use core::time::Duration;
+use std::vec;
+use std::vec::Vec;
+
+use super::{MSS, ack, ack_echo, at, established, ms, pos, repair, segs, send, span};
+use crate::reason::{LossReason, RecoveryChange};
+use crate::recovery::ring::{Fate, MAX_RECORDS};
+use crate::recovery::{Ack, Phase};
+
+#[test]
+fn the_third_reported_segment_makes_the_hole_lost() {
+    let mut r = established(true);
+    send(&mut r, at(0), 0..10);
+    for (n, change) in [(2, None), (3, None), (4, Some(RecoveryChange::FastRecovery))] {
+        let outcome = ack(&mut r, at(10), 0, &[1..n]);
+        assert_eq!((outcome.change, outcome.duplicate, outcome.newly_sacked), (change, true, MSS), "up to {n}");
+    }
+    assert_eq!(r.next_lost(), Some(segs(0, 1)));
+    assert_eq!(r.loss_reason(), Some(LossReason::Sack));
+    assert_eq!((r.in_flight(), r.lost(), r.sacked()), (6 * MSS, MSS, 3 * MSS));
+    assert_eq!(repair(&mut r, at(10), 5 * MSS), [0]);
+    assert_eq!((r.next_lost(), r.in_flight()), (None, 7 * MSS));
+    let outcome = ack(&mut r, at(20), 10, &[]);
+    assert_eq!(outcome.change, Some(RecoveryChange::Recovered));
+    assert_eq!((r.phase(), r.in_flight(), r.deadline()), (Phase::Open, 0, None));
+    assert_eq!((r.stats().recoveries, r.stats().retransmissions, r.stats().retransmitted), (1, 1, MSS));
+}
+
+#[test]
+fn what_is_lost_and_when() {
+    // (blocks of one ACK, segments then believed lost), of 20 outstanding.
+    let table: [(&[core::ops::Range<u64>], Vec<u64>); 7] = [
+        (&[5..7], vec![]),
+        (&[5..8], vec![0, 1, 2, 3, 4]),
+        (&[5..6, 7..8], vec![]),
+        (&[5..6, 7..8, 9..10], vec![0, 1, 2, 3, 4]),
+        (&[5..8, 10..11], vec![0, 1, 2, 3, 4]),
+        (&[5..6, 8..11], vec![0, 1, 2, 3, 4, 6, 7]),
+        (&[5..6, 8..9, 11..12, 14..15], vec![0, 1, 2, 3, 4, 6, 7]),
+    ];
+    for (blocks, expected) in table {
+        let mut r = established(true);
+        send(&mut r, at(0), 0..20);
+        ack(&mut r, at(10), 0, blocks);
+        let audit = r.ring.audit();
+        let lost = audit.iter().filter(|(_, fate, _)| *fate == Fate::Lost);
+        let lost: Vec<_> = lost.flat_map(|(s, _, _)| s.start.since(pos(0)) / MSS..s.end.since(pos(0)) / MSS).collect();
+        assert_eq!(lost, expected, "{blocks:?}");
+    }
+}
+
+#[test]
+fn small_segments_count_by_their_acks() {
+    // Three reports of a byte each are less than two segments' bytes: the number of duplicates decides (RFC 6675 5, 1).
+    let mut r = established(true);
+    for n in 0..6 {
+        r.on_sent(at(0), span(n, n + 1), false);
+    }
+    for n in 2..=4u64 {
+        let sack = [span(1, n)];
+        r.on_ack(at(10), &Ack { ack: pos(0), sack: &sack, echo_rtt: None, has_data: true, window_changed: true });
+        assert_eq!(r.phase(), if n < 4 { Phase::Disorder } else { Phase::FastRecovery }, "{n}");
+    }
+    assert_eq!(r.next_lost(), Some(span(0, 1)));
+}
+
+#[test]
+fn prr_sends_in_proportion() {
+    // RFC 6937 3.1, the first example: 20 in flight, the first lost, ssthresh 10.
+    let mut r = established(true);
+    send(&mut r, at(0), 0..20);
+    let (mut next, mut log) = (20, Vec::new());
+    for n in 1..20u64 {
+        let outcome = ack(&mut r, at(100 + n), 0, &[1..n + 1]);
+        let cwnd = if r.phase() == Phase::FastRecovery { 10 * MSS } else { 20 * MSS };
+        assert_eq!(outcome.change.is_some(), n == 3);
+        let again = repair(&mut r, at(100 + n), cwnd).len();
+        let mut new = 0;
+        while r.next_lost().is_none() && r.quota(cwnd) >= MSS {
+            send(&mut r, at(100 + n), next..next + 1);
+            next += 1;
+            new += 1;
+        }
+        log.push(match (again, new) {
+            (0, 0) => '.',
+            (0, 1) => 'N',
+            (1, 0) => 'R',
+            _ => '?',
+        });
+    }
+    let log: std::string::String = log.into_iter().collect();
+    assert!(log.starts_with("NNR"), "{log}");
+    assert!(!log.contains('?'), "never two at once: {log}");
+    let sent = log.chars().filter(|&c| c == 'N').count();
+    assert!((9..=10).contains(&sent), "half of what was delivered: {log}");
+    assert!(!log.contains("...") && !log[3..17].contains("NN"), "spread over the round trip: {log}");
+    assert!(r.in_flight().abs_diff(10 * MSS) <= MSS, "{} in flight at the end", r.in_flight());
+}
+
+#[test]
+fn a_burst_of_losses_is_repaired_in_slow_start() {
+    // RFC 6937 3.1, the second example: the first 15 of 20 are lost; two new ones went out by limited transmit.
+    let mut r = established(true);
+    send(&mut r, at(0), 0..20);
+    let mut sent = Vec::new();
+    for n in 16..=20u64 {
+        ack(&mut r, at(100), 0, &[15..n]);
+        let cwnd = if r.phase() == Phase::FastRecovery { 10 * MSS } else { 20 * MSS };
+        if n < 18 {
+            send(&mut r, at(100), n + 4..n + 5);
+        }
+        sent.push(repair(&mut r, at(100), cwnd).len());
+    }
+    assert_eq!(sent[..2], [0, 0]);
+    assert!(sent[2] >= 1 && sent[2..].iter().all(|&n| n <= 2), "{sent:?}");
+}
+
+#[test]
+fn a_lost_copy_does_not_wait_for_the_timer() {
+    let mut r = established(true);
+    send(&mut r, at(0), 0..10);
+    ack(&mut r, at(10), 0, &[1..4]);
+    assert_eq!(repair(&mut r, at(10), 10 * MSS), [0]);
+    // New data goes out behind the copy, and arrives; the copy does not.
+    send(&mut r, at(14), 10..11);
+    let outcome = ack(&mut r, at(24), 0, &[1..11]);
+    assert_eq!(outcome.lost, Some((segs(0, 1), LossReason::Rack)));
+    // RFC 5681 4.3: the loss of a retransmission is a second indication.
+    assert_eq!(outcome.change, Some(RecoveryChange::FastRecovery));
+    assert_eq!(repair(&mut r, at(24), 10 * MSS), [0]);
+    assert_eq!(ack(&mut r, at(34), 11, &[]).change, Some(RecoveryChange::Recovered));
+    assert_eq!(r.stats().timeouts, 0);
+}
+
+#[test]
+fn the_tail_is_rescued_once() {
+    let mut r = established(true);
+    send(&mut r, at(0), 0..10);
+    // 0 is lost, 1 to 6 arrive, and 7 to 9 are lost too.
+    ack(&mut r, at(10), 0, &[1..7]);
+    assert_eq!(r.next_rescue(), None, "first what is lost");
+    assert_eq!(repair(&mut r, at(10), 10 * MSS), [0]);
+    assert_eq!(r.next_rescue(), None, "nothing before the first copy is acknowledged");
+    ack(&mut r, at(20), 7, &[]);
+    assert_eq!((r.phase(), r.next_rescue()), (Phase::FastRecovery, Some(segs(9, 10))));
+    r.on_sent(at(20), segs(9, 10), true);
+    assert_eq!(r.next_rescue(), None, "one for each recovery");
+    // Its report makes the holes before it candidates (NextSeg rule 3).
+    ack(&mut r, at(30), 7, &[9..10]);
+    assert_eq!(r.next_rescue(), Some(segs(7, 8)));
+    r.on_sent(at(30), segs(7, 8), true);
+    assert_eq!(r.next_rescue(), Some(segs(8, 9)));
+    r.on_sent(at(30), segs(8, 9), true);
+    assert_eq!(ack(&mut r, at(40), 10, &[]).change, Some(RecoveryChange::Recovered));
+}
+
+#[test]
+fn a_peer_that_forgets_what_it_reported_is_sent_it_again() {
+    let mut r = established(true);
+    send(&mut r, at(0), 0..10);
+    ack(&mut r, at(10), 0, &[1..10]);
+    repair(&mut r, at(10), 10 * MSS);
+    // The peer acknowledges segment 0 only: it has dropped 1 to 9.
+    ack(&mut r, at(20), 1, &[]);
+    assert_eq!(r.sacked(), 9 * MSS);
+    let outcome = r.on_timeout(at(500));
+    assert_eq!((outcome.newly_lost, r.sacked(), r.next_lost()), (9 * MSS, 0, Some(segs(1, 10))));
+}
+
+#[test]
+fn reports_survive_the_first_timeout_and_not_the_second() {
+    let mut r = established(true);
+    send(&mut r, at(0), 0..10);
+    ack(&mut r, at(10), 0, &[5..7]);
+    assert_eq!((r.on_timeout(at(300)).newly_lost, r.sacked()), (8 * MSS, 2 * MSS));
+    r.on_sent(at(300), segs(0, 1), true);
+    let outcome = r.on_timeout(at(900));
+    assert_eq!((outcome.newly_lost, r.sacked(), outcome.first), (3 * MSS, 0, false));
+    assert_eq!((r.next_lost(), r.lost()), (Some(segs(0, 1)), 10 * MSS), "the copy first, then the rest");
+}
+
+#[test]
+fn nonsense_in_blocks_changes_nothing() {
+    let mut r = established(true);
+    send(&mut r, at(0), 5..6);
+    send(&mut r, at(0), 6..10);
+    let lies = [span(0, 0), span(900, 500), span(500, 99_999), pos(0) - 500..pos(5), segs(0, 3), span(990, 1_001)];
+    for lie in lies {
+        let outcome = r.on_ack(
+            at(10),
+            &Ack { ack: pos(0), sack: &[lie.clone()], echo_rtt: None, has_data: false, window_changed: false },
+        );
+        assert_eq!((outcome.newly_sacked, outcome.newly_lost, r.sacked()), (0, 0, 0), "{lie:?}");
+    }
+    // An ACK from the future, or from the past, is one for nothing.
+    for wrong in [pos(2_000), pos(0) - 70_000] {
+        let ack = Ack { ack: wrong, sack: &[], echo_rtt: None, has_data: false, window_changed: false };
+        assert_eq!(r.on_ack(at(10), &ack).newly_acked, 0);
+    }
+    assert_eq!(r.in_flight(), 10 * MSS);
+}
+
+#[test]
+fn a_spurious_recovery_is_undone_by_the_echo() {
+    let mut r = established(true);
+    send(&mut r, at(0), 0..10);
+    ack(&mut r, at(50), 0, &[1..5]);
+    assert_eq!(repair(&mut r, at(50), 10 * MSS), [0]);
+    // The original was only late: its timestamp, of 52 ms ago, is older than the copy, of 2 ms ago.
+    let outcome = ack_echo(&mut r, at(52), 5, ms(52));
+    assert_eq!(outcome.change, Some(RecoveryChange::Undone));
+    assert_eq!((r.phase(), r.lost(), r.stats().undone), (Phase::Open, 0, 1));
+    assert!(r.reordering() >= 5, "the path reorders: {}", r.reordering());
+    // From now on the same reordering does not look like a loss.
+    send(&mut r, at(60), 10..30);
+    ack(&mut r, at(70), 10, &[]);
+    assert_eq!(ack(&mut r, at(70), 10, &[11..15]).newly_lost, 0);
+    assert_eq!(r.phase(), Phase::Disorder);
+}
+
+#[test]
+fn an_echo_of_the_copy_undoes_nothing() {
+    let mut r = established(true);
+    send(&mut r, at(0), 0..10);
+    ack(&mut r, at(50), 0, &[1..5]);
+    repair(&mut r, at(50), 10 * MSS);
+    assert_eq!(ack_echo(&mut r, at(60), 5, ms(10)).change, None);
+    assert_eq!(ack_echo(&mut r, at(61), 10, ms(11)).change, Some(RecoveryChange::Recovered));
+}
+
+#[test]
+fn reordering_is_learned_and_small_windows_still_recover() {
+    let mut r = established(true);
+    send(&mut r, at(0), 0..40);
+    // 0 to 8 arrive after 9 and 10.
+    ack(&mut r, at(10), 0, &[9..11]);
+    ack(&mut r, at(10), 11, &[]);
+    assert_eq!((r.reordering(), r.stats().reordered), (11, 1));
+    ack(&mut r, at(20), 11, &[12..17]);
+    assert_eq!(r.lost(), 0, "five ahead is nothing");
+    ack(&mut r, at(20), 11, &[12..24]);
+    assert_eq!(r.next_lost(), Some(segs(11, 12)), "twelve is");
+    // Four outstanding cannot be eleven ahead.
+    ack(&mut r, at(30), 40, &[]);
+    send(&mut r, at(40), 40..44);
+    ack(&mut r, at(50), 40, &[41..44]);
+    assert_eq!(r.next_lost(), Some(segs(40, 41)));
+}
+
+#[test]
+fn hostile_reports_are_bounded_in_memory() {
+    let mut r = established(true);
+    for n in 0..200 {
+        r.on_sent(at(n), segs(n * 100, n * 100 + 100), false);
+    }
+    // Every other byte, for a long time.
+    for n in (1..100_000u64).step_by(2) {
+        let sack = [span(2_000_000 - n - 1, 2_000_000 - n), span(n, n + 1)];
+        let ack = Ack { ack: pos(0), sack: &sack, echo_rtt: None, has_data: false, window_changed: false };
+        r.on_ack(at(300), &ack);
+    }
+    r.ring.audit();
+    assert!(r.ring.len() <= MAX_RECORDS + 2, "{} records", r.ring.len());
+    assert!(r.memory() < 300 << 10, "{} bytes", r.memory());
+    // And the connection goes on: everything is acknowledged, and the memory comes back.
+    r.on_ack(
+        at(301),
+        &Ack { ack: pos(200 * 100 * MSS), sack: &[], echo_rtt: None, has_data: false, window_changed: false },
+    );
+    assert!(r.is_idle() && r.memory() <= 128);
+}
+
+#[test]
+fn super_segments_are_one_record_and_round_trips_come_from_each() {
+    let mut r = established(true);
+    for n in 0..4 {
+        r.on_sent(at(n), segs(n * 44, n * 44 + 44), false);
+    }
+    assert_eq!(r.ring.len(), 4);
+    assert_eq!(ack(&mut r, at(10), 44 + 10, &[]).rtt, Some(ms(9)), "the newest of the acknowledged");
+    assert_eq!(ack(&mut r, at(12), 176, &[]).rtt, Some(ms(9)));
+    assert_eq!(r.rtt().max_rtt(), Some(Duration::from_millis(11)));
+}

@@ -1,0 +1,52 @@
+//! HyStart++ on scripted round-trip times.
+
+extern crate std;
+
+use core::time::Duration;
+
+use super::HyStart;
+use crate::congestion::AckSample;
+use crate::congestion::tests::ms;
+
+/// A round of `acks` ACKs with this round-trip time.
+fn round(h: &mut HyStart, acks: u64, rtt: Duration) {
+    for _ in 0..acks {
+        let sample = AckSample { acked: 1_000, rtt: Some(rtt), in_flight_before: acks * 1_000, ..AckSample::default() };
+        h.on_ack(&sample);
+    }
+}
+
+#[test]
+fn a_rise_slows_down_and_five_rounds_later_slow_start_is_over() {
+    // (round trips before and after, whether the rise counts): at least 4 ms, at most 16 ms, an eighth in between.
+    let table = [(10, 13, false), (10, 14, true), (80, 89, false), (80, 90, true), (400, 415, false), (400, 416, true)];
+    for (before, after, counts) in table {
+        let mut h = HyStart::default();
+        round(&mut h, 20, ms(before));
+        round(&mut h, 20, ms(after));
+        assert_eq!(h.divisor(), if counts { 4 } else { 1 }, "{before} to {after} ms");
+        for _ in 0..4 {
+            assert!(!h.is_done());
+            round(&mut h, 20, ms(after));
+        }
+        assert_eq!(h.is_done(), counts, "{before} to {after} ms");
+    }
+}
+
+#[test]
+fn a_rise_that_passes_was_jitter() {
+    let mut h = HyStart::default();
+    round(&mut h, 20, ms(50));
+    round(&mut h, 20, ms(70));
+    assert_eq!(h.divisor(), 4);
+    round(&mut h, 20, ms(51));
+    assert_eq!((h.divisor(), h.is_done()), (1, false));
+}
+
+#[test]
+fn few_samples_say_nothing() {
+    let mut h = HyStart::default();
+    round(&mut h, 7, ms(50));
+    round(&mut h, 7, ms(500));
+    assert_eq!(h.divisor(), 1);
+}
