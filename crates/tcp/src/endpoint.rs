@@ -1,198 +1,251 @@
-//! SKELETON of the API; the bodies follow.
-#![allow(missing_docs, unused_variables, clippy::unimplemented, clippy::too_many_arguments)]
+//! A whole TCP: all its connections and listeners, and who a segment is for.
+//!
+//! | room | decides |
+//! |---|---|
+//! | here | what an endpoint is made of |
+//! | `calls` | what the user asks (RFC 9293 3.10.1 to 3.10.6) |
+//! | `segments` | who a segment is for; RST for nobody (3.10.7.1) |
+//! | `handshakes` | listeners, half-open connections, cookies, TIME-WAIT (3.10.7.2) |
+//! | `output` | the one exit for segments; events; deadlines |
+//! | `demux` | which table holds a four-tuple |
+//! | `look` | tables for people |
+//!
+//! It knows no IP, no clock and no device. After every input or call, drain [`Endpoint::poll_transmit`], then
+//! [`Endpoint::poll_event`], then ask [`Endpoint::poll_timeout`].
+
+mod calls;
+mod demux;
+mod handshakes;
+mod look;
+mod output;
+mod segments;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 
+use bowline_base::random::Randomness;
+use bowline_base::slab::Slab;
+use bowline_base::wheel::Wheel;
 use bowline_base::Instant;
-use bytes::Bytes;
-
-use crate::info::{Info, ListenerInfo};
-use crate::segment::{Arrival, Departure, IcmpError, Path, Refusal};
-use crate::trace::TraceQueue;
-use crate::*;
 use bowline_wire::tcp::TcpHeader;
+
+use self::demux::{Demux, Slot};
+use crate::budget::Budget;
+use crate::config::{Config, Options};
+use crate::connection::{Context, Tcb};
+use crate::isn::IsnGenerator;
+use crate::listener::{Listener, PendingLimits, PendingTable, SynCookies, SynQueue};
+use crate::ports::PortAllocator;
+use crate::reason::SendReason;
+use crate::state::State;
+use crate::time_wait::TimeWaitTable;
+use crate::trace::TraceQueue;
+use crate::{ConnectionKey, Counters, FourTuple, ListenerKey, PendingKey};
+
+/// Segments of no connection (RSTs, SYN-ACKs, ACKs for TIME-WAIT) that may wait for the device.
+const MAX_CONTROL: usize = 4096;
 
 /// What to listen on.
 #[derive(Clone, Debug)]
 pub struct Listen {
-    /// `None`: any address.
+    /// The address; `None`: any.
     pub address: Option<IpAddr>,
-    /// `None`: any port that has no listener of its own.
+    /// The port; `None`: any that has no listener of its own.
     pub port: Option<u16>,
-    /// Linux's meaning: connections that may wait to be accepted; 128 by default.
+    /// How many connections may wait to be accepted, with Linux's meaning (one more may); at most 4,096.
     pub backlog: usize,
-    /// Whether the caller decides on each SYN (`pending`, `admit`, `refuse`) before it is answered.
+    /// Whether the caller decides on each SYN before it is answered: see [`Endpoint::pending`].
     pub deferred: bool,
-    /// What accepted connections start with; `None`: the endpoint's.
+    /// What accepted connections start with; `None`: the endpoint's options.
     pub options: Option<Options>,
+}
+
+impl Listen {
+    /// Any address, this port, a backlog of 128.
+    #[must_use]
+    pub const fn on_port(port: u16) -> Self {
+        Self { address: None, port: Some(port), backlog: 128, deferred: false, options: None }
+    }
 }
 
 /// A SYN that waits for the caller's decision.
 #[derive(Clone, Debug)]
 pub struct Pending {
+    /// Its handle.
     pub key: PendingKey,
+    /// The connection it asks for.
     pub tuple: FourTuple,
+    /// The SYN.
     pub header: TcpHeader,
 }
 
-/// A whole TCP: all its connections and listeners.
-pub struct Endpoint {}
+/// A segment of no connection, ready to leave.
+struct Control {
+    tuple: FourTuple,
+    id: u64,
+    header: TcpHeader,
+    why: SendReason,
+    state: State,
+    hop_limit: u8,
+}
+
+/// A whole TCP.
+pub struct Endpoint {
+    config: Config,
+    options: Arc<Options>,
+    connections: Slab<Tcb>,
+    listeners: Slab<Listener>,
+    ports: BTreeMap<(Option<u16>, Option<IpAddr>), ListenerKey>,
+    syn_queue: SynQueue,
+    pending: PendingTable,
+    time_wait: TimeWaitTable,
+    demux: Demux,
+    wheel: Wheel,
+    /// Connections that may have something to send, each once.
+    ready: VecDeque<u32>,
+    /// Connections with readiness to report, each once.
+    events: VecDeque<u32>,
+    /// Listeners with something to accept or decide on, each once.
+    listener_events: VecDeque<ListenerKey>,
+    control: VecDeque<Control>,
+    resets: Budget,
+    isn: IsnGenerator,
+    allocator: PortAllocator,
+    cookies: SynCookies,
+    next_id: u64,
+    counters: Counters,
+    trace: TraceQueue,
+}
 
 impl Endpoint {
+    /// An endpoint without connections. All its randomness comes from `seed`, which must be unpredictable to peers.
+    #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
-        unimplemented!()
+        let mut random = Randomness::new(seed);
+        Self {
+            options: Arc::new(config.options.clone()),
+            connections: Slab::new(config.max_connections),
+            listeners: Slab::new(config.max_listeners),
+            ports: BTreeMap::new(),
+            syn_queue: SynQueue::new(config.max_half_open),
+            pending: PendingTable::new(PendingLimits::default()),
+            time_wait: TimeWaitTable::new(config.max_time_wait, config.time_wait),
+            demux: Demux::new(random.secret_key()),
+            wheel: Wheel::new(),
+            ready: VecDeque::new(),
+            events: VecDeque::new(),
+            listener_events: VecDeque::new(),
+            control: VecDeque::new(),
+            resets: Budget::per_second(config.resets_per_second, config.resets_per_second),
+            isn: IsnGenerator::new(&random.secret_key(), &random.secret_key()),
+            allocator: PortAllocator::new(&random.secret_key(), &random.secret_key()),
+            cookies: SynCookies::new(&random.secret_key(), &random.secret_key()),
+            next_id: 1,
+            counters: Counters::default(),
+            trace: TraceQueue::new(config.max_trace),
+            config,
+        }
     }
 
-    // ---- input from the network and the clock
-    pub fn handle_segment(&mut self, now: Instant, arrival: &Arrival<'_>) {
-        unimplemented!()
-    }
-    /// `tuple.local` is ours; `seq` is the sequence number in the quoted segment.
-    pub fn handle_icmp(&mut self, now: Instant, tuple: FourTuple, seq: u32, error: IcmpError) {
-        unimplemented!()
-    }
-    pub fn handle_timeout(&mut self, now: Instant) {
-        unimplemented!()
+    /// Runs `f` on a connection with what it may touch of the endpoint, then sees to what came of it.
+    fn with<R>(&mut self, now: Instant, index: u32, f: impl FnOnce(&mut Tcb, &mut Context<'_>) -> R) -> Option<R> {
+        let (_, tcb) = self.connections.at_mut(index)?;
+        let mut cx = Context { now, counters: &mut self.counters, trace: &mut self.trace };
+        let result = f(tcb, &mut cx);
+        self.settle(now, index);
+        Some(result)
     }
 
-    // ---- output: drain in this order after every input or call
-    /// Builds at most one segment and passes it to `transmit`; `None` when there is nothing to send now.
-    pub fn poll_transmit<R>(&mut self, now: Instant, transmit: impl FnOnce(Departure<'_>) -> R) -> Option<R> {
-        unimplemented!()
-    }
-    pub fn poll_event(&mut self) -> Option<Event> {
-        unimplemented!()
-    }
-    pub fn poll_timeout(&mut self) -> Option<Instant> {
-        unimplemented!()
+    /// Like [`with`](Self::with), by handle.
+    fn with_key<R>(&mut self, now: Instant, key: ConnectionKey, f: impl FnOnce(&mut Tcb, &mut Context<'_>) -> R) -> Option<R> {
+        self.connections.get(key.index, key.generation).filter(|tcb| !tcb.user.orphan)?;
+        self.with(now, key.index, f)
     }
 
-    // ---- user calls (RFC 9293 3.10.1 to 3.10.6)
-    pub fn listen(&mut self, now: Instant, listen: Listen) -> Result<ListenerKey, ListenError> {
-        unimplemented!()
-    }
-    pub fn accept(&mut self, now: Instant, listener: ListenerKey) -> Option<ConnectionKey> {
-        unimplemented!()
-    }
-    /// Next SYN to decide on, each once.
-    pub fn pending(&mut self, listener: ListenerKey) -> Option<Pending> {
-        unimplemented!()
-    }
-    /// Answers a deferred SYN with SYN-ACK; the connection is in SYN-RECEIVED. `None` if the SYN has expired.
-    pub fn admit(&mut self, now: Instant, pending: PendingKey, options: Option<Options>) -> Option<ConnectionKey> {
-        unimplemented!()
-    }
-    pub fn refuse(&mut self, now: Instant, pending: PendingKey, refusal: Refusal) {
-        unimplemented!()
-    }
-    /// Half-open and not yet accepted connections are reset.
-    pub fn close_listener(&mut self, now: Instant, listener: ListenerKey) {
-        unimplemented!()
-    }
-    /// `local.port() == 0`: an ephemeral port.
-    pub fn connect(
-        &mut self,
-        now: Instant,
-        local: SocketAddr,
-        remote: SocketAddr,
-        path: Path,
-        options: Option<Options>,
-    ) -> Result<ConnectionKey, ConnectError> {
-        unimplemented!()
-    }
-    /// LISTEN to SYN-SENT: the listener is closed and its port connects.
-    pub fn connect_from(
-        &mut self,
-        now: Instant,
-        listener: ListenerKey,
-        local: IpAddr,
-        remote: SocketAddr,
-        path: Path,
-    ) -> Result<ConnectionKey, ConnectError> {
-        unimplemented!()
-    }
-    /// Queues a reference: nothing is copied (small ones are). Takes as much as fits and returns how much.
-    pub fn send_bytes(&mut self, now: Instant, key: ConnectionKey, data: &mut Bytes) -> Result<usize, CallError> {
-        unimplemented!()
-    }
-    pub fn send(&mut self, now: Instant, key: ConnectionKey, data: &[u8]) -> Result<usize, CallError> {
-        unimplemented!()
-    }
-    pub fn send_urgent(&mut self, now: Instant, key: ConnectionKey, data: &[u8]) -> Result<usize, CallError> {
-        unimplemented!()
-    }
-    /// Room in the send queue (what `send` would take).
-    pub fn send_capacity(&self, key: ConnectionKey) -> Result<usize, CallError> {
-        unimplemented!()
-    }
-    /// `Ok(0)` is the end of the stream.
-    pub fn receive(&mut self, now: Instant, key: ConnectionKey, out: &mut [u8]) -> Result<usize, CallError> {
-        unimplemented!()
-    }
-    /// An empty `Bytes` is the end of the stream.
-    pub fn receive_bytes(&mut self, now: Instant, key: ConnectionKey, max: usize) -> Result<Bytes, CallError> {
-        unimplemented!()
-    }
-    pub fn peek(&mut self, key: ConnectionKey, out: &mut [u8]) -> Result<usize, CallError> {
-        unimplemented!()
-    }
-    /// Closes our direction: FIN after all that is queued. The handle stays valid, the other direction open.
-    pub fn shutdown(&mut self, now: Instant, key: ConnectionKey) -> Result<(), CallError> {
-        unimplemented!()
-    }
-    /// Closes both directions and gives the handle back; delivery goes on in the background (unread data: RST).
-    pub fn close(&mut self, now: Instant, key: ConnectionKey) {
-        unimplemented!()
-    }
-    /// RST, and gives the handle back.
-    pub fn abort(&mut self, now: Instant, key: ConnectionKey) {
-        unimplemented!()
+    /// After anything happened to a connection: it may have something to send, to report, or it is over.
+    fn settle(&mut self, now: Instant, index: u32) {
+        let Some((generation, tcb)) = self.connections.at_mut(index) else { return };
+        if !tcb.user.in_ready {
+            tcb.user.in_ready = true;
+            self.ready.push_back(index);
+        }
+        if !tcb.user.events.is_empty() && !tcb.user.in_events && !tcb.user.orphan && tcb.user.listener.is_none() {
+            tcb.user.in_events = true;
+            self.events.push_back(index);
+        }
+        if tcb.is_over() && !tcb.user.detached {
+            tcb.user.detached = true;
+            self.detach(now, index, generation);
+        }
     }
 
-    // ---- looking
-    pub fn state(&self, key: ConnectionKey) -> Option<State> {
-        unimplemented!()
+    /// A connection is over: its four-tuple is free, or goes to the TIME-WAIT table.
+    fn detach(&mut self, now: Instant, index: u32, generation: u32) {
+        self.wheel.cancel(index);
+        let Some((_, tcb)) = self.connections.at_mut(index) else { return };
+        let tuple = tcb.tuple;
+        let remains = (tcb.state == State::TimeWait).then(|| tcb.remains());
+        self.demux.remove(&tuple, Slot::Connection(index));
+        if let Some(remains) = remains {
+            self.counters.time_wait += 1;
+            let (place, evicted) = self.time_wait.insert(now, &remains);
+            if let Some(gone) = evicted {
+                self.counters.time_wait_overflow += 1;
+                self.forget_time_wait(now, &gone);
+            }
+            self.occupy(&tuple, Slot::TimeWait(place));
+        }
+        let _ = generation;
     }
-    pub fn tuple(&self, key: ConnectionKey) -> Option<FourTuple> {
-        unimplemented!()
+
+    /// Gives a four-tuple a place in the demux table.
+    fn occupy(&mut self, tuple: &FourTuple, slot: Slot) {
+        let Self { demux, connections, syn_queue, pending, time_wait, .. } = self;
+        demux.insert(tuple, slot, |slot| match slot {
+            Slot::Connection(i) => connections.at(i).map(|(_, tcb)| tcb.tuple),
+            Slot::HalfOpen(i) => syn_queue.get(i).map(crate::listener::HalfOpen::tuple),
+            Slot::Pending(i) => pending.at(i).map(|syn| syn.tuple),
+            Slot::TimeWait(i) => time_wait.get(i).map(crate::time_wait::TimeWaitEntry::tuple),
+        });
     }
-    /// Why it ended, if it ended early (the `SO_ERROR`).
-    pub fn error(&self, key: ConnectionKey) -> Option<ConnectionError> {
-        unimplemented!()
+
+    /// The slot of a four-tuple.
+    fn find(&self, tuple: &FourTuple) -> Option<Slot> {
+        self.demux.find(tuple, |slot| match slot {
+            Slot::Connection(i) => self.connections.at(i).is_some_and(|(_, tcb)| tcb.tuple == *tuple),
+            Slot::HalfOpen(i) => self.syn_queue.get(i).is_some_and(|half| half.is(tuple)),
+            Slot::Pending(i) => self.pending.at(i).is_some_and(|syn| syn.tuple == *tuple),
+            Slot::TimeWait(i) => self.time_wait.get(i).is_some_and(|entry| entry.is(tuple)),
+        })
     }
-    /// What it is ready for now.
-    pub fn readiness(&self, key: ConnectionKey) -> Readiness {
-        unimplemented!()
+
+    /// A fresh number for the trace.
+    fn take_id(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        id
     }
-    pub fn options(&self, key: ConnectionKey) -> Option<&Options> {
-        unimplemented!()
+
+    /// Queues a segment of no connection. What does not fit is lost, as on any full queue.
+    fn say(&mut self, control: Control) {
+        if self.control.len() < MAX_CONTROL {
+            self.control.push_back(control);
+        }
     }
-    pub fn set_options(
-        &mut self,
-        now: Instant,
-        key: ConnectionKey,
-        change: impl FnOnce(&mut Options),
-    ) -> Result<(), CallError> {
-        unimplemented!()
+
+    /// Reports a listener once until the event is taken.
+    fn notify_listener(&mut self, key: ListenerKey) {
+        if !self.listener_events.contains(&key) {
+            self.listener_events.push_back(key);
+        }
     }
-    pub fn info(&self, now: Instant, key: ConnectionKey) -> Option<Info> {
-        unimplemented!()
-    }
-    /// Every connection, half-open and TIME-WAIT ones included. For people, not for the data path.
-    pub fn connections(&self, now: Instant) -> Vec<Info> {
-        unimplemented!()
-    }
-    pub fn listeners(&self) -> Vec<ListenerInfo> {
-        unimplemented!()
-    }
-    pub fn counters(&self) -> &Counters {
-        unimplemented!()
-    }
-    pub fn trace(&mut self) -> &mut TraceQueue {
-        unimplemented!()
-    }
-    /// How many connections, half-open ones and TIME-WAIT entries there are.
-    pub fn population(&self) -> (usize, usize, usize) {
-        unimplemented!()
+
+    /// All sockets' keys of live connections; for shutting down.
+    #[must_use]
+    pub fn keys(&self) -> Vec<ConnectionKey> {
+        let live = self.connections.iter().filter(|(_, tcb)| !tcb.user.orphan);
+        live.map(|((index, generation), _)| ConnectionKey { index, generation }).collect()
     }
 }

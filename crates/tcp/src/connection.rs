@@ -1,0 +1,21 @@
+//! One connection: its variables, what arrives, what the user asks, what time does, and what leaves.
+//!
+//! It knows nothing of other connections, of listeners or of packets' addresses beyond its own name.
+
+mod arrives;
+mod calls;
+pub(crate) mod context;
+mod describe;
+pub(crate) mod open;
+mod send;
+mod syn_sent;
+pub(crate) mod tcb;
+mod timeout;
+mod timers;
+mod timestamps;
+
+pub(crate) use arrives::Reply;
+pub(crate) use context::Context;
+pub(crate) use open::Birth;
+pub(crate) use send::Plan;
+pub(crate) use tcb::Tcb;

@@ -1,0 +1,96 @@
+//! First check: does the segment lie in the receive window, and is it no old duplicate? (RFC 9293 3.10.7.4; PAWS of
+//! RFC 7323 5.3.) Decides for every state from SYN-RECEIVED on.
+
+use bowline_wire::tcp::TcpFlags;
+
+use super::{Check, Segment, discard};
+use crate::connection::context::Context;
+use crate::connection::tcb::Tcb;
+use crate::reason::{DropReason, SendReason};
+use crate::state::State;
+
+impl Tcb {
+    /// Lets acceptable segments pass; answers others with an ACK, RSTs excepted.
+    pub(super) fn check_acceptable(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) -> Check {
+        if self.state == State::SynReceived && self.is_syn_again(segment) {
+            return self.take_syn_again(cx, segment);
+        }
+        self.check_timestamp(cx, segment)?;
+        if self.in_window(segment) {
+            return Check::Continue(());
+        }
+        if segment.has(TcpFlags::RST) {
+            cx.counters.resets_ignored += 1;
+            return discard(DropReason::ResetIgnored);
+        }
+        let duplicate = segment.end <= self.rcv.nxt() && segment.len() > 0;
+        if duplicate && !segment.text.is_empty() {
+            self.rcv.acks.on_duplicate(segment.seq..segment.end);
+        }
+        // RFC 5961 5.3: text out of the window is answered each time, so that a peer whose ACKs were lost recovers;
+        // what carries none is answered within the budget, so that two ends cannot answer each other for ever.
+        if segment.text.is_empty() {
+            self.challenge(cx);
+        } else {
+            self.rcv.acks.on_immediate(SendReason::DuplicateAck);
+        }
+        discard(if duplicate { DropReason::Duplicate } else { DropReason::OutOfWindow })
+    }
+
+    /// The four cases of RFC 9293 3.10.7.4, with two allowances.
+    fn in_window(&self, segment: &Segment<'_>) -> bool {
+        let (nxt, right) = (self.rcv.nxt(), self.rcv.window.right_edge().max(self.rcv.nxt()));
+        if segment.len() == 0 {
+            // As Linux does, an ACK exactly at the right edge passes: a sender that has filled our window puts it there.
+            return nxt <= segment.seq && segment.seq <= right;
+        }
+        if right == nxt {
+            // The window is closed: what begins at its edge passes for its ACK and RST; its text will be refused.
+            return segment.seq == nxt;
+        }
+        segment.seq < right && segment.end > nxt
+    }
+
+    /// PAWS, and TS.Recent.
+    fn check_timestamp(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
+        let Some(clock) = &mut self.timestamps else { return Check::Continue(()) };
+        if segment.has(TcpFlags::RST) {
+            return Check::Continue(());
+        }
+        let Some(timestamps) = segment.header.options.timestamps else {
+            // RFC 7323 3.2: once agreed on, a segment without the option is dropped silently.
+            return discard(DropReason::Paws);
+        };
+        if clock.is_old(cx.now, timestamps.value) {
+            cx.counters.paws_estab += 1;
+            if segment.len() > 0 {
+                self.rcv.acks.on_immediate(SendReason::DuplicateAck);
+            } else {
+                self.challenge(cx);
+            }
+            return discard(DropReason::Paws);
+        }
+        if segment.seq <= self.rcv.last_ack {
+            clock.take(cx.now, timestamps.value);
+        }
+        Check::Continue(())
+    }
+
+    /// Whether it is the SYN that brought us to SYN-RECEIVED: again, or now with the ACK of ours.
+    fn is_syn_again(&self, segment: &Segment<'_>) -> bool {
+        segment.has(TcpFlags::SYN) && !segment.has(TcpFlags::RST) && segment.seq == self.rcv.irs
+    }
+
+    /// The peer's SYN once more. With the ACK of our SYN it completes a simultaneous open (RFC 9293 3.5, figure 8);
+    /// without, our SYN-ACK was lost, and is sent again.
+    fn take_syn_again(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
+        if segment.has(TcpFlags::ACK) && segment.ack == self.snd.iss + 1 {
+            self.check_ack(cx, segment)?;
+        } else if !segment.has(TcpFlags::ACK) {
+            self.snd.syn_again = true;
+        } else {
+            self.challenge(cx);
+        }
+        discard(DropReason::Duplicate)
+    }
+}

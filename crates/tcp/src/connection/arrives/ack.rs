@@ -1,0 +1,240 @@
+//! Fifth check: ACK (RFC 9293 3.10.7.4, with RFC 5961 5.2). What the peer has received, what it can take, and what that
+//! means for the state; recovery and congestion control learn of it here.
+
+use arrayvec::ArrayVec;
+use bowline_base::Position;
+use bowline_wire::tcp::TcpFlags;
+use core::ops::Range;
+
+use super::{Check, Segment, discard, done, reset};
+use crate::congestion::{AckSample, Congestion, Controller};
+use crate::connection::context::Context;
+use crate::connection::tcb::Tcb;
+use crate::event::Readiness;
+use crate::reason::{DropReason, LossReason, RecoveryChange};
+use crate::recovery::{Ack, AckOutcome, Phase};
+use crate::state::{Cause, State};
+use crate::trace::Trace;
+
+impl Tcb {
+    /// Takes the acknowledgement and the window.
+    pub(super) fn check_ack(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
+        if !segment.has(TcpFlags::ACK) {
+            return discard(DropReason::NoAck);
+        }
+        if self.state == State::SynReceived || !self.snd.syn_acknowledged() {
+            self.check_handshake_ack(cx, segment)?;
+        }
+        // RFC 5961 5.2: too old or of what was never sent.
+        if segment.ack > self.snd.nxt || segment.ack + self.snd.max_wnd.max(1) < self.snd.una {
+            cx.counters.bad_acks += 1;
+            self.challenge(cx);
+            return discard(DropReason::BadAck);
+        }
+        self.stats.last_ack_received = cx.now;
+        self.stats.last_heard = cx.now;
+        self.take_ack(cx, segment);
+        self.after_our_fin(cx, segment)
+    }
+
+    /// In SYN-RECEIVED, and where the user closed in it: the ACK must be that of our SYN.
+    fn check_handshake_ack(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
+        if segment.ack <= self.snd.iss || segment.ack > self.snd.nxt {
+            return reset(DropReason::BadAck);
+        }
+        if self.state == State::SynReceived {
+            self.advance(cx, Cause::AckOfSyn);
+            self.become_established(cx);
+        }
+        self.set_window(segment);
+        Check::Continue(())
+    }
+
+    /// What is due when the handshake completes.
+    pub(crate) fn become_established(&mut self, cx: &mut Context<'_>) {
+        self.stats.last_heard = cx.now;
+        self.arm_keepalive(cx.now);
+        self.notify(Readiness::CONNECTED | Readiness::WRITABLE);
+        if self.snd.closed {
+            self.advance(cx, Cause::Close);
+        }
+    }
+
+    /// SND.UNA, SND.WND, and everyone who lives by them.
+    fn take_ack(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
+        let before = self.snd.wnd;
+        self.update_window(segment);
+        let advances = segment.ack > self.snd.una;
+        let nothing_new = !advances && self.recovery.is_idle() && segment.header.options.sack.is_empty();
+        if nothing_new {
+            return self.after_window_change(cx, before);
+        }
+        let sack: ArrayVec<Range<Position>, 4> = self.sack_blocks(segment);
+        let echo = segment.header.options.timestamps.filter(|_| advances).map(|t| t.echo);
+        let echo_rtt = self.timestamps.zip(echo).and_then(|(clock, echo)| clock.elapsed(cx.now, echo));
+        let outcome = self.recovery.on_ack(
+            cx.now,
+            &Ack {
+                ack: segment.ack,
+                sack: &sack,
+                echo_rtt,
+                has_data: segment.len() > 0,
+                window_changed: before != self.snd.wnd,
+            },
+        );
+        if advances {
+            self.advance_una(cx, segment.ack);
+        }
+        self.tell_congestion(cx, segment, &outcome);
+        self.after_window_change(cx, before);
+    }
+
+    fn sack_blocks(&self, segment: &Segment<'_>) -> ArrayVec<Range<Position>, 4> {
+        let blocks = if self.sack { segment.header.options.sack.as_slice() } else { &[] };
+        blocks.iter().map(|b| self.snd.una.nearest(b.left.0)..self.snd.una.nearest(b.right.0)).collect()
+    }
+
+    /// Text up to `ack` has arrived: its memory is given back and the user may write again.
+    fn advance_una(&mut self, cx: &mut Context<'_>, ack: Position) {
+        let was = self.snd.una;
+        self.snd.una = ack;
+        self.snd.buffer.acknowledge(ack);
+        self.snd.retries = 0;
+        self.snd.small_end = self.snd.small_end.max(ack);
+        self.stuck_since = (ack < self.snd.nxt).then_some(cx.now);
+        self.stats.bytes_acked += ack.min(self.snd.buffer.end()).since(was.max(self.snd.iss + 1));
+        if self.snd.up.is_some_and(|up| up <= ack) {
+            self.snd.up = None;
+        }
+        if self.user.wants_write && self.is_writable() {
+            self.user.wants_write = false;
+            self.notify(Readiness::WRITABLE);
+        }
+        if ack == self.snd.end() {
+            self.notify(Readiness::FLUSHED);
+        }
+    }
+
+    /// Congestion control hears what recovery found out.
+    fn tell_congestion(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>, outcome: &AckOutcome) {
+        if let Some((range, why)) = outcome.lost.clone() {
+            cx.record(self.tuple, self.id, || Trace::Lost { range, why });
+        }
+        let flight = outcome.prior_in_flight;
+        match outcome.change {
+            Some(RecoveryChange::FastRecovery) => {
+                self.congestion.on_congestion_event(cx.now, flight, Congestion::FastRecovery);
+                cx.counters.fast_retrans += 1;
+                let sack = matches!(outcome.lost, Some((_, LossReason::Sack)));
+                *(if sack { &mut cx.counters.sack_recovery } else { &mut cx.counters.reno_recovery }) += 1;
+            }
+            Some(RecoveryChange::Recovered) => self.congestion.on_recovered(cx.now),
+            Some(RecoveryChange::Undone) => self.congestion.undo(),
+            Some(RecoveryChange::TimeoutRecovery) | None => {}
+        }
+        self.take_ecn_echo(cx, segment, flight);
+        let rtt = self.recovery.rtt();
+        let cwnd_limited = self.snd.hold == crate::reason::Hold::Congestion || flight * 2 > self.congestion.cwnd();
+        self.congestion.on_ack(
+            cx.now,
+            &AckSample {
+                acked: outcome.delivered,
+                rtt: outcome.rtt,
+                srtt: rtt.srtt(),
+                min_rtt: rtt.min_rtt(),
+                in_flight_before: flight,
+                cwnd_limited,
+                in_recovery: self.recovery.phase() == Phase::FastRecovery,
+            },
+        );
+        if let Some(change) = outcome.change {
+            cx.record(self.tuple, self.id, || Trace::Recovery(change));
+            self.record_congestion(cx);
+        }
+    }
+
+    /// RFC 3168 6.1.2: an echo of congestion counts like a loss, once a round trip.
+    fn take_ecn_echo(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>, flight: u64) {
+        if self.ecn && segment.has(TcpFlags::ECE) && segment.ack > self.snd.ecn_until && self.recovery.phase() != Phase::FastRecovery {
+            self.congestion.on_congestion_event(cx.now, flight, Congestion::Ecn);
+            self.snd.ecn_until = self.snd.nxt;
+            self.snd.cwr = true;
+            self.record_congestion(cx);
+        }
+    }
+
+    /// What the controller thinks, for the trace.
+    pub(crate) fn record_congestion(&mut self, cx: &mut Context<'_>) {
+        let (tuple, id) = (self.tuple, self.id);
+        let (congestion, recovery) = (&self.congestion, &self.recovery);
+        cx.record(tuple, id, || Trace::Congestion {
+            cwnd: congestion.cwnd(),
+            ssthresh: congestion.ssthresh().unwrap_or(u64::MAX),
+            in_flight: recovery.in_flight(),
+            srtt: recovery.rtt().srtt(),
+            rto: recovery.rtt().rto(),
+        });
+    }
+
+    /// RFC 9293 3.10.7.4: the window of a newer segment, or of a newer ACK (SND.WL1, SND.WL2).
+    fn update_window(&mut self, segment: &Segment<'_>) {
+        let snd = &self.snd;
+        let newer = snd.wl1 < segment.seq || (snd.wl1 == segment.seq && snd.wl2 <= segment.ack);
+        if newer && segment.ack >= snd.una {
+            self.set_window(segment);
+        }
+    }
+
+    /// RFC 9293 3.8.6, MUST-1: the window as an unsigned number, shifted as agreed, except on a SYN.
+    pub(crate) fn set_window(&mut self, segment: &Segment<'_>) {
+        let shift = if segment.has(TcpFlags::SYN) { 0 } else { self.snd.shift };
+        self.snd.wnd = u64::from(segment.header.window) << shift;
+        self.snd.max_wnd = self.snd.max_wnd.max(self.snd.wnd);
+        self.snd.wl1 = segment.seq;
+        self.snd.wl2 = segment.ack;
+    }
+
+    /// A window that opens ends the probing; any answer shows that the peer lives (MUST-37: probing has no end then).
+    fn after_window_change(&mut self, cx: &mut Context<'_>, before: u64) {
+        self.snd.probes = 0;
+        if before == 0 && self.snd.wnd > 0 {
+            self.stop_persist();
+            self.recovery.rearm(cx.now);
+        }
+        if self.snd.wnd == 0 {
+            self.snd.retries = 0;
+        }
+    }
+
+    /// What the acknowledgement of our FIN moves.
+    fn after_our_fin(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
+        if !self.snd.fin_acknowledged() {
+            return Check::Continue(());
+        }
+        match self.state {
+            // The peer's FIN is in the same segment: one arrow for both, taken at the eighth check.
+            State::FinWait1 if segment.fin.is_some() && segment.seq <= self.rcv.nxt() => Check::Continue(()),
+            State::FinWait1 => {
+                self.advance(cx, Cause::AckOfFin);
+                self.arm_fin_wait_2(cx.now);
+                Check::Continue(())
+            }
+            State::Closing => {
+                self.advance(cx, Cause::AckOfFin);
+                self.enter_time_wait();
+                done()
+            }
+            State::LastAck => {
+                self.end(cx, Cause::AckOfFin, None);
+                done()
+            }
+            _ => Check::Continue(()),
+        }
+    }
+
+    /// Both sides have closed and know it: another table takes the four-tuple over.
+    pub(crate) fn enter_time_wait(&mut self) {
+        self.quiesce();
+        self.notify(Readiness::CLOSED | Readiness::READABLE);
+    }
+}

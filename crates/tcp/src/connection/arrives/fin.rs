@@ -1,0 +1,44 @@
+//! Eighth check: FIN (RFC 9293 3.10.7.4). It counts once all before it has arrived.
+
+use super::{Check, Segment};
+use crate::connection::context::Context;
+use crate::connection::tcb::Tcb;
+use crate::event::Readiness;
+use crate::reason::SendReason;
+use crate::state::{Cause, State};
+
+impl Tcb {
+    /// Remembers where the FIN lies, and takes it when its turn has come.
+    pub(super) fn check_fin(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
+        if let Some(at) = segment.fin
+            && self.rcv.fin_at.is_none()
+            && at < self.rcv.window.right_edge().max(self.rcv.nxt() + 1)
+        {
+            self.rcv.fin_at = Some(at);
+        }
+        if self.rcv.fin_at == Some(self.rcv.nxt()) && !self.rcv.fin_received {
+            self.take_fin(cx);
+        }
+        Check::Continue(())
+    }
+
+    fn take_fin(&mut self, cx: &mut Context<'_>) {
+        self.rcv.queue.skip_one();
+        self.rcv.fin_received = true;
+        self.rcv.acks.on_immediate(SendReason::Ack);
+        self.notify(Readiness::READABLE);
+        match self.state {
+            State::SynReceived | State::Established => self.advance(cx, Cause::Fin),
+            State::FinWait1 if self.snd.fin_acknowledged() => {
+                self.advance(cx, Cause::FinAndAckOfFin);
+                self.enter_time_wait();
+            }
+            State::FinWait1 => self.advance(cx, Cause::Fin),
+            State::FinWait2 => {
+                self.advance(cx, Cause::Fin);
+                self.enter_time_wait();
+            }
+            _ => {}
+        }
+    }
+}

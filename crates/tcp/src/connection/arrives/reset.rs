@@ -1,0 +1,43 @@
+//! Second check: RST (RFC 9293 3.10.7.4, with RFC 5961 3.2). Only the exact sequence number resets; others in the
+//! window are challenged, so that who cannot see the connection cannot end it.
+
+use bowline_wire::tcp::TcpFlags;
+
+use super::{Check, Segment, discard, done};
+use crate::ConnectionError;
+use crate::connection::context::Context;
+use crate::connection::tcb::Tcb;
+use crate::reason::DropReason;
+use crate::state::{Cause, State};
+
+impl Tcb {
+    /// Ends the connection on a true RST.
+    pub(super) fn check_reset(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
+        if !segment.has(TcpFlags::RST) {
+            return Check::Continue(());
+        }
+        if segment.seq != self.rcv.nxt() {
+            self.challenge(cx);
+            return discard(DropReason::ResetChallenged);
+        }
+        match self.state {
+            State::SynReceived if self.passive => {
+                // RFC 9293 3.10.7.4: back to LISTEN; the listener itself never left it.
+                cx.counters.embryonic_rsts += 1;
+                self.end(cx, Cause::ResetPassive, Some(ConnectionError::Reset));
+            }
+            State::SynReceived => {
+                cx.counters.attempt_fails += 1;
+                self.end(cx, Cause::Reset, Some(ConnectionError::Refused));
+            }
+            // Both sides had closed: nobody is left to be told of an error.
+            State::Closing | State::LastAck => self.end(cx, Cause::Reset, None),
+            _ => {
+                cx.counters.estab_resets += 1;
+                self.rcv.queue.clear();
+                self.end(cx, Cause::Reset, Some(ConnectionError::Reset));
+            }
+        }
+        done()
+    }
+}

@@ -1,0 +1,82 @@
+//! Seventh check: the text (RFC 9293 3.10.7.4). What fits goes to the receive queue, in order or not; the ACK policy
+//! hears what came of it.
+
+use bowline_wire::tcp::TcpFlags;
+use bytes::Bytes;
+
+use super::{Check, Segment, discard, reset};
+use crate::ConnectionError;
+use crate::connection::context::Context;
+use crate::connection::tcb::Tcb;
+use crate::event::Readiness;
+use crate::reason::{DropReason, SendReason};
+use crate::recv::Text;
+use crate::state::{Cause, State};
+
+impl Tcb {
+    /// Queues the text.
+    pub(super) fn check_text(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) -> Check {
+        if segment.text.is_empty() {
+            return Check::Continue(());
+        }
+        if !matches!(self.state, State::Established | State::FinWait1 | State::FinWait2) {
+            // After the peer's FIN there can be no more text: what is here is old or wrong.
+            return Check::Continue(());
+        }
+        if self.user.orphan && segment.end > self.rcv.nxt() {
+            return self.refuse_text(cx);
+        }
+        self.trim_to_window(segment);
+        self.queue_text(cx, segment)
+    }
+
+    /// Nobody will read it, and the peer must know (RFC 9293 3.6.1, SHLD-3).
+    fn refuse_text(&mut self, cx: &mut Context<'_>) -> Check {
+        cx.counters.abort_on_close += 1;
+        self.end(cx, Cause::Abort, Some(ConnectionError::Aborted));
+        reset(DropReason::DataAfterClose)
+    }
+
+    /// Cuts off what lies beyond the window (and a FIN with it), as if it had not been sent yet.
+    fn trim_to_window(&self, segment: &mut Segment<'_>) {
+        let right = self.rcv.window.right_edge().max(self.rcv.nxt());
+        let fits = right.since(segment.seq) as usize;
+        if segment.text.len() > fits {
+            segment.text.truncate(fits);
+            segment.fin = None;
+        }
+    }
+
+    fn queue_text(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) -> Check {
+        let count = segment.count();
+        let text: Bytes = core::mem::take(&mut segment.text);
+        let len = text.len() as u64;
+        if len == 0 {
+            self.rcv.acks.on_immediate(SendReason::DuplicateAck);
+            return discard(DropReason::OutOfWindow);
+        }
+        let limit = self.rcv.window.buffer();
+        let inserted = self.rcv.queue.insert(segment.seq, text, segment.pinned, limit);
+        self.stats.data_segs_in += count;
+        self.stats.bytes_received += inserted.advanced;
+        self.stats.last_data_received = cx.now;
+        if inserted.out_of_order {
+            self.stats.out_of_order += 1;
+            cx.counters.ofo_queue += 1;
+        }
+        self.rcv.window.on_text(cx.now, inserted.advanced, self.recovery.rtt().srtt());
+        let push = segment.has(TcpFlags::PSH);
+        self.rcv.acks.on_text(cx.now, &inserted, &Text { len, segments: count, push });
+        if inserted.advanced > 0 {
+            self.notify(Readiness::READABLE);
+        }
+        if inserted.refused == len {
+            cx.counters.ofo_drop += 1;
+            return discard(DropReason::NoMemory);
+        }
+        if inserted.refused > 0 {
+            segment.fin = None;
+        }
+        Check::Continue(())
+    }
+}

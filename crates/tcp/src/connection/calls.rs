@@ -1,0 +1,269 @@
+//! What the user asks of a connection (RFC 9293 3.10.2 to 3.10.6): SEND, RECEIVE, CLOSE, ABORT, and options; and what
+//! ICMP reports (3.9.2.2).
+
+use alloc::sync::Arc;
+
+use bytes::Bytes;
+
+use super::context::Context;
+use super::tcb::Tcb;
+use crate::config::Options;
+use crate::congestion::{CongestionControl, Controller};
+use crate::event::Readiness;
+use crate::reason::{LossReason, SendReason};
+use crate::segment::IcmpError;
+use crate::state::{Cause, State};
+use crate::trace::Trace;
+use crate::{CallError, ConnectionError};
+
+/// What a user's CLOSE came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Closing {
+    /// In order: a FIN follows what is queued.
+    Orderly,
+    /// With a RST, which the endpoint sends.
+    Reset,
+    /// There was nothing to close on the network.
+    Silent,
+}
+
+impl Tcb {
+    /// Why a call cannot be carried out, if that is so.
+    fn usable(&self) -> Result<(), CallError> {
+        match (self.user.orphan, self.error) {
+            (true, _) => Err(CallError::NoConnection),
+            (false, Some(error)) => Err(CallError::Ended(error)),
+            (false, None) => Ok(()),
+        }
+    }
+
+    /// What `send` would take now.
+    pub(crate) fn send_capacity(&self) -> Result<usize, CallError> {
+        self.usable()?;
+        if self.snd.closed || !self.state.may_send() {
+            return Err(CallError::Closing);
+        }
+        Ok(usize::try_from(u64::from(self.options.send_buffer).saturating_sub(self.snd.buffer.len())).unwrap_or(0))
+    }
+
+    /// Whether the user should be told to go on writing: a third is free, and little enough waits to be sent.
+    pub(crate) fn is_writable(&self) -> bool {
+        let (limit, lowat) = (u64::from(self.options.send_buffer), u64::from(self.options.notsent_lowat));
+        self.state.may_send()
+            && !self.snd.closed
+            && self.snd.buffer.len() * 3 <= limit * 2
+            && self.snd.unsent() <= lowat / 2
+    }
+
+    /// SEND (3.10.2): queues what fits.
+    pub(crate) fn send(&mut self, data: &[u8]) -> Result<usize, CallError> {
+        let n = self.admit(data.len())?;
+        self.snd.buffer.push_slice(&data[..n]);
+        Ok(n)
+    }
+
+    /// SEND without a copy: takes the front of `data`.
+    pub(crate) fn send_bytes(&mut self, data: &mut Bytes) -> Result<usize, CallError> {
+        let n = self.admit(data.len())?;
+        self.snd.buffer.push_bytes(data.split_to(n));
+        Ok(n)
+    }
+
+    /// SEND with URGENT (3.10.2; RFC 6093): the urgent pointer points behind what is queued here.
+    pub(crate) fn send_urgent(&mut self, data: &[u8]) -> Result<usize, CallError> {
+        let n = self.send(data)?;
+        self.snd.up = Some(self.snd.buffer.end());
+        Ok(n)
+    }
+
+    fn admit(&mut self, wanted: usize) -> Result<usize, CallError> {
+        let capacity = self.send_capacity()?;
+        let n = wanted.min(capacity);
+        if n < wanted {
+            self.user.wants_write = true;
+        }
+        if n == 0 && wanted > 0 { Err(CallError::WouldBlock) } else { Ok(n) }
+    }
+
+    /// Whether text can be read, or its end be seen.
+    fn readable(&self) -> Result<bool, CallError> {
+        if self.user.orphan {
+            return Err(CallError::NoConnection);
+        }
+        if self.rcv.queue.len() > 0 {
+            return Ok(true);
+        }
+        match self.error {
+            Some(error) => Err(CallError::Ended(error)),
+            None if self.rcv.fin_received || self.is_over() => Ok(false),
+            None => Err(CallError::WouldBlock),
+        }
+    }
+
+    /// RECEIVE (3.10.3). Zero is the end.
+    pub(crate) fn receive(&mut self, cx: &Context<'_>, out: &mut [u8]) -> Result<usize, CallError> {
+        if !self.readable()? || out.is_empty() {
+            return Ok(0);
+        }
+        let n = self.rcv.queue.read(out);
+        self.after_read(cx, n);
+        Ok(n)
+    }
+
+    /// RECEIVE without a copy. Empty is the end.
+    pub(crate) fn receive_bytes(&mut self, cx: &Context<'_>, max: usize) -> Result<Bytes, CallError> {
+        if !self.readable()? {
+            return Ok(Bytes::new());
+        }
+        let bytes = self.rcv.queue.read_bytes(max).unwrap_or_default();
+        self.after_read(cx, bytes.len());
+        Ok(bytes)
+    }
+
+    /// Looks at what could be read.
+    pub(crate) fn peek(&self, out: &mut [u8]) -> Result<usize, CallError> {
+        Ok(if self.readable()? { self.rcv.queue.peek(0, out) } else { 0 })
+    }
+
+    /// Reading makes room: the window may be worth an update at once (RFC 9293 3.8.6.2.2).
+    fn after_read(&mut self, cx: &Context<'_>, n: usize) {
+        let rtt = self.recovery.rtt().srtt();
+        self.rcv.window.on_read(cx.now, n, rtt, &self.rcv.queue);
+        let receives = self.state.may_receive() && self.state.is_synchronized() && !self.rcv.fin_received;
+        if receives && self.rcv.window.update_is_due(&self.rcv.queue) {
+            self.rcv.acks.on_immediate(SendReason::WindowUpdate);
+        }
+    }
+
+    /// The user closes our direction only: a FIN follows what is queued.
+    pub(crate) fn shutdown(&mut self, cx: &mut Context<'_>) -> Result<(), CallError> {
+        self.usable()?;
+        if self.snd.closed || !self.state.may_send() {
+            return Err(CallError::Closing);
+        }
+        self.snd.closed = true;
+        // In the handshake the FIN waits for its end (3.10.4), and `become_established` moves on.
+        if matches!(self.state, State::Established | State::CloseWait) {
+            self.advance(cx, Cause::Close);
+        }
+        Ok(())
+    }
+
+    /// CLOSE (3.10.4) of both directions: the handle is given back.
+    pub(crate) fn close(&mut self, cx: &mut Context<'_>) -> Closing {
+        self.user.orphan = true;
+        if self.is_over() {
+            return Closing::Silent;
+        }
+        if self.state == State::SynSent {
+            self.end(cx, Cause::Close, None);
+            return Closing::Silent;
+        }
+        // RFC 9293 3.6.1, SHLD-3 and MUST-13's care for the peer: what was not read is not silently thrown away.
+        let unread = self.rcv.queue.len() > 0;
+        if unread || self.options.linger == Some(core::time::Duration::ZERO) {
+            cx.counters.abort_on_data += u64::from(unread);
+            return self.abort(cx);
+        }
+        if self.state == State::SynReceived && !self.snd.closed && self.snd.buffer.len() == 0 {
+            self.snd.closed = true;
+            self.advance(cx, Cause::Close);
+        } else if self.snd.closed {
+            self.arm_fin_wait_2(cx.now);
+        } else {
+            self.snd.closed = true;
+            if self.state != State::SynReceived {
+                self.advance(cx, Cause::Close);
+            }
+        }
+        Closing::Orderly
+    }
+
+    /// ABORT (3.10.5): in states that the peer believes to be open, a RST tells it.
+    pub(crate) fn abort(&mut self, cx: &mut Context<'_>) -> Closing {
+        self.user.orphan = true;
+        if self.is_over() {
+            return Closing::Silent;
+        }
+        let tells = !matches!(self.state, State::SynSent | State::Closing | State::LastAck);
+        self.rcv.queue.clear();
+        self.end(cx, Cause::Abort, Some(ConnectionError::Aborted));
+        if tells { Closing::Reset } else { Closing::Silent }
+    }
+
+    /// New options, in force from now on.
+    pub(crate) fn set_options(&mut self, cx: &Context<'_>, change: impl FnOnce(&mut Options)) -> Result<(), CallError> {
+        self.usable()?;
+        let before = self.options.clone();
+        change(Arc::make_mut(&mut self.options));
+        if before.keepalive != self.options.keepalive {
+            self.snd.probes = 0;
+            self.arm_keepalive(cx.now);
+        }
+        if before.algorithm != self.options.algorithm {
+            self.congestion = CongestionControl::new(self.algorithm(), self.snd.mss);
+        }
+        self.rcv.window.set_limits(&self.options);
+        self.rcv.acks.set_delay(&self.options);
+        if before.max_segment != self.options.max_segment {
+            self.update_mss();
+        }
+        Ok(())
+    }
+
+    /// What it is ready for now.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let mut ready = Readiness::empty();
+        ready.set(Readiness::CONNECTED, self.state.is_synchronized());
+        ready.set(Readiness::READABLE, !matches!(self.readable(), Err(CallError::WouldBlock)));
+        ready.set(Readiness::WRITABLE, self.is_writable() || self.is_over() || self.error.is_some());
+        ready.set(Readiness::FLUSHED, self.snd.una == self.snd.end() && self.state.is_synchronized());
+        ready.set(Readiness::CLOSED, self.is_over());
+        ready.set(Readiness::URGENT, self.rcv.up.is_some());
+        ready
+    }
+
+    /// ICMP about a segment of ours, `seq` its sequence number (RFC 5927 4: only what is in flight counts).
+    pub(crate) fn handle_icmp(&mut self, cx: &mut Context<'_>, seq: u32, error: IcmpError) {
+        let at = self.snd.una.nearest(seq);
+        if at < self.snd.una || at >= self.snd.nxt || self.is_over() {
+            cx.counters.icmp_ignored += 1;
+            return;
+        }
+        let (error, hard) = match error {
+            IcmpError::PacketTooBig(mtu) => return self.take_path_mtu(cx, mtu),
+            IcmpError::TimeExceeded | IcmpError::ParameterProblem => (ConnectionError::HostUnreachable, false),
+            IcmpError::NetworkUnreachable => (ConnectionError::NetworkUnreachable, true),
+            IcmpError::HostUnreachable => (ConnectionError::HostUnreachable, true),
+            IcmpError::ProtocolUnreachable => (ConnectionError::ProtocolUnreachable, true),
+            IcmpError::PortUnreachable => (ConnectionError::Refused, true),
+            IcmpError::AdministrativelyProhibited => (ConnectionError::AdministrativelyProhibited, true),
+        };
+        // RFC 5461 4.1, and every stack in use: before the handshake is complete an unreachable destination fails the
+        // open at once. RFC 5927 4.1: afterwards it is only remembered (MUST-54, MUST-55; SHLD-26 as RFC 5927 has it).
+        if self.state.is_synchronized() || !hard {
+            self.soft_error = Some(error);
+            return;
+        }
+        cx.counters.attempt_fails += 1;
+        self.end(cx, Cause::Timeout, Some(error));
+    }
+
+    /// RFC 1191, RFC 8201: a smaller path. Never below the minimum, and never larger than it was.
+    fn take_path_mtu(&mut self, cx: &mut Context<'_>, mtu: u32) {
+        let floor = if self.tuple.is_ipv6() { 1280 } else { 552 };
+        let reported = if mtu == 0 { u32::from(self.path_mtu) / 2 } else { mtu };
+        let mtu = u16::try_from(reported.max(floor)).unwrap_or(u16::MAX);
+        if mtu >= self.path_mtu {
+            cx.counters.icmp_ignored += 1;
+            return;
+        }
+        self.path_mtu = mtu;
+        self.update_mss();
+        let from = self.snd.una;
+        if self.recovery.on_path_mtu(cx.now, self.snd.mss) > 0 {
+            let range = from..self.snd.nxt;
+            cx.record(self.tuple, self.id, || Trace::Lost { range, why: LossReason::PathMtu });
+        }
+    }
+}

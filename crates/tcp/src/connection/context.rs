@@ -1,0 +1,23 @@
+//! What an event brings along: the time, and where counters and trace records go.
+
+use bowline_base::Instant;
+
+use crate::trace::{Record, Trace, TraceQueue};
+use crate::{Counters, FourTuple};
+
+/// Borrowed from the endpoint for the length of one event.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Instant,
+    pub(crate) counters: &'a mut Counters,
+    pub(crate) trace: &'a mut TraceQueue,
+}
+
+impl Context<'_> {
+    /// Records what `what` builds, if anybody listens.
+    #[inline]
+    pub(crate) fn record(&mut self, tuple: FourTuple, id: u64, what: impl FnOnce() -> Trace) {
+        if self.trace.is_enabled() {
+            self.trace.push(Record { at: self.now, tuple, id, what: what() });
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! A connection as `ss` and `tcp_info` show it.
+
+use bowline_base::Instant;
+use core::time::Duration;
+
+use super::tcb::Tcb;
+use super::timers::Timer;
+use crate::congestion::Controller;
+use crate::info::Info;
+use crate::key::ConnectionKey;
+use crate::reason::{Hold, TimerKind};
+
+impl Tcb {
+    /// Everything one can know about it. For people, not for the data path.
+    pub(crate) fn describe(&self, now: Instant, key: Option<ConnectionKey>) -> Info {
+        let (rtt, stats, snd, rcv) = (self.recovery.rtt(), &self.stats, &self.snd, &self.rcv);
+        let counted = self.recovery.stats();
+        let spent = now.since(stats.hold_since);
+        let held = |kinds: &[Hold]| if kinds.contains(&snd.hold) { spent } else { Duration::ZERO };
+        let busy = if snd.hold == Hold::Application { Duration::ZERO } else { spent };
+        Info {
+            key,
+            id: self.id,
+            tuple: self.tuple,
+            state: self.state,
+            recv_queue: rcv.queue.len() as u64,
+            send_queue: snd.buffer.len(),
+            notsent: snd.unsent(),
+            timer: self.next_timer(now),
+            window_scale: self.window_scale,
+            timestamps: self.timestamps.is_some(),
+            sack: self.sack,
+            ecn: self.ecn,
+            mss: snd.mss,
+            advertised_mss: u32::from(self.announced_mss()),
+            peer_mss: u32::from(snd.peer_mss),
+            path_mtu: u32::from(self.path_mtu),
+            srtt: rtt.srtt(),
+            rttvar: rtt.rttvar(),
+            min_rtt: rtt.min_rtt(),
+            max_rtt: rtt.max_rtt(),
+            rto: rtt.rto(),
+            backoff: rtt.backoff(),
+            algorithm: self.algorithm(),
+            cwnd: self.congestion.cwnd(),
+            ssthresh: self.congestion.ssthresh(),
+            in_flight: self.recovery.in_flight(),
+            snd_wnd: snd.wnd,
+            rcv_wnd: rcv.window.right_edge().since(rcv.nxt()),
+            receive_buffer: rcv.window.buffer() as u64,
+            bytes_sent: stats.bytes_sent,
+            bytes_retrans: stats.bytes_retrans,
+            bytes_acked: stats.bytes_acked,
+            bytes_received: stats.bytes_received,
+            segs_out: stats.segs_out,
+            segs_in: stats.segs_in,
+            data_segs_out: stats.data_segs_out,
+            data_segs_in: stats.data_segs_in,
+            total_retrans: stats.total_retrans,
+            lost: self.recovery.lost().div_ceil(u64::from(snd.mss)),
+            recoveries: u64::from(counted.recoveries),
+            timeouts: u64::from(counted.timeouts),
+            out_of_order: stats.out_of_order,
+            reordering: self.recovery.reordering(),
+            last_data_sent: now.since(stats.last_data_sent.max(self.opened)),
+            last_data_received: now.since(stats.last_data_received.max(self.opened)),
+            last_ack_received: now.since(stats.last_ack_received.max(self.opened)),
+            hold: snd.hold,
+            busy_time: stats.busy + busy,
+            rwnd_limited: stats.rwnd_limited + held(&[Hold::Window, Hold::SillyWindow]),
+            cwnd_limited: stats.cwnd_limited + held(&[Hold::Congestion, Hold::Pacing]),
+            memory: (rcv.queue.memory() + snd.buffer.memory() + self.recovery.memory()) as u64,
+            age: now.since(self.opened),
+        }
+    }
+
+    /// The timer that fires first, the time left, and how often it fired in a row.
+    fn next_timer(&self, now: Instant) -> Option<(TimerKind, Duration, u8)> {
+        if self.is_over() {
+            return None;
+        }
+        let running = [
+            (TimerKind::Retransmit, self.recovery.deadline().unwrap_or(Instant::MAX), self.snd.retries),
+            (TimerKind::Persist, self.timers.deadline(Timer::Persist), self.snd.probes),
+            (TimerKind::DelayedAck, self.rcv.acks.deadline().unwrap_or(Instant::MAX), 0),
+            (TimerKind::Keepalive, self.timers.deadline(Timer::Keepalive), self.snd.probes),
+            (TimerKind::FinWait2, self.timers.deadline(Timer::FinWait2), 0),
+            (TimerKind::Cork, self.timers.deadline(Timer::Cork), 0),
+        ];
+        let first = running.into_iter().filter(|(_, at, _)| *at != Instant::MAX).min_by_key(|(_, at, _)| *at)?;
+        Some((first.0, first.1.since(now), first.2))
+    }
+}

@@ -1,0 +1,234 @@
+//! How a connection begins: with our SYN, or from what a half-open one has agreed on.
+
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use bowline_base::{Instant, Position};
+
+use super::send::buffer::SendBuffer;
+use super::tcb::{Attachment, ReceiveHalf, SendHalf, Stats, Tcb};
+use super::timers::Timers;
+use super::timestamps::TimestampClock;
+use crate::budget::Budget;
+use crate::config::{Algorithm, Options};
+use crate::congestion::{CongestionControl, Controller};
+use crate::negotiate::{Negotiated, OurSide, window_shift};
+use crate::reason::Hold;
+use crate::recovery::Recovery;
+use crate::recv::{AckPolicy, ReceiveQueue, ReceiveWindow};
+use crate::segment::Path;
+use crate::state::State;
+use crate::FourTuple;
+
+/// Challenge ACKs of one connection: 10 at once, then two a second (RFC 5961 7 proposes 10 in 5 s).
+const CHALLENGE_BURST: u32 = 10;
+const CHALLENGE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What a connection is born with.
+pub(crate) struct Birth {
+    pub(crate) tuple: FourTuple,
+    pub(crate) id: u64,
+    pub(crate) options: Arc<Options>,
+    pub(crate) path: Path,
+    pub(crate) iss: u32,
+    pub(crate) timestamp_offset: u32,
+}
+
+/// How far the handshake of a passive open has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Handshake {
+    /// The SYN is here, with this window; the SYN-ACK is still to be sent.
+    Begins {
+        /// The SYN's window.
+        window: u16,
+    },
+    /// The SYN-ACK was sent. Its round-trip time, if known: the inner `None` says that it was sent more than once.
+    Answered {
+        /// See above.
+        rtt: Option<Option<Duration>>,
+    },
+}
+
+/// The MSS to announce on a path: what its MTU leaves beside fixed headers (RFC 9293 3.7.1, MUST-67, SHLD-5).
+pub(crate) fn announced_mss(mtu: u16, ipv6: bool, options: &Options) -> u16 {
+    let headers = if ipv6 { 60 } else { 40 };
+    let mss = mtu.saturating_sub(headers).max(crate::negotiate::MIN_MSS);
+    options.max_segment.map_or(mss, |max| mss.min(max.max(crate::negotiate::MIN_MSS)))
+}
+
+impl Tcb {
+    /// An active open: SYN-SENT, with the SYN still to be sent.
+    pub(crate) fn open_actively(now: Instant, birth: Birth) -> Self {
+        let timestamps = birth.options.timestamps.then(|| TimestampClock::new(now, birth.timestamp_offset, 0));
+        let mut tcb = Self::new(now, birth, State::Closed, Position::initial(0));
+        tcb.timestamps = timestamps;
+        tcb
+    }
+
+    /// A passive open: SYN-RECEIVED. The SYN-ACK is still to be sent, unless a half-open connection or a cookie was
+    /// before this one, and `handshake` tells of it.
+    pub(crate) fn open_passively(now: Instant, birth: Birth, agreed: &Negotiated, handshake: Handshake) -> Self {
+        let mut tcb = Self::new(now, birth, State::SynReceived, Position::initial(agreed.irs.0));
+        tcb.passive = true;
+        tcb.apply_negotiated(now, agreed);
+        tcb.snd.wl1 = tcb.rcv.irs;
+        tcb.snd.wl2 = tcb.snd.iss;
+        match handshake {
+            Handshake::Begins { window } => {
+                tcb.snd.wnd = u64::from(window);
+                tcb.snd.max_wnd = tcb.snd.wnd;
+            }
+            Handshake::Answered { rtt } => {
+                tcb.snd.nxt = tcb.snd.iss + 1;
+                tcb.rcv.window.advertise_initial(tcb.rcv.nxt());
+                tcb.recovery = Recovery::new(&tcb.options, tcb.snd.nxt);
+                tcb.recovery.set_sack(tcb.sack);
+                tcb.recovery.set_mss(tcb.snd.mss);
+                if let Some(rtt) = rtt {
+                    tcb.recovery.on_handshake(now, rtt);
+                }
+            }
+        }
+        tcb
+    }
+
+    fn new(now: Instant, birth: Birth, state: State, irs: Position) -> Self {
+        let Birth { tuple, id, options, path, iss, .. } = birth;
+        let iss = Position::initial(iss);
+        let peer_mss = crate::negotiate::peer_mss(None, tuple.is_ipv6());
+        let lossless = path.lossless;
+        let algorithm = effective_algorithm(lossless, &options);
+        let stats = Stats { last_heard: now, hold_since: now, ..Stats::default() };
+        Self {
+            tuple,
+            id,
+            state,
+            passive: false,
+            opened: now,
+            path_mtu: path.mtu,
+            lossless,
+            snd: SendHalf::new(iss, peer_mss),
+            rcv: ReceiveHalf::new(irs, &options),
+            timestamps: None,
+            sack: false,
+            ecn: false,
+            window_scale: None,
+            recovery: Recovery::new(&options, iss),
+            congestion: CongestionControl::new(algorithm, u32::from(peer_mss)),
+            timers: Timers::new(),
+            challenge: Budget::every(CHALLENGE_INTERVAL, CHALLENGE_BURST),
+            stuck_since: None,
+            error: None,
+            soft_error: None,
+            user: Attachment::default(),
+            stats,
+            options,
+        }
+    }
+
+    /// The congestion controller in force.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        effective_algorithm(self.lossless, &self.options)
+    }
+
+    /// What we bring into the handshake.
+    pub(crate) fn our_side(&self) -> OurSide<'_> {
+        OurSide {
+            tuple: self.tuple,
+            options: &self.options,
+            mss: self.announced_mss(),
+            timestamp_offset: self.timestamps.map_or(0, |clock| clock.offset()),
+        }
+    }
+
+    /// The MSS we announce.
+    pub(crate) fn announced_mss(&self) -> u16 {
+        announced_mss(self.path_mtu, self.tuple.is_ipv6(), &self.options)
+    }
+
+    /// What both SYNs agree on, and where the peer's stream begins.
+    pub(crate) fn apply_negotiated(&mut self, now: Instant, agreed: &Negotiated) {
+        self.rcv.irs = Position::initial(agreed.irs.0);
+        self.rcv.begin(self.rcv.irs + 1, agreed.window_scale.map_or(0, |(ours, _)| ours));
+        self.snd.shift = agreed.window_scale.map_or(0, |(_, theirs)| theirs);
+        self.snd.peer_mss = agreed.peer_mss;
+        self.window_scale = agreed.window_scale;
+        self.timestamps = agreed.timestamps.map(|(offset, recent)| TimestampClock::new(now, offset, recent));
+        self.sack = agreed.sack;
+        self.ecn = agreed.ecn;
+        self.update_mss();
+        self.recovery.set_sack(agreed.sack);
+        self.congestion = CongestionControl::new(self.algorithm(), self.snd.mss);
+    }
+
+    /// The text that fits a full segment (RFC 9293 3.7.1, MUST-16): what the peer takes, what the path carries, less
+    /// the options of every segment.
+    pub(crate) fn update_mss(&mut self) {
+        let options = if self.timestamps.is_some() { 12 } else { 0 };
+        let mss = self.snd.peer_mss.min(self.announced_mss()).saturating_sub(options);
+        let mss = u32::from(mss).max(u32::from(crate::negotiate::MIN_MSS) - 12);
+        self.snd.mss = mss;
+        self.recovery.set_mss(mss);
+        self.congestion.set_mss(mss);
+        self.rcv.acks.set_mss(mss);
+        self.rcv.window.set_mss(mss);
+
+    }
+}
+
+/// A lossless device needs no control of congestion, whatever the user prefers.
+fn effective_algorithm(lossless: bool, options: &Options) -> Algorithm {
+    if lossless { Algorithm::Local } else { options.algorithm }
+}
+
+impl SendHalf {
+    fn new(iss: Position, peer_mss: u16) -> Self {
+        Self {
+            iss,
+            una: iss,
+            nxt: iss,
+            wnd: 0,
+            max_wnd: 0,
+            wl1: Position::initial(0),
+            wl2: iss,
+            shift: 0,
+            up: None,
+            small_end: iss,
+            buffer: SendBuffer::new(iss + 1),
+            closed: false,
+            peer_mss,
+            mss: u32::from(peer_mss),
+            hold: Hold::Application,
+            probe: None,
+            uncorked: false,
+            syn_again: false,
+            probes: 0,
+            retries: 0,
+            cwr: false,
+            ecn_until: iss,
+        }
+    }
+}
+
+impl ReceiveHalf {
+    fn new(irs: Position, options: &Options) -> Self {
+        Self {
+            irs,
+            queue: ReceiveQueue::new(irs),
+            window: ReceiveWindow::new(options, window_shift(options)),
+            acks: AckPolicy::new(options),
+            last_ack: irs,
+            up: None,
+            fin_at: None,
+            fin_received: false,
+            ecn_echo: false,
+        }
+    }
+
+    /// The peer's stream begins at `nxt`, and our windows are shifted by `shift`.
+    fn begin(&mut self, nxt: Position, shift: u8) {
+        self.queue = ReceiveQueue::new(nxt);
+        self.window.begin(nxt, shift);
+        self.last_ack = nxt;
+    }
+}

@@ -1,0 +1,10 @@
+//! The half that sends: what to send now and why, and how a segment is made of it.
+
+pub(crate) mod buffer;
+mod build;
+mod persist;
+mod keepalive;
+mod plan;
+mod sws;
+
+pub(crate) use plan::Plan;

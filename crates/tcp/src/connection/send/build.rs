@@ -1,0 +1,193 @@
+//! How a plan becomes a segment: its header, and what its departure changes (SND.NXT, timers, counters, the ACK that it
+//! carried). The only place where a connection's segments are made.
+
+use bowline_wire::packet::MAX_PACKET;
+use bowline_wire::seq::SeqNumber;
+use bowline_wire::tcp::{SackBlock, TcpFlags, TcpHeader, TcpOptions};
+
+use super::Plan;
+use crate::connection::context::Context;
+use crate::connection::tcb::Tcb;
+use crate::congestion::Controller;
+use crate::reason::SendReason;
+use crate::state::State;
+use crate::trace::Trace;
+
+/// ECN-capable transport (0), in the IP traffic class (RFC 3168 5).
+const ECT_0: u8 = 0b10;
+
+/// A segment ready for the host: the text is still in the send queue.
+pub(crate) struct Built {
+    pub(crate) header: TcpHeader,
+    /// The text, as positions.
+    pub(crate) text: core::ops::Range<bowline_base::Position>,
+    /// Payload bytes per wire segment, where it is a super-segment.
+    pub(crate) segment_size: Option<u16>,
+    pub(crate) traffic_class: u8,
+}
+
+impl Tcb {
+    /// Makes the segment, and accounts for it as sent.
+    pub(crate) fn build(&mut self, cx: &mut Context<'_>, plan: &Plan) -> Built {
+        let syn = plan.range.start == self.snd.iss && plan.range.end > plan.range.start;
+        let text_start = plan.range.start + u64::from(syn);
+        let text = text_start..plan.range.end.min(self.snd.buffer.end()).max(text_start);
+        let fin = plan.range.end > self.snd.buffer.end() && self.snd.closed && !syn;
+        let len = text.end.since(text.start);
+        let mss = u64::from(self.snd.mss);
+        let count = len.div_ceil(mss).max(1);
+
+        let mut header = self.header(cx, plan, syn);
+        header.flags.set(TcpFlags::SYN, syn);
+        header.flags.set(TcpFlags::FIN, fin);
+        header.flags.set(TcpFlags::PSH, plan.push && len > 0);
+        let traffic_class = self.mark_congestion(&mut header, plan, len > 0);
+
+        self.account(cx, plan, len, count);
+        let (state, why) = (self.state, plan.why);
+        cx.record(self.tuple, self.id, || Trace::Sent { header: header.clone(), len: len as u32, why, state });
+        let segment_size = (len > mss).then_some(u16::try_from(mss).unwrap_or(u16::MAX));
+        Built { header, text, segment_size, traffic_class }
+    }
+
+    /// The header but for SYN, FIN and PSH. Taking the window here is what advertises it.
+    fn header(&mut self, cx: &Context<'_>, plan: &Plan, syn: bool) -> TcpHeader {
+        let mut header = TcpHeader {
+            src_port: self.tuple.local.port(),
+            dst_port: self.tuple.remote.port(),
+            seq: SeqNumber(plan.range.start.wire()),
+            ack: SeqNumber(0),
+            flags: TcpFlags::empty(),
+            window: 0,
+            urgent: 0,
+            options: TcpOptions::default(),
+        };
+        let acknowledges = self.state != State::SynSent;
+        if acknowledges {
+            header.ack = SeqNumber(self.rcv.nxt().wire());
+            header.flags |= TcpFlags::ACK;
+            self.rcv.last_ack = self.rcv.nxt();
+        }
+        if syn {
+            header.options = self.syn_options(cx);
+            header.window = self.rcv.window.advertise_initial(self.rcv.nxt());
+            return header;
+        }
+        header.window = self.rcv.window.advertise(&self.rcv.queue);
+        header.options.timestamps = self.timestamps.map(|clock| clock.option(cx.now));
+        if self.sack && plan.range.is_empty() {
+            let blocks = self.rcv.queue.sack_blocks(self.rcv.acks.take_duplicate());
+            let block = |b: &core::ops::Range<_>| SackBlock { left: wire(b.start), right: wire(b.end) };
+            let most = if header.options.timestamps.is_some() { 3 } else { 4 };
+            header.options.sack = blocks.iter().take(most).map(block).collect();
+        }
+        self.mark_urgent(&mut header, plan);
+        header
+    }
+
+    fn syn_options(&self, cx: &Context<'_>) -> TcpOptions {
+        if self.state == State::SynSent {
+            return self.our_side().offer(cx.now);
+        }
+        TcpOptions {
+            mss: Some(self.announced_mss()),
+            window_scale: self.window_scale.map(|(ours, _)| ours),
+            sack_permitted: self.sack,
+            timestamps: self.timestamps.map(|clock| clock.option(cx.now)),
+            ..TcpOptions::default()
+        }
+    }
+
+    /// RFC 9293 3.8.5 and RFC 6093: URG while urgent data lies ahead.
+    fn mark_urgent(&self, header: &mut TcpHeader, plan: &Plan) {
+        if let Some(up) = self.snd.up
+            && up > plan.range.start
+            && up.since(plan.range.start) <= MAX_PACKET as u64
+        {
+            header.flags |= TcpFlags::URG;
+            header.urgent = up.since(plan.range.start) as u16;
+        }
+    }
+
+    /// RFC 3168: the bits of the handshake, the echo, CWR, and ECT on new text. Returns the IP traffic class.
+    fn mark_congestion(&mut self, header: &mut TcpHeader, plan: &Plan, text: bool) -> u8 {
+        let class = self.options.traffic_class & !0b11;
+        if header.flags.contains(TcpFlags::SYN) {
+            let asks = self.state == State::SynSent && self.options.ecn && self.recovery.rtt().backoff() == 0;
+            header.flags.set(TcpFlags::ECE, asks || (self.state != State::SynSent && self.ecn));
+            header.flags.set(TcpFlags::CWR, asks);
+            return class;
+        }
+        if !self.ecn {
+            return class;
+        }
+        header.flags.set(TcpFlags::ECE, self.rcv.ecn_echo);
+        if !text || plan.again {
+            return class;
+        }
+        header.flags.set(TcpFlags::CWR, core::mem::take(&mut self.snd.cwr));
+        class | ECT_0
+    }
+
+    /// What the departure changes.
+    fn account(&mut self, cx: &mut Context<'_>, plan: &Plan, len: u64, count: u64) {
+        self.stats.segs_out += count;
+        cx.counters.out_segs += count;
+        if self.state != State::SynSent {
+            self.note_ack_sent(cx, plan.why);
+        }
+        if plan.range.is_empty() {
+            self.note_probe_sent(cx, plan.why);
+            return;
+        }
+        self.restart_after_idle(cx, len);
+        self.recovery.on_sent(cx.now, plan.range.clone(), plan.again);
+        self.snd.syn_again = false;
+        self.snd.nxt = self.snd.nxt.max(plan.range.end);
+        self.stuck_since.get_or_insert(cx.now);
+        self.stats.bytes_sent += len;
+        self.stats.data_segs_out += if len > 0 { count } else { 0 };
+        if len > 0 {
+            self.stats.last_data_sent = cx.now;
+        }
+        if plan.again {
+            self.stats.total_retrans += count;
+            self.stats.bytes_retrans += len;
+            cx.counters.retrans_segs += count;
+        } else if len % u64::from(self.snd.mss) != 0 {
+            self.snd.small_end = plan.range.end;
+        }
+        if len > 0 {
+            self.stop_persist();
+        }
+    }
+
+    /// RFC 5681 4.1: after a silence longer than the RTO the old congestion window says little.
+    fn restart_after_idle(&mut self, cx: &Context<'_>, len: u64) {
+        let idle = cx.now.since(self.stats.last_data_sent);
+        let rto = self.recovery.rtt().base_rto();
+        if len > 0 && self.recovery.is_idle() && self.stats.bytes_sent > 0 && idle > rto {
+            self.congestion.on_idle_restart(cx.now, idle, rto);
+        }
+    }
+
+    fn note_ack_sent(&mut self, cx: &mut Context<'_>, why: SendReason) {
+        if why == SendReason::DelayedAck {
+            cx.counters.delayed_acks += 1;
+        }
+        self.rcv.acks.on_ack_sent();
+    }
+
+    fn note_probe_sent(&mut self, cx: &mut Context<'_>, why: SendReason) {
+        match why {
+            SendReason::WindowProbe => cx.counters.window_probe += 1,
+            SendReason::Keepalive => cx.counters.keepalive += 1,
+            _ => return,
+        }
+        self.snd.probe = None;
+    }
+}
+
+fn wire(position: bowline_base::Position) -> SeqNumber {
+    SeqNumber(position.wire())
+}

@@ -1,0 +1,35 @@
+//! Keepalive (RFC 9293 3.8.4), off unless the user asks; and the patience of TCP_CORK.
+
+use core::time::Duration;
+
+use bowline_base::Instant;
+
+use crate::connection::tcb::Tcb;
+use crate::connection::timers::Timer;
+
+/// How long a corked segment waits for company, as on Linux.
+const CORK: Duration = Duration::from_millis(200);
+
+impl Tcb {
+    /// Starts the timer where keepalive is on (MUST-24, MUST-25, MUST-26: only when the line has been idle).
+    pub(crate) fn arm_keepalive(&mut self, now: Instant) {
+        match self.options.keepalive {
+            Some(keepalive) if self.state.is_synchronized() => {
+                self.timers.set(Timer::Keepalive, (self.stats.last_heard + keepalive.idle).max(now));
+            }
+            _ => self.timers.stop(Timer::Keepalive),
+        }
+    }
+
+    /// Starts the patience of a corked segment, unless it runs.
+    pub(super) fn arm_cork(&mut self, now: Instant) {
+        if !self.timers.is_running(Timer::Cork) {
+            self.timers.set(Timer::Cork, now + CORK);
+        }
+    }
+
+    /// Whether a corked segment has waited long enough.
+    pub(super) fn cork_expired(&self) -> bool {
+        self.snd.uncorked
+    }
+}

@@ -1,0 +1,173 @@
+//! What to send now, and why: the one place that decides it (RFC 9293 3.8, 3.10.2; RFC 5681; RFC 5961 for challenges).
+//!
+//! The order is: our SYN, what was lost, acknowledgements that must not merge, new text with our FIN, probes, and then
+//! the acknowledgement that nothing else has carried. A plan is a range of positions and a reason; building it moves
+//! SND.NXT, planning moves nothing but what is known to hold the sender back.
+
+use core::ops::Range;
+
+use bowline_base::Position;
+use bowline_wire::packet::MAX_PACKET;
+
+use super::sws::{Unsent, sendable};
+use crate::connection::context::Context;
+use crate::connection::tcb::Tcb;
+use crate::congestion::Controller;
+use crate::reason::{Hold, LossReason, SendReason};
+use crate::state::State;
+
+/// Room for the largest IP and TCP headers in a super-segment.
+const HEADERS: u64 = 120;
+/// What is left for text.
+const MAX_TEXT: u64 = MAX_PACKET as u64 - HEADERS;
+
+/// A segment to build.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Plan {
+    /// The positions it takes: a SYN's, text's, a FIN's. Empty for an acknowledgement, whose `start` is its SEG.SEQ.
+    pub(crate) range: Range<Position>,
+    /// Why.
+    pub(crate) why: SendReason,
+    /// Whether all of it had been sent before.
+    pub(crate) again: bool,
+    /// Whether it empties the send queue, so that the receiver need not wait for more (RFC 9293 3.9.1.2, MUST-60).
+    pub(crate) push: bool,
+}
+
+impl Tcb {
+    /// What to send now; `None` if nothing.
+    pub(crate) fn plan(&mut self, cx: &mut Context<'_>) -> Option<Plan> {
+        match self.state {
+            State::Closed | State::Listen => return None,
+            State::TimeWait => return self.plan_ack(),
+            State::SynSent | State::SynReceived => return self.plan_handshake(),
+            _ => {}
+        }
+        if !self.snd.syn_acknowledged()
+            && let Some(plan) = self.plan_handshake()
+        {
+            return Some(plan);
+        }
+        if let Some(plan) = self.plan_retransmission() {
+            return Some(plan);
+        }
+        if self.rcv.acks.must_not_merge() {
+            return self.plan_ack();
+        }
+        self.plan_text(cx).or_else(|| self.plan_rescue()).or_else(|| self.plan_probe()).or_else(|| self.plan_ack())
+    }
+
+    /// Our SYN or SYN-ACK, first or again; in SYN-RECEIVED an acknowledgement besides.
+    fn plan_handshake(&mut self) -> Option<Plan> {
+        let why = if self.state == State::SynSent { SendReason::Syn } else { SendReason::SynAck };
+        let range = self.snd.iss..self.snd.iss + 1;
+        if self.snd.nxt == self.snd.iss {
+            return Some(Plan { range, why, again: false, push: false });
+        }
+        if self.snd.syn_again || self.recovery.next_lost().is_some_and(|lost| lost.start == self.snd.iss) {
+            return Some(Plan { range, why, again: true, push: false });
+        }
+        if self.state == State::SynSent { None } else { self.plan_ack() }
+    }
+
+    /// What is believed lost, a super-segment at a time, as far as recovery lets it go.
+    fn plan_retransmission(&mut self) -> Option<Plan> {
+        let lost = self.recovery.next_lost()?;
+        let (mss, quota) = (u64::from(self.snd.mss), self.recovery.quota(self.congestion.cwnd()));
+        if quota < mss && quota < lost.end.since(lost.start) && self.recovery.in_flight() > 0 {
+            return None;
+        }
+        let fin = self.snd.buffer.end();
+        let text_end = lost.end.min(fin);
+        let len = text_end.since(lost.start).min(MAX_TEXT).min(quota.max(mss));
+        let len = self.snd.buffer.gatherable(lost.start, len);
+        let len = if len > mss { len - len % mss } else { len };
+        let mut end = lost.start + len;
+        if end == fin && lost.end > fin {
+            end += 1;
+        }
+        let why = match self.recovery.loss_reason() {
+            LossReason::Timeout => SendReason::Timeout,
+            _ => SendReason::FastRetransmit,
+        };
+        Some(Plan { range: lost.start..end, why, again: true, push: end >= fin })
+    }
+
+    /// In fast recovery, with nothing else to send: what nobody has reported lost yet (RFC 6675 4, rules 3 and 4).
+    fn plan_rescue(&mut self) -> Option<Plan> {
+        let mss = u64::from(self.snd.mss);
+        let range = self.recovery.next_rescue()?;
+        let may = self.recovery.quota(self.congestion.cwnd()) >= mss;
+        may.then(|| Plan {
+            range: range.start..range.end.min(range.start + mss),
+            why: SendReason::FastRetransmit,
+            again: true,
+            push: true,
+        })
+    }
+
+    /// New text, and our FIN behind the last of it.
+    fn plan_text(&mut self, cx: &mut Context<'_>) -> Option<Plan> {
+        let may = matches!(
+            self.state,
+            State::Established | State::CloseWait | State::FinWait1 | State::Closing | State::LastAck
+        );
+        let (unsent, end) = (self.snd.unsent(), self.snd.end());
+        if !may || self.snd.nxt >= end {
+            if unsent == 0 {
+                self.snd.uncorked = false;
+                self.set_hold(cx, Hold::Application);
+            }
+            return None;
+        }
+        let (len, hold) = if unsent == 0 { (0, Hold::Application) } else { self.sendable_text(unsent) };
+        self.set_hold(cx, if len > 0 { Hold::Nothing } else { hold });
+        if hold == Hold::Cork && len == 0 {
+            self.arm_cork(cx.now);
+        }
+        let start = self.snd.nxt;
+        let fits = self.snd.buffer.gatherable(start, len.min(MAX_TEXT));
+        let mss = u64::from(self.snd.mss);
+        let len = if fits < len && fits > mss { fits - fits % mss } else { fits };
+        let all = len == unsent;
+        // A FIN takes no window of ours to give: it leaves with the last text, or alone once that is sent.
+        let fin = self.snd.closed && all;
+        if len == 0 && !fin {
+            self.update_persist(cx.now);
+            return None;
+        }
+        let limited = self.recovery.in_flight() >= self.congestion.cwnd();
+        let why = if limited && len > 0 { SendReason::LimitedTransmit } else { SendReason::Data };
+        Some(Plan { range: start..start + len + u64::from(fin), why, again: false, push: all })
+    }
+
+    fn sendable_text(&self, unsent: u64) -> (u64, Hold) {
+        let in_flight = !self.recovery.is_idle();
+        let quota = self.recovery.quota(self.congestion.cwnd());
+        sendable(&Unsent {
+            len: unsent,
+            usable: self.snd.usable(),
+            quota: if in_flight { quota } else { quota.max(u64::from(self.snd.mss)) },
+            mss: u64::from(self.snd.mss),
+            max_wnd: self.snd.max_wnd,
+            small_in_flight: self.snd.small_end > self.snd.una,
+            in_flight,
+            closing: self.snd.closed,
+            nodelay: self.options.nodelay,
+            cork: self.options.cork && !self.cork_expired(),
+        })
+    }
+
+    /// A probe that a timer has asked for: one position before what the peer expects, which it must answer.
+    fn plan_probe(&mut self) -> Option<Plan> {
+        let why = self.snd.probe?;
+        let at = self.snd.una - 1;
+        Some(Plan { range: at..at, why, again: false, push: false })
+    }
+
+    /// An acknowledgement on its own.
+    pub(crate) fn plan_ack(&mut self) -> Option<Plan> {
+        let why = self.rcv.acks.pending()?;
+        Some(Plan { range: self.snd.nxt..self.snd.nxt, why, again: false, push: false })
+    }
+}

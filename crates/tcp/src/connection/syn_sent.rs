@@ -1,0 +1,92 @@
+//! A segment arrives in SYN-SENT (RFC 9293 3.10.7.3): the other half of a handshake, simultaneous opens among them.
+
+use bowline_wire::seq::SeqNumber;
+use bowline_wire::tcp::TcpFlags;
+
+use super::arrives::{Check, Segment, discard, done, reset};
+use super::context::Context;
+use super::tcb::Tcb;
+use crate::ConnectionError;
+use crate::reason::{DropReason, SendReason};
+use crate::recovery::Ack;
+use crate::state::Cause;
+
+impl Tcb {
+    /// The four checks of 3.10.7.3, then what follows the ACK in every state.
+    pub(super) fn in_syn_sent(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) -> Check {
+        let acknowledges = self.check_ack_in_syn_sent(cx, segment)?;
+        if segment.has(TcpFlags::RST) {
+            // RFC 9293 3.10.7.3: a RST counts only with the ACK of our SYN; then the peer refuses.
+            if acknowledges {
+                cx.counters.attempt_fails += 1;
+                self.end(cx, Cause::Reset, Some(ConnectionError::Refused));
+                return done();
+            }
+            return discard(DropReason::ResetIgnored);
+        }
+        if !segment.has(TcpFlags::SYN) {
+            return discard(DropReason::NoConnection);
+        }
+        self.take_syn(cx, segment);
+        if acknowledges { self.complete_active_open(cx, segment) } else { self.open_simultaneously(cx) }
+    }
+
+    /// First check: an ACK must be of our SYN, else it belongs to an older incarnation (RFC 9293 3.5.1).
+    fn check_ack_in_syn_sent(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> core::ops::ControlFlow<super::arrives::Stop, bool> {
+        use core::ops::ControlFlow::{Break, Continue};
+        if !segment.has(TcpFlags::ACK) {
+            return Continue(false);
+        }
+        if segment.ack == self.snd.nxt && self.snd.nxt > self.snd.iss {
+            return Continue(true);
+        }
+        cx.counters.bad_acks += 1;
+        let stop = if segment.has(TcpFlags::RST) { discard(DropReason::ResetIgnored) } else { reset(DropReason::BadAck) };
+        match stop {
+            Break(stop) => Break(stop),
+            Continue(()) => Continue(false),
+        }
+    }
+
+    /// The peer's SYN: where its stream begins, and what we agree on.
+    fn take_syn(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) {
+        let agreed = self.our_side().conclude(SeqNumber(self.snd.iss.wire()), segment.header);
+        self.apply_negotiated(cx.now, &agreed);
+        // Positions of the peer's stream mean something only now.
+        let seq = self.rcv.irs;
+        let text = seq + 1 + segment.text.len() as u64;
+        segment.seq = seq;
+        segment.fin = segment.fin.map(|_| text);
+        segment.end = text + u64::from(segment.fin.is_some());
+        self.set_window(segment);
+    }
+
+    /// SYN and ACK of ours: established. Text or FIN that came along is taken by the checks that follow.
+    fn complete_active_open(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) -> Check {
+        let echo = segment.header.options.timestamps.map(|t| t.echo);
+        let echo_rtt = self.timestamps.zip(echo).and_then(|(clock, echo)| clock.elapsed(cx.now, echo));
+        let ack = Ack {
+            ack: segment.ack,
+            sack: &[],
+            echo_rtt,
+            has_data: true,
+            window_changed: true,
+        };
+        self.recovery.on_ack(cx.now, &ack);
+        self.snd.una = segment.ack;
+        self.snd.retries = 0;
+        self.stuck_since = None;
+        self.advance(cx, Cause::SynAck);
+        self.become_established(cx);
+        self.rcv.acks.on_immediate(SendReason::Ack);
+        segment.seq = segment.seq + 1;
+        self.after_ack(cx, segment)
+    }
+
+    /// Both sides opened at once: SYN-RECEIVED, and our SYN goes out again with the ACK of theirs.
+    fn open_simultaneously(&mut self, cx: &mut Context<'_>) -> Check {
+        self.advance(cx, Cause::Syn);
+        self.snd.syn_again = true;
+        done()
+    }
+}

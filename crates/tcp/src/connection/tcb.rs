@@ -1,0 +1,281 @@
+//! The variables of a connection (RFC 9293 3.3.1), two halves and what they share, and what is always true of them.
+
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use bowline_base::{Instant, Position};
+
+use super::context::Context;
+use super::send::buffer::SendBuffer;
+use super::timers::Timers;
+use super::timestamps::TimestampClock;
+use crate::budget::Budget;
+use crate::config::Options;
+use crate::congestion::{CongestionControl, Controller};
+use crate::event::Readiness;
+use crate::reason::{Hold, SendReason};
+use crate::recovery::Recovery;
+use crate::recv::{AckPolicy, ReceiveQueue, ReceiveWindow};
+use crate::state::{self, Cause, State};
+use crate::trace::Trace;
+use crate::{ConnectionError, FourTuple};
+
+/// The half that sends: SND of RFC 9293 3.3.1.
+#[derive(Debug)]
+pub(crate) struct SendHalf {
+    pub(crate) iss: Position,
+    pub(crate) una: Position,
+    pub(crate) nxt: Position,
+    /// SND.WND, unscaled.
+    pub(crate) wnd: u64,
+    /// The largest it ever was.
+    pub(crate) max_wnd: u64,
+    pub(crate) wl1: Position,
+    pub(crate) wl2: Position,
+    /// The peer's window shift.
+    pub(crate) shift: u8,
+    /// SND.UP: the position after urgent data (RFC 6093).
+    pub(crate) up: Option<Position>,
+    /// Where the last segment smaller than a full one ended, for Nagle's algorithm.
+    pub(crate) small_end: Position,
+    pub(crate) buffer: SendBuffer,
+    /// The user has closed: a FIN follows the last byte.
+    pub(crate) closed: bool,
+    /// What the peer announced.
+    pub(crate) peer_mss: u16,
+    /// Payload bytes of a full segment, options subtracted (RFC 9293 3.7.1, MUST-16).
+    pub(crate) mss: u32,
+    /// What keeps text from leaving now.
+    pub(crate) hold: Hold,
+    /// A probe that a timer asked for.
+    pub(crate) probe: Option<SendReason>,
+    /// Our SYN is to be sent again at once: the peer has not seen it.
+    pub(crate) syn_again: bool,
+    /// The patience of TCP_CORK has run out for what is unsent.
+    pub(crate) uncorked: bool,
+    /// Probes of a closed window, or keepalives, sent in a row without an answer.
+    pub(crate) probes: u8,
+    /// Retransmission time-outs in a row without progress.
+    pub(crate) retries: u8,
+    /// ECN: a congestion echo was acted on; say so once (CWR).
+    pub(crate) cwr: bool,
+    /// ECN: echoes up to here belong to the reduction that was made (RFC 3168 6.1.2).
+    pub(crate) ecn_until: Position,
+}
+
+impl SendHalf {
+    /// The position after everything the user has handed over, the FIN among it.
+    pub(crate) fn end(&self) -> Position {
+        self.buffer.end() + u64::from(self.closed)
+    }
+
+    /// Whether our SYN has been acknowledged.
+    pub(crate) fn syn_acknowledged(&self) -> bool {
+        self.una > self.iss
+    }
+
+    /// Whether our FIN has been sent and acknowledged.
+    pub(crate) fn fin_acknowledged(&self) -> bool {
+        self.closed && self.una == self.end()
+    }
+
+    /// Text written and not sent.
+    pub(crate) fn unsent(&self) -> u64 {
+        self.buffer.end().since(self.nxt.max(self.iss + 1))
+    }
+
+    /// What the peer's window has left.
+    pub(crate) fn usable(&self) -> u64 {
+        (self.una + self.wnd).since(self.nxt)
+    }
+}
+
+/// The half that receives: RCV of RFC 9293 3.3.1. RCV.NXT is the queue's.
+#[derive(Debug)]
+pub(crate) struct ReceiveHalf {
+    pub(crate) irs: Position,
+    pub(crate) queue: ReceiveQueue,
+    pub(crate) window: ReceiveWindow,
+    pub(crate) acks: AckPolicy,
+    /// The acknowledgement number we sent last (Last.ACK.sent of RFC 7323).
+    pub(crate) last_ack: Position,
+    /// RCV.UP: the position after urgent data (RFC 6093).
+    pub(crate) up: Option<Position>,
+    /// Where the peer's FIN lies, once seen.
+    pub(crate) fin_at: Option<Position>,
+    /// Whether all before it has arrived.
+    pub(crate) fin_received: bool,
+    /// ECN: the peer's network marked a packet, and the peer has not said CWR since.
+    pub(crate) ecn_echo: bool,
+}
+
+impl ReceiveHalf {
+    /// RCV.NXT.
+    pub(crate) fn nxt(&self) -> Position {
+        self.queue.rcv_nxt()
+    }
+}
+
+/// What the caller and the endpoint's queues know of the connection.
+#[derive(Debug, Default)]
+pub(crate) struct Attachment {
+    /// The user has given the handle back.
+    pub(crate) orphan: bool,
+    /// Readiness not reported yet.
+    pub(crate) events: Readiness,
+    /// In the queue of events.
+    pub(crate) in_events: bool,
+    /// In the queue of connections that may have something to send.
+    pub(crate) in_ready: bool,
+    /// The user found the send queue full.
+    pub(crate) wants_write: bool,
+    /// No longer in the demux table.
+    pub(crate) detached: bool,
+    /// Waits in, or comes from, this listener's accept queue.
+    pub(crate) listener: Option<crate::ListenerKey>,
+}
+
+/// What is counted for `tcp_info`.
+#[derive(Debug, Default)]
+pub(crate) struct Stats {
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_retrans: u64,
+    pub(crate) bytes_acked: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) segs_out: u64,
+    pub(crate) segs_in: u64,
+    pub(crate) data_segs_out: u64,
+    pub(crate) data_segs_in: u64,
+    pub(crate) total_retrans: u64,
+    pub(crate) out_of_order: u64,
+    pub(crate) last_data_sent: Instant,
+    pub(crate) last_data_received: Instant,
+    pub(crate) last_ack_received: Instant,
+    /// The last time anything acceptable came in: what keepalive waits for.
+    pub(crate) last_heard: Instant,
+    /// When `hold` last changed, and how long it was what.
+    pub(crate) hold_since: Instant,
+    pub(crate) busy: Duration,
+    pub(crate) rwnd_limited: Duration,
+    pub(crate) cwnd_limited: Duration,
+}
+
+/// A transmission control block: one connection from SYN-SENT or SYN-RECEIVED on.
+#[derive(Debug)]
+pub(crate) struct Tcb {
+    pub(crate) tuple: FourTuple,
+    pub(crate) id: u64,
+    pub(crate) state: State,
+    /// Whether it began with a SYN of the peer's that a listener took.
+    pub(crate) passive: bool,
+    pub(crate) opened: Instant,
+    pub(crate) options: Arc<Options>,
+    pub(crate) path_mtu: u16,
+    pub(crate) lossless: bool,
+    pub(crate) snd: SendHalf,
+    pub(crate) rcv: ReceiveHalf,
+    /// Timestamps: offered in SYN-SENT, agreed afterwards.
+    pub(crate) timestamps: Option<TimestampClock>,
+    pub(crate) sack: bool,
+    pub(crate) ecn: bool,
+    pub(crate) window_scale: Option<(u8, u8)>,
+    pub(crate) recovery: Recovery,
+    pub(crate) congestion: CongestionControl,
+    pub(crate) timers: Timers,
+    pub(crate) challenge: Budget,
+    /// When what is at SND.UNA was first sent and not acknowledged.
+    pub(crate) stuck_since: Option<Instant>,
+    pub(crate) error: Option<ConnectionError>,
+    /// What ICMP said last, reported if the connection then times out (RFC 9293 3.9.2.2, MUST-56).
+    pub(crate) soft_error: Option<ConnectionError>,
+    pub(crate) user: Attachment,
+    pub(crate) stats: Stats,
+}
+
+impl Tcb {
+    /// Moves along the table's arrow for `cause`. There is no other way to change the state.
+    pub(crate) fn advance(&mut self, cx: &mut Context<'_>, cause: Cause) {
+        let from = self.state;
+        let Some(to) = state::next(from, cause) else {
+            debug_assert!(false, "no arrow {cause:?} from {from}");
+            return;
+        };
+        self.state = to;
+        cx.record(self.tuple, self.id, || Trace::State { from, to, cause });
+    }
+
+    /// Ends the connection at once: no timers, nothing to send, the user told.
+    pub(crate) fn end(&mut self, cx: &mut Context<'_>, cause: Cause, error: Option<ConnectionError>) {
+        self.advance(cx, cause);
+        if let Some(error) = error {
+            self.error = Some(error);
+            cx.record(self.tuple, self.id, || Trace::Ended(error));
+        }
+        self.quiesce();
+        self.notify(Readiness::CLOSED | Readiness::READABLE | Readiness::WRITABLE);
+    }
+
+    /// Gives back what only a living connection needs; what the user has not read stays.
+    pub(crate) fn quiesce(&mut self) {
+        self.timers.stop_all();
+        self.snd.buffer.clear();
+        self.snd.probe = None;
+    }
+
+    /// Remembers readiness to report.
+    pub(crate) fn notify(&mut self, readiness: Readiness) {
+        self.user.events |= readiness;
+    }
+
+    /// Whether the connection is over for the network: CLOSED, or TIME-WAIT, which another table keeps.
+    pub(crate) const fn is_over(&self) -> bool {
+        matches!(self.state, State::Closed | State::TimeWait)
+    }
+
+    /// The first of all deadlines.
+    pub(crate) fn deadline(&self) -> Instant {
+        if self.is_over() {
+            return Instant::MAX;
+        }
+        let recovery = self.recovery.deadline().unwrap_or(Instant::MAX);
+        let ack = self.rcv.acks.deadline().unwrap_or(Instant::MAX);
+        recovery.min(ack).min(self.timers.next()).min(self.user_deadline())
+    }
+
+    /// When the user timeout ends the connection (RFC 9293 3.8.3, MUST-21; RFC 5482).
+    pub(crate) fn user_deadline(&self) -> Instant {
+        match (self.options.user_timeout, self.stuck_since) {
+            (Some(timeout), Some(since)) => since + timeout,
+            _ => Instant::MAX,
+        }
+    }
+
+    /// Accounts for the time under the old hold, and takes the new one.
+    pub(crate) fn set_hold(&mut self, cx: &mut Context<'_>, hold: Hold) {
+        if self.snd.hold == hold {
+            return;
+        }
+        let spent = cx.now.since(self.stats.hold_since);
+        match self.snd.hold {
+            Hold::Window | Hold::SillyWindow => self.stats.rwnd_limited += spent,
+            Hold::Congestion | Hold::Pacing => self.stats.cwnd_limited += spent,
+            _ => {}
+        }
+        if self.snd.hold != Hold::Application {
+            self.stats.busy += spent;
+        }
+        self.stats.hold_since = cx.now;
+        self.snd.hold = hold;
+        cx.record(self.tuple, self.id, || Trace::Held(hold));
+    }
+
+    /// What must be true after every event (debug builds).
+    pub(crate) fn assert_invariants(&self) {
+        let snd = &self.snd;
+        debug_assert!(snd.una <= snd.nxt, "SND.UNA {:?} beyond SND.NXT {:?}", snd.una, snd.nxt);
+        debug_assert!(self.is_over() || snd.nxt <= snd.end().max(snd.iss + 1), "sent what was never written");
+        debug_assert!(snd.mss > 0 && self.congestion.cwnd() >= u64::from(snd.mss));
+        debug_assert!(!self.is_over() || self.deadline() == Instant::MAX, "a timer runs after the end");
+        debug_assert!(self.state == State::SynSent || self.rcv.window.right_edge() >= self.rcv.irs);
+    }
+}

@@ -1,0 +1,123 @@
+//! What time does (RFC 9293 3.10.8): retransmission, probes, delayed acknowledgements, and giving up.
+
+use super::context::Context;
+use super::tcb::Tcb;
+use super::timers::Timer;
+use crate::ConnectionError;
+use crate::congestion::Controller;
+use crate::reason::{LossReason, RecoveryChange, SendReason, TimerKind};
+use crate::state::{Cause, State};
+use crate::trace::Trace;
+use bowline_base::Instant;
+
+impl Tcb {
+    /// Runs every timer that is due.
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        if self.user_deadline() <= cx.now {
+            self.fired(cx, TimerKind::User);
+            return self.give_up(cx);
+        }
+        if self.rcv.acks.deadline().is_some_and(|at| at <= cx.now) {
+            self.fired(cx, TimerKind::DelayedAck);
+            self.rcv.acks.on_timer(cx.now);
+        }
+        if !self.is_over() && self.recovery.deadline().is_some_and(|at| at <= cx.now) {
+            self.fired(cx, TimerKind::Retransmit);
+            self.on_retransmission_timeout(cx);
+        }
+        if !self.is_over() && self.timers.fire(Timer::Persist, cx.now) {
+            self.fired(cx, TimerKind::Persist);
+            self.on_persist(cx);
+        }
+        if !self.is_over() && self.timers.fire(Timer::Keepalive, cx.now) {
+            self.on_keepalive(cx);
+        }
+        if self.timers.fire(Timer::Cork, cx.now) {
+            self.fired(cx, TimerKind::Cork);
+            self.snd.uncorked = true;
+        }
+        if self.timers.fire(Timer::FinWait2, cx.now) {
+            self.fired(cx, TimerKind::FinWait2);
+            cx.counters.abort_on_linger += 1;
+            self.end(cx, Cause::Timeout, None);
+        }
+        self.assert_invariants();
+    }
+
+    fn fired(&mut self, cx: &mut Context<'_>, kind: TimerKind) {
+        cx.record(self.tuple, self.id, || Trace::Timer(kind));
+    }
+
+    /// RFC 6298 5.4 to 5.7, and RFC 9293 3.8.3: R2 ends the connection (MUST-20, MUST-22, MUST-23).
+    fn on_retransmission_timeout(&mut self, cx: &mut Context<'_>) {
+        let most = match self.state {
+            State::SynSent => self.options.syn_retries,
+            State::SynReceived => self.options.synack_retries,
+            _ => self.options.retries,
+        };
+        if self.snd.retries >= most {
+            return self.give_up(cx);
+        }
+        self.snd.retries += 1;
+        cx.counters.timeouts += 1;
+        let outcome = self.recovery.on_timeout(cx.now);
+        if let Some(range) = outcome.lost {
+            cx.record(self.tuple, self.id, || Trace::Lost { range, why: LossReason::Timeout });
+        }
+        if self.snd.syn_acknowledged() {
+            self.congestion.on_timeout(cx.now, outcome.prior_in_flight, outcome.first);
+            cx.record(self.tuple, self.id, || Trace::Recovery(RecoveryChange::TimeoutRecovery));
+            self.record_congestion(cx);
+        }
+    }
+
+    /// MUST-37: no end to probing while the peer answers; without an answer, R2 holds as for text.
+    fn on_persist(&mut self, cx: &mut Context<'_>) {
+        if self.snd.probes >= self.options.retries.max(1) {
+            return self.give_up(cx);
+        }
+        self.snd.probes += 1;
+        if self.snd.wnd > 0 && self.snd.usable() > 0 {
+            // RFC 9293 3.8.6.2.1: the override: the window stays small, but it is open.
+            self.snd.max_wnd = self.snd.wnd;
+        } else {
+            self.snd.probe = Some(SendReason::WindowProbe);
+        }
+    }
+
+    /// RFC 9293 3.8.4: a probe of an idle connection, or its end once `probes` of them were not answered.
+    fn on_keepalive(&mut self, cx: &mut Context<'_>) {
+        let Some(keepalive) = self.options.keepalive else { return };
+        let idle_until = self.stats.last_heard + keepalive.idle;
+        let in_flight = !self.recovery.is_idle();
+        if in_flight || (idle_until > cx.now && self.snd.probes == 0) {
+            // MUST-26: probes go out only when neither text nor acknowledgements did.
+            let again = if in_flight { cx.now + keepalive.idle } else { idle_until };
+            return self.timers.set(Timer::Keepalive, again);
+        }
+        self.fired(cx, TimerKind::Keepalive);
+        if self.snd.probes >= keepalive.probes {
+            return self.give_up(cx);
+        }
+        self.snd.probes += 1;
+        self.snd.probe = Some(SendReason::Keepalive);
+        self.timers.set(Timer::Keepalive, cx.now + keepalive.interval);
+    }
+
+    /// An orphan waits for the peer's FIN only so long.
+    pub(crate) fn arm_fin_wait_2(&mut self, now: Instant) {
+        if self.user.orphan && self.state == State::FinWait2 {
+            self.timers.set(Timer::FinWait2, now + self.options.fin_wait2);
+        }
+    }
+
+    /// The peer does not answer. What ICMP said in the meantime says why (RFC 9293 3.9.2.2).
+    fn give_up(&mut self, cx: &mut Context<'_>) {
+        cx.counters.abort_on_timeout += 1;
+        if !self.state.is_synchronized() {
+            cx.counters.attempt_fails += 1;
+        }
+        let error = self.soft_error.unwrap_or(ConnectionError::TimedOut);
+        self.end(cx, Cause::Timeout, Some(error));
+    }
+}

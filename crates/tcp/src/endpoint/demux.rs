@@ -1,0 +1,104 @@
+//! Which table holds a four-tuple, and where: one hash table for connections, half-open ones, SYNs that wait, and
+//! TIME-WAIT. Keyed, so that a peer cannot choose collisions.
+
+use core::net::{IpAddr, SocketAddr};
+
+use bowline_base::hash::KeyedHash;
+use hashbrown::HashTable;
+
+use crate::FourTuple;
+
+/// Where a four-tuple lives: a table, and a place in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Slot {
+    /// In the slab of connections.
+    Connection(u32),
+    /// In the SYN queue.
+    HalfOpen(u32),
+    /// Among the SYNs that wait for the caller.
+    Pending(u32),
+    /// In the TIME-WAIT table.
+    TimeWait(u32),
+}
+
+const PLACE: u32 = (1 << 30) - 1;
+
+impl Slot {
+    const fn pack(self) -> u32 {
+        match self {
+            Self::Connection(place) => place & PLACE,
+            Self::HalfOpen(place) => 1 << 30 | place & PLACE,
+            Self::Pending(place) => 2 << 30 | place & PLACE,
+            Self::TimeWait(place) => 3 << 30 | place & PLACE,
+        }
+    }
+
+    const fn unpack(packed: u32) -> Self {
+        let place = packed & PLACE;
+        match packed >> 30 {
+            0 => Self::Connection(place),
+            1 => Self::HalfOpen(place),
+            2 => Self::Pending(place),
+            _ => Self::TimeWait(place),
+        }
+    }
+}
+
+/// The hash table: four bytes an entry. What a slot's tuple is, its table knows.
+pub(super) struct Demux {
+    table: HashTable<u32>,
+    hash: KeyedHash,
+}
+
+impl Demux {
+    pub(super) fn new(key: [u8; 16]) -> Self {
+        Self { table: HashTable::new(), hash: KeyedHash::new(key) }
+    }
+
+    /// The slot of `tuple`; `is` tells whether a slot has it.
+    pub(super) fn find(&self, tuple: &FourTuple, is: impl Fn(Slot) -> bool) -> Option<Slot> {
+        let hash = self.hash_of(tuple);
+        self.table.find(hash, |&packed| is(Slot::unpack(packed))).copied().map(Slot::unpack)
+    }
+
+    /// Adds a slot; `tuple_of` tells the tuple of those that are there already, for growing.
+    pub(super) fn insert(&mut self, tuple: &FourTuple, slot: Slot, tuple_of: impl Fn(Slot) -> Option<FourTuple>) {
+        let hash = self.hash_of(tuple);
+        let keyed = self.hash;
+        let rehash = |&packed: &u32| tuple_of(Slot::unpack(packed)).map_or(0, |tuple| hash_tuple(&keyed, &tuple));
+        self.table.insert_unique(hash, slot.pack(), rehash);
+    }
+
+    /// Removes a slot.
+    pub(super) fn remove(&mut self, tuple: &FourTuple, slot: Slot) {
+        let hash = self.hash_of(tuple);
+        if let Ok(entry) = self.table.find_entry(hash, |&packed| packed == slot.pack()) {
+            entry.remove();
+        }
+    }
+
+    fn hash_of(&self, tuple: &FourTuple) -> u64 {
+        hash_tuple(&self.hash, tuple)
+    }
+}
+
+fn hash_tuple(hash: &KeyedHash, tuple: &FourTuple) -> u64 {
+    let ports = u64::from(tuple.local.port()) << 16 | u64::from(tuple.remote.port());
+    match (tuple.local, tuple.remote) {
+        (SocketAddr::V4(local), SocketAddr::V4(remote)) => {
+            hash.hash(&[u64::from(local.ip().to_bits()) << 32 | u64::from(remote.ip().to_bits()), ports])
+        }
+        (local, remote) => {
+            let ((a, b), (c, d)) = (halves(local.ip()), halves(remote.ip()));
+            hash.hash(&[a, b, c, d, ports])
+        }
+    }
+}
+
+fn halves(address: IpAddr) -> (u64, u64) {
+    let bits = match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    };
+    ((bits >> 64) as u64, bits as u64)
+}
