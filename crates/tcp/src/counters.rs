@@ -1,5 +1,7 @@
 //! What an endpoint counts, with the names that `nstat` gives to the same things.
 
+use crate::reason::DropReason;
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $field:ident = $name:literal;)*) => {
         /// Counters since the endpoint was made. They only grow.
@@ -102,4 +104,32 @@ counters! {
     half_open_expired = "BowlineHalfOpenExpired";
     /// ICMP errors whose quoted sequence number was not in flight.
     icmp_ignored = "TcpExtOutOfWindowIcmps";
+}
+
+impl Counters {
+    /// Counts a segment that was dropped.
+    pub fn count_drop(&mut self, why: DropReason) {
+        let counter = match why {
+            DropReason::Checksum => &mut self.in_csum_errors,
+            DropReason::Malformed | DropReason::InvalidAddress => &mut self.in_errs,
+            DropReason::ListenOverflow => {
+                self.listen_drops += 1;
+                &mut self.listen_overflows
+            }
+            DropReason::SynQueueFull | DropReason::Refused => &mut self.listen_drops,
+            DropReason::OutOfWindow | DropReason::Duplicate => &mut self.out_of_window,
+            DropReason::ResetIgnored => &mut self.resets_ignored,
+            DropReason::BadAck | DropReason::NoAck => &mut self.bad_acks,
+            // These are counted where they are found.
+            DropReason::NoConnection
+            | DropReason::Paws
+            | DropReason::ResetChallenged
+            | DropReason::SynChallenged
+            | DropReason::BadCookie
+            | DropReason::NoMemory
+            | DropReason::DataAfterClose
+            | DropReason::TimeWait => return,
+        };
+        *counter += 1;
+    }
 }

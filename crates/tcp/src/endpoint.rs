@@ -39,7 +39,7 @@ use crate::isn::IsnGenerator;
 use crate::listener::{Listener, PendingLimits, PendingTable, SynCookies, SynQueue};
 use crate::ports::PortAllocator;
 use crate::reason::SendReason;
-use crate::state::State;
+use crate::state::{Cause, State};
 use crate::time_wait::TimeWaitTable;
 use crate::trace::TraceQueue;
 use crate::{ConnectionKey, Counters, FourTuple, ListenerKey, PendingKey};
@@ -166,7 +166,7 @@ impl Endpoint {
 
     /// After anything happened to a connection: it may have something to send, to report, or it is over.
     fn settle(&mut self, now: Instant, index: u32) {
-        let Some((generation, tcb)) = self.connections.at_mut(index) else { return };
+        let Some((_, tcb)) = self.connections.at_mut(index) else { return };
         if !tcb.user.in_ready {
             tcb.user.in_ready = true;
             self.ready.push_back(index);
@@ -177,12 +177,12 @@ impl Endpoint {
         }
         if tcb.is_over() && !tcb.user.detached {
             tcb.user.detached = true;
-            self.detach(now, index, generation);
+            self.detach(now, index);
         }
     }
 
     /// A connection is over: its four-tuple is free, or goes to the TIME-WAIT table.
-    fn detach(&mut self, now: Instant, index: u32, generation: u32) {
+    fn detach(&mut self, now: Instant, index: u32) {
         self.wheel.cancel(index);
         let Some((_, tcb)) = self.connections.at_mut(index) else { return };
         let tuple = tcb.tuple;
@@ -191,13 +191,12 @@ impl Endpoint {
         if let Some(remains) = remains {
             self.counters.time_wait += 1;
             let (place, evicted) = self.time_wait.insert(now, &remains);
-            if let Some(gone) = evicted {
+            if let Some((place, gone)) = evicted {
                 self.counters.time_wait_overflow += 1;
-                self.forget_time_wait(now, &gone);
+                self.after_time_wait(now, place, &gone, Cause::Timeout);
             }
             self.occupy(&tuple, Slot::TimeWait(place));
         }
-        let _ = generation;
     }
 
     /// Gives a four-tuple a place in the demux table.

@@ -116,6 +116,67 @@ pub struct Info {
     pub age: Duration,
 }
 
+impl Info {
+    /// What is known of a connection that has no control block: nothing but its name and state.
+    #[must_use]
+    pub fn bare(id: u64, tuple: FourTuple, state: State) -> Self {
+        Self {
+            key: None,
+            id,
+            tuple,
+            state,
+            recv_queue: 0,
+            send_queue: 0,
+            notsent: 0,
+            timer: None,
+            window_scale: None,
+            timestamps: false,
+            sack: false,
+            ecn: false,
+            mss: 0,
+            advertised_mss: 0,
+            peer_mss: 0,
+            path_mtu: 0,
+            srtt: None,
+            rttvar: Duration::ZERO,
+            min_rtt: None,
+            max_rtt: None,
+            rto: Duration::ZERO,
+            backoff: 0,
+            algorithm: Algorithm::default(),
+            cwnd: 0,
+            ssthresh: None,
+            in_flight: 0,
+            snd_wnd: 0,
+            rcv_wnd: 0,
+            receive_buffer: 0,
+            bytes_sent: 0,
+            bytes_retrans: 0,
+            bytes_acked: 0,
+            bytes_received: 0,
+            segs_out: 0,
+            segs_in: 0,
+            data_segs_out: 0,
+            data_segs_in: 0,
+            total_retrans: 0,
+            lost: 0,
+            recoveries: 0,
+            timeouts: 0,
+            out_of_order: 0,
+            reordering: 3,
+            last_data_sent: Duration::ZERO,
+            last_data_received: Duration::ZERO,
+            last_ack_received: Duration::ZERO,
+            hold: Hold::Application,
+            busy_time: Duration::ZERO,
+            rwnd_limited: Duration::ZERO,
+            cwnd_limited: Duration::ZERO,
+            memory: 0,
+            age: Duration::ZERO,
+        }
+    }
+}
+
 /// A listener as `ss -ltn` would show it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ListenerInfo {

@@ -145,6 +145,8 @@ pub enum TimerKind {
     Keepalive,
     /// FIN-WAIT-2 of an orphan.
     FinWait2,
+    /// 2MSL.
+    TimeWait,
     /// The 200 ms of TCP_CORK.
     Cork,
     /// The user timeout (R2).

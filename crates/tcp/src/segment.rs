@@ -41,6 +41,17 @@ pub struct Arrival<'a> {
     pub path: Path,
 }
 
+impl Arrival<'_> {
+    /// How many wire segments it stands for.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        match self.segment_size {
+            Some(size) if size > 0 => (self.payload.len() as u64).div_ceil(u64::from(size)).max(1),
+            _ => 1,
+        }
+    }
+}
+
 /// A segment to send. The host adds the IP header and the checksum.
 #[derive(Clone, Debug)]
 pub struct Departure<'a> {

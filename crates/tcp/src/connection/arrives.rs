@@ -37,7 +37,8 @@ pub(super) struct Segment<'a> {
     pub(super) ack: Position,
     pub(super) text: Bytes,
     pub(super) pinned: usize,
-    pub(super) segment_size: Option<u16>,
+    /// How many wire segments it stands for.
+    pub(super) count: u64,
     pub(super) congestion_experienced: bool,
 }
 
@@ -56,7 +57,7 @@ impl<'a> Segment<'a> {
             ack: tcb.snd.una.nearest(header.ack.0),
             text: arrival.payload.clone(),
             pinned: arrival.pinned,
-            segment_size: arrival.segment_size,
+            count: arrival.count(),
             congestion_experienced: arrival.congestion_experienced,
         }
     }
@@ -68,14 +69,6 @@ impl<'a> Segment<'a> {
     /// SEG.LEN: text, and one each for SYN and FIN (RFC 9293 3.4).
     pub(super) fn len(&self) -> u64 {
         self.end.since(self.seq)
-    }
-
-    /// How many wire segments it stands for.
-    pub(super) fn count(&self) -> u64 {
-        match self.segment_size {
-            Some(size) if size > 0 => (self.text.len() as u64).div_ceil(u64::from(size)).max(1),
-            _ => 1,
-        }
     }
 }
 
@@ -118,7 +111,7 @@ impl Tcb {
     pub(crate) fn segment_arrives(&mut self, cx: &mut Context<'_>, arrival: &Arrival<'_>) -> Reply {
         let mut segment = Segment::new(self, arrival);
         let (state, len) = (self.state, segment.text.len() as u32);
-        self.stats.segs_in += segment.count();
+        self.stats.segs_in += segment.count;
         let check = if state == State::SynSent { self.in_syn_sent(cx, &mut segment) } else { self.run(cx, &mut segment) };
         let stop = match check {
             Check::Break(stop) => stop,

@@ -57,10 +57,10 @@ pub(crate) fn announced_mss(mtu: u16, ipv6: bool, options: &Options) -> u16 {
 }
 
 impl Tcb {
-    /// An active open: SYN-SENT, with the SYN still to be sent.
-    pub(crate) fn open_actively(now: Instant, birth: Birth) -> Self {
+    /// An active open from CLOSED or LISTEN: about to enter SYN-SENT, the SYN still to be sent.
+    pub(crate) fn open_actively(now: Instant, birth: Birth, from: State) -> Self {
         let timestamps = birth.options.timestamps.then(|| TimestampClock::new(now, birth.timestamp_offset, 0));
-        let mut tcb = Self::new(now, birth, State::Closed, Position::initial(0));
+        let mut tcb = Self::new(now, birth, from, Position::initial(0));
         tcb.timestamps = timestamps;
         tcb
     }

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use bowline_base::{Instant, Position};
+use bowline_wire::seq::SeqNumber;
 
 use super::context::Context;
 use super::send::buffer::SendBuffer;
@@ -17,6 +18,7 @@ use crate::reason::{Hold, SendReason};
 use crate::recovery::Recovery;
 use crate::recv::{AckPolicy, ReceiveQueue, ReceiveWindow};
 use crate::state::{self, Cause, State};
+use crate::time_wait::Remains;
 use crate::trace::Trace;
 use crate::{ConnectionError, FourTuple};
 
@@ -225,6 +227,18 @@ impl Tcb {
     /// Remembers readiness to report.
     pub(crate) fn notify(&mut self, readiness: Readiness) {
         self.user.events |= readiness;
+    }
+
+    /// What TIME-WAIT needs of the connection.
+    pub(crate) fn remains(&self) -> Remains {
+        Remains {
+            id: self.id,
+            tuple: self.tuple,
+            snd_nxt: SeqNumber(self.snd.nxt.wire()),
+            rcv_nxt: SeqNumber(self.rcv.nxt().wire()),
+            window: u16::MAX,
+            timestamps: self.timestamps.map(|clock| (clock.offset(), clock.recent())),
+        }
     }
 
     /// Whether the connection is over for the network: CLOSED, or TIME-WAIT, which another table keeps.

@@ -11,6 +11,7 @@
 //! A listener must not know what other listeners there are, nor which connections exist: the endpoint finds both.
 
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -78,7 +79,7 @@ pub struct Listener {
     port: Option<u16>,
     backlog: usize,
     deferred: bool,
-    options: Options,
+    options: Arc<Options>,
     accept_queue: VecDeque<ConnectionKey>,
     pending: VecDeque<PendingKey>,
     compact_at: usize,
@@ -94,7 +95,7 @@ impl Listener {
     /// cookies are sent; at most 4,096. `deferred`: the caller decides on each SYN.
     // RFC 9293 3.9.1.1, MUST-42, MUST-45, MUST-46: any number of connections from one passive open, on one or all addresses.
     #[must_use]
-    pub fn new(address: Option<IpAddr>, port: Option<u16>, backlog: usize, deferred: bool, options: Options) -> Self {
+    pub fn new(address: Option<IpAddr>, port: Option<u16>, backlog: usize, deferred: bool, options: Arc<Options>) -> Self {
         Self {
             address,
             port,
@@ -130,7 +131,7 @@ impl Listener {
 
     /// What its connections begin with.
     #[must_use]
-    pub const fn options(&self) -> &Options {
+    pub const fn options(&self) -> &Arc<Options> {
         &self.options
     }
 

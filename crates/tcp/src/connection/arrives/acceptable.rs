@@ -20,7 +20,6 @@ impl Tcb {
             return Check::Continue(());
         }
         if segment.has(TcpFlags::RST) {
-            cx.counters.resets_ignored += 1;
             return discard(DropReason::ResetIgnored);
         }
         let duplicate = segment.end <= self.rcv.nxt() && segment.len() > 0;

@@ -27,7 +27,6 @@ impl Tcb {
         }
         // RFC 5961 5.2: too old or of what was never sent.
         if segment.ack > self.snd.nxt || segment.ack + self.snd.max_wnd.max(1) < self.snd.una {
-            cx.counters.bad_acks += 1;
             self.challenge(cx);
             return discard(DropReason::BadAck);
         }

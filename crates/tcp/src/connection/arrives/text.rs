@@ -48,7 +48,7 @@ impl Tcb {
     }
 
     fn queue_text(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) -> Check {
-        let count = segment.count();
+        let count = segment.count;
         let text: Bytes = core::mem::take(&mut segment.text);
         let len = text.len() as u64;
         if len == 0 {

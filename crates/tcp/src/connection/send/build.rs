@@ -85,6 +85,19 @@ impl Tcb {
         header
     }
 
+    /// The RST that tells the peer of an abort (RFC 9293 3.10.5): <SEQ=SND.NXT><CTL=RST>, with an ACK so that a peer in
+    /// any state can check it.
+    pub(crate) fn reset_header(&self) -> TcpHeader {
+        TcpHeader {
+            src_port: self.tuple.local.port(),
+            dst_port: self.tuple.remote.port(),
+            seq: SeqNumber(self.snd.nxt.wire()),
+            ack: SeqNumber(self.rcv.nxt().wire()),
+            flags: TcpFlags::RST | TcpFlags::ACK,
+            ..TcpHeader::default()
+        }
+    }
+
     fn syn_options(&self, cx: &Context<'_>) -> TcpOptions {
         if self.state == State::SynSent {
             return self.our_side().offer(cx.now);

@@ -1,0 +1,308 @@
+//! What users ask of an endpoint (RFC 9293 3.10.1 to 3.10.6, in BSD's words). Calls note what is to be done; nothing is
+//! sent before `poll_transmit`.
+
+use alloc::sync::Arc;
+use core::net::{IpAddr, SocketAddr};
+
+use bowline_base::Instant;
+use bytes::Bytes;
+
+use super::demux::Slot;
+use super::segments::is_host;
+use super::{Endpoint, Listen, Pending};
+use crate::config::Options;
+use crate::connection::calls::Closing;
+use crate::connection::open::{Handshake, announced_mss};
+use crate::connection::{Birth, Context, Tcb};
+use crate::listener::Listener;
+use crate::negotiate::OurSide;
+use crate::reason::SendReason;
+use crate::segment::{Path, Refusal};
+use crate::state::{Cause, State};
+use crate::trace::Trace;
+use crate::{CallError, ConnectError, ConnectionKey, FourTuple, ListenError, ListenerKey, PendingKey};
+
+impl Endpoint {
+    /// OPEN, passive (3.10.1).
+    ///
+    /// # Errors
+    /// If another listener has this address and port, or there are too many.
+    pub fn listen(&mut self, listen: Listen) -> Result<ListenerKey, ListenError> {
+        let place = (listen.port, listen.address);
+        if self.ports.contains_key(&place) {
+            return Err(ListenError::AddressInUse);
+        }
+        let options = listen.options.map_or_else(|| self.options.clone(), Arc::new);
+        let listener = Listener::new(listen.address, listen.port, listen.backlog, listen.deferred, options);
+        let (index, generation) = self.listeners.insert(listener).map_err(|_| ListenError::TooMany)?;
+        let key = ListenerKey { index, generation };
+        self.ports.insert(place, key);
+        Ok(key)
+    }
+
+    /// The connection that has waited longest to be accepted. It may have been closed or reset meanwhile.
+    pub fn accept(&mut self, now: Instant, listener: ListenerKey) -> Option<ConnectionKey> {
+        let key = self.listeners.get_mut(listener.index, listener.generation)?.pop_accept()?;
+        self.with(now, key.index, |tcb, _| {
+            tcb.user.listener = None;
+            tcb.user.events = tcb.readiness();
+        })?;
+        Some(key)
+    }
+
+    /// The next SYN that a deferred listener has to decide on, each once. Decide with [`admit`](Self::admit) or
+    /// [`refuse`](Self::refuse); until then the peer hears nothing, and its repeated SYNs do not come here.
+    pub fn pending(&mut self, listener: ListenerKey) -> Option<Pending> {
+        let listener = self.listeners.get_mut(listener.index, listener.generation)?;
+        while let Some(key) = listener.pop_pending() {
+            if let Some(syn) = self.pending.get(key) {
+                return Some(Pending { key, tuple: syn.tuple, header: syn.header.clone() });
+            }
+        }
+        None
+    }
+
+    /// Answers a deferred SYN with SYN-ACK: a connection in SYN-RECEIVED. `None` if the SYN has gone or expired
+    /// meanwhile, or there are too many connections. `options`: `None` for the listener's.
+    pub fn admit(&mut self, now: Instant, pending: PendingKey, options: Option<Options>) -> Option<ConnectionKey> {
+        let syn = self.pending.remove(pending)?;
+        self.demux.remove(&syn.tuple, Slot::Pending(pending.index));
+        let listener = self.listeners.get(syn.listener.index, syn.listener.generation);
+        let options = match (options, listener) {
+            (Some(options), _) => Arc::new(options),
+            (None, Some(listener)) => listener.options().clone(),
+            (None, None) => self.options.clone(),
+        };
+        let ours = OurSide {
+            tuple: syn.tuple,
+            options: &options,
+            mss: announced_mss(syn.path.mtu, syn.tuple.is_ipv6(), &options),
+            timestamp_offset: self.isn.timestamp_offset(&syn.tuple),
+        };
+        let agreed = ours.answer(self.isn.isn(now, &syn.tuple), &syn.header);
+        let begins = Handshake::Begins { window: syn.header.window };
+        let index = self.insert_passive(now, syn.id, &syn.tuple, syn.path, options, &agreed, begins)?;
+        let (from, to, cause) = (State::Listen, State::SynReceived, Cause::Syn);
+        self.note(now, syn.tuple, syn.id, Trace::State { from, to, cause });
+        self.settle(now, index);
+        self.connections.at(index).map(|(generation, _)| ConnectionKey { index, generation })
+    }
+
+    /// Turns a deferred SYN away.
+    pub fn refuse(&mut self, _now: Instant, pending: PendingKey, refusal: Refusal) {
+        let Some(syn) = self.pending.remove(pending) else { return };
+        self.demux.remove(&syn.tuple, Slot::Pending(pending.index));
+        if refusal == Refusal::Reset {
+            self.say_for(syn.tuple, syn.id, syn.refusal(), SendReason::Reset, State::Listen);
+        }
+    }
+
+    /// CLOSE in LISTEN (3.10.4). What is half-open is forgotten, what is not accepted yet is reset.
+    pub fn close_listener(&mut self, now: Instant, key: ListenerKey) {
+        let Some(mut listener) = self.listeners.remove(key.index, key.generation) else { return };
+        self.ports.remove(&(listener.port(), listener.address()));
+        for (place, half) in self.syn_queue.remove_all_of(key) {
+            self.after_half_open(now, place, &half, Some(Cause::Abort));
+        }
+        for (place, syn) in self.pending.remove_all_of(key) {
+            self.demux.remove(&syn.tuple, Slot::Pending(place));
+            self.say_for(syn.tuple, syn.id, syn.refusal(), SendReason::Reset, State::Listen);
+        }
+        while let Some(connection) = listener.pop_accept() {
+            self.abort(now, connection);
+        }
+    }
+
+    /// OPEN, active (3.10.1). A local port of 0 means an ephemeral one (RFC 6056).
+    ///
+    /// # Errors
+    /// If the destination is no host's, the four-tuple is taken, no port is free, or there are too many connections.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+        path: Path,
+        options: Option<Options>,
+    ) -> Result<ConnectionKey, ConnectError> {
+        let options = options.map_or_else(|| self.options.clone(), Arc::new);
+        self.open(now, local, remote, path, options, State::Closed)
+    }
+
+    /// LISTEN to SYN-SENT (3.10.1): the listener's port connects from `local`, and listens no more.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), and if there is no such listener or it has no port of its own.
+    pub fn connect_from(
+        &mut self,
+        now: Instant,
+        listener: ListenerKey,
+        local: IpAddr,
+        remote: SocketAddr,
+        path: Path,
+    ) -> Result<ConnectionKey, ConnectError> {
+        let found = self.listeners.get(listener.index, listener.generation);
+        let (port, options) = found
+            .and_then(|listener| Some((listener.port()?, listener.options().clone())))
+            .ok_or(ConnectError::NoListener)?;
+        let key = self.open(now, SocketAddr::new(local, port), remote, path, options, State::Listen)?;
+        self.close_listener(now, listener);
+        Ok(key)
+    }
+
+    fn open(
+        &mut self,
+        now: Instant,
+        mut local: SocketAddr,
+        remote: SocketAddr,
+        path: Path,
+        options: Arc<Options>,
+        from: State,
+    ) -> Result<ConnectionKey, ConnectError> {
+        if local.port() == 0 {
+            local.set_port(self.pick_port(now, local, remote, options.timestamps).ok_or(ConnectError::NoFreePort)?);
+        }
+        let tuple = FourTuple::new(local, remote);
+        // RFC 9293 3.9.2.3, MUST-46: a connection with a broadcast or multicast address is refused to the user.
+        if !is_host(&tuple) || local.is_ipv4() != remote.is_ipv4() {
+            return Err(ConnectError::InvalidDestination);
+        }
+        if self.connections.is_full() {
+            return Err(ConnectError::TooMany);
+        }
+        let iss = match self.find(&tuple) {
+            None => self.isn.isn(now, &tuple),
+            Some(Slot::TimeWait(place)) if self.time_wait.may_connect(now, place, options.timestamps) => {
+                let above = self.time_wait.get(place).map(crate::time_wait::TimeWaitEntry::snd_nxt);
+                self.remove_time_wait(now, place, Cause::Abort);
+                self.isn.isn_above(now, &tuple, above.unwrap_or_default())
+            }
+            Some(_) => return Err(ConnectError::AddressInUse),
+        };
+        let timestamp_offset = self.isn.timestamp_offset(&tuple);
+        let birth = Birth { tuple, id: self.take_id(), options, path, iss: iss.0, timestamp_offset };
+        let tcb = Tcb::open_actively(now, birth, from);
+        let (index, generation) = self.connections.insert(tcb).map_err(|_| ConnectError::TooMany)?;
+        self.counters.active_opens += 1;
+        self.occupy(&tuple, Slot::Connection(index));
+        self.with(now, index, |tcb, cx| tcb.advance(cx, Cause::ActiveOpen));
+        Ok(ConnectionKey { index, generation })
+    }
+
+    fn pick_port(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr, timestamps: bool) -> Option<u16> {
+        let mut allocator = core::mem::take(&mut self.allocator);
+        let port = allocator.pick(local.ip(), remote, self.config.ephemeral_ports, |port| {
+            let tuple = FourTuple::new(SocketAddr::new(local.ip(), port), remote);
+            match self.find(&tuple) {
+                None => true,
+                Some(Slot::TimeWait(place)) => self.time_wait.may_connect(now, place, timestamps),
+                Some(_) => false,
+            }
+        });
+        self.allocator = allocator;
+        port
+    }
+
+    /// SEND (3.10.2): queues a copy of as much as fits, and returns how much.
+    ///
+    /// # Errors
+    /// [`CallError::WouldBlock`] if nothing fits: an event will say when something does.
+    pub fn send(&mut self, now: Instant, key: ConnectionKey, data: &[u8]) -> Result<usize, CallError> {
+        self.call(now, key, |tcb, _| tcb.send(data))
+    }
+
+    /// SEND without a copy: takes as much of the front of `data` as fits, by reference, and returns how much.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_bytes(&mut self, now: Instant, key: ConnectionKey, data: &mut Bytes) -> Result<usize, CallError> {
+        self.call(now, key, |tcb, _| tcb.send_bytes(data))
+    }
+
+    /// SEND with the URGENT flag (3.10.2; RFC 6093): the urgent pointer points behind the last byte taken.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_urgent(&mut self, now: Instant, key: ConnectionKey, data: &[u8]) -> Result<usize, CallError> {
+        self.call(now, key, |tcb, _| tcb.send_urgent(data))
+    }
+
+    /// How many bytes [`send`](Self::send) would take now.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), but never `WouldBlock`.
+    pub fn send_capacity(&self, key: ConnectionKey) -> Result<usize, CallError> {
+        self.connections.get(key.index, key.generation).ok_or(CallError::NoConnection)?.send_capacity()
+    }
+
+    /// RECEIVE (3.10.3): reads what has arrived in order. `Ok(0)` is the end of the stream.
+    ///
+    /// # Errors
+    /// [`CallError::WouldBlock`] if nothing has arrived; why the connection ended, if it ended early.
+    pub fn receive(&mut self, now: Instant, key: ConnectionKey, out: &mut [u8]) -> Result<usize, CallError> {
+        self.call(now, key, |tcb, cx| tcb.receive(cx, out))
+    }
+
+    /// RECEIVE without a copy: the oldest piece, at most `max` bytes. An empty one is the end of the stream.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn receive_bytes(&mut self, now: Instant, key: ConnectionKey, max: usize) -> Result<Bytes, CallError> {
+        self.call(now, key, |tcb, cx| tcb.receive_bytes(cx, max))
+    }
+
+    /// Looks at what [`receive`](Self::receive) would read.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn peek(&self, key: ConnectionKey, out: &mut [u8]) -> Result<usize, CallError> {
+        self.connections.get(key.index, key.generation).ok_or(CallError::NoConnection)?.peek(out)
+    }
+
+    /// Closes our direction: FIN after all that is queued. The other direction stays open, the handle valid.
+    ///
+    /// # Errors
+    /// [`CallError::Closing`] if that was done before; why the connection ended, if it ended early.
+    pub fn shutdown(&mut self, now: Instant, key: ConnectionKey) -> Result<(), CallError> {
+        self.call(now, key, |tcb, cx| tcb.shutdown(cx))
+    }
+
+    /// CLOSE (3.10.4) of both directions; the handle is given back. What is queued is delivered in the background;
+    /// what was received and not read makes it a reset.
+    pub fn close(&mut self, now: Instant, key: ConnectionKey) {
+        let closing = self.with_key(now, key, |tcb, cx| tcb.close(cx));
+        if closing == Some(Closing::Reset) {
+            self.say_reset_of(key.index);
+        }
+    }
+
+    /// ABORT (3.10.5): a RST, and the handle is given back.
+    pub fn abort(&mut self, now: Instant, key: ConnectionKey) {
+        let closing = self.with_key(now, key, |tcb, cx| tcb.abort(cx));
+        if closing == Some(Closing::Reset) {
+            self.say_reset_of(key.index);
+        }
+    }
+
+    /// Changes a connection's options, in force at once.
+    ///
+    /// # Errors
+    /// If there is no such connection, or it has ended.
+    pub fn set_options(
+        &mut self,
+        now: Instant,
+        key: ConnectionKey,
+        change: impl FnOnce(&mut Options),
+    ) -> Result<(), CallError> {
+        self.call(now, key, |tcb, cx| tcb.set_options(cx, change))
+    }
+
+    fn call<R>(
+        &mut self,
+        now: Instant,
+        key: ConnectionKey,
+        f: impl FnOnce(&mut Tcb, &mut Context<'_>) -> Result<R, CallError>,
+    ) -> Result<R, CallError> {
+        self.with_key(now, key, f).unwrap_or(Err(CallError::NoConnection))
+    }
+}

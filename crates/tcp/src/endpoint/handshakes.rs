@@ -1,0 +1,350 @@
+//! Connections that are no connections yet, or no more: listeners and the SYN queue (RFC 9293 3.10.7.2), cookies
+//! (RFC 4987), SYNs that wait for the caller, and TIME-WAIT.
+
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use bowline_base::Instant;
+use bowline_wire::seq::SeqNumber;
+use bowline_wire::tcp::TcpFlags;
+
+use super::demux::Slot;
+use super::Endpoint;
+use crate::config::Options;
+use crate::connection::open::{Handshake, announced_mss};
+use crate::connection::{Birth, Tcb};
+use crate::listener::{HalfOpen, HalfOpenOutcome, ListenOutcome, PendingOutcome, PendingSyn};
+use crate::negotiate::{Negotiated, OurSide};
+use crate::reason::{DropReason, SendReason};
+use crate::segment::{Arrival, IcmpError, Path};
+use crate::state::{Cause, State};
+use crate::time_wait::{Gone, TimeWaitOutcome};
+use crate::trace::Trace;
+use crate::{FourTuple, ListenerKey};
+
+/// A SYN-ACK's first time-out (RFC 6298 2.1), by which its round-trip time is told from its deadline.
+const SYN_ACK_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Endpoint {
+    /// The listener for a destination: with its port and address, its port, its address, or none of them.
+    fn listener_for(&self, tuple: &FourTuple) -> Option<ListenerKey> {
+        let (port, address) = (Some(tuple.local.port()), Some(tuple.local.ip()));
+        [(port, address), (port, None), (None, address), (None, None)]
+            .iter()
+            .find_map(|wanted| self.ports.get(wanted))
+            .copied()
+    }
+
+    /// A segment that no connection claims. `above`: the four-tuple comes out of TIME-WAIT, and our new sequence
+    /// numbers must lie above this one.
+    pub(super) fn to_listener(&mut self, now: Instant, arrival: &Arrival<'_>, above: Option<SeqNumber>) {
+        let Some(key) = self.listener_for(&arrival.tuple) else {
+            self.note_dropped(now, arrival, 0, State::Closed, DropReason::NoConnection);
+            return self.reset(now, arrival, 0, State::Closed);
+        };
+        let full = self.syn_queue.is_full();
+        let Some(listener) = self.listeners.get_mut(key.index, key.generation) else { return };
+        let options = listener.options().clone();
+        match listener.on_segment(now, arrival.header, full) {
+            ListenOutcome::Queue => self.queue_syn(now, key, &options, arrival, above),
+            ListenOutcome::Cookie => self.answer_with_cookie(now, &options, arrival),
+            ListenOutcome::Defer => self.defer_syn(now, key, arrival),
+            ListenOutcome::CheckCookie => self.check_cookie(now, key, &options, arrival),
+            ListenOutcome::Reset(_) => {
+                self.note_dropped(now, arrival, 0, State::Listen, DropReason::BadAck);
+                self.reset(now, arrival, 0, State::Listen);
+            }
+            ListenOutcome::Drop(why) => self.note_dropped(now, arrival, 0, State::Listen, why),
+        }
+    }
+
+    fn our_side<'a>(&self, arrival: &Arrival<'_>, options: &'a Options) -> OurSide<'a> {
+        OurSide {
+            tuple: arrival.tuple,
+            options,
+            mss: announced_mss(arrival.path.mtu, arrival.tuple.is_ipv6(), options),
+            timestamp_offset: self.isn.timestamp_offset(&arrival.tuple),
+        }
+    }
+
+    /// A half-open connection, and its SYN-ACK.
+    fn queue_syn(
+        &mut self,
+        now: Instant,
+        key: ListenerKey,
+        options: &Arc<Options>,
+        arrival: &Arrival<'_>,
+        above: Option<SeqNumber>,
+    ) {
+        let ours = self.our_side(arrival, options);
+        let iss = match above {
+            Some(snd_nxt) => self.isn.isn_above(now, &arrival.tuple, snd_nxt),
+            None => self.isn.isn(now, &arrival.tuple),
+        };
+        let id = self.take_id();
+        let half = HalfOpen::new(id, key, &arrival.tuple, &ours.answer(iss, arrival.header), ours.mss, options);
+        let syn_ack = half.syn_ack(now);
+        let Some(place) = self.syn_queue.insert(now, half) else { return };
+        self.occupy(&arrival.tuple, Slot::HalfOpen(place));
+        if let Some(listener) = self.listeners.get_mut(key.index, key.generation) {
+            listener.on_half_open();
+        }
+        self.counters.syns_received += 1;
+        self.note_received(now, arrival, id, State::Listen, None);
+        let (from, to, cause) = (State::Listen, State::SynReceived, Cause::Syn);
+        self.note(now, arrival.tuple, id, Trace::State { from, to, cause });
+        self.say_for(arrival.tuple, id, syn_ack, SendReason::SynAck, State::SynReceived);
+    }
+
+    fn answer_with_cookie(&mut self, now: Instant, options: &Options, arrival: &Arrival<'_>) {
+        let syn_ack = self.cookies.syn_ack(now, &self.our_side(arrival, options), arrival.header);
+        self.counters.syns_received += 1;
+        self.counters.syncookies_sent += 1;
+        self.note_received(now, arrival, 0, State::Listen, None);
+        self.say_for(arrival.tuple, 0, syn_ack, SendReason::SynCookie, State::Listen);
+    }
+
+    fn check_cookie(&mut self, now: Instant, key: ListenerKey, options: &Options, arrival: &Arrival<'_>) {
+        let Some(agreed) = self.cookies.check(now, &self.our_side(arrival, options), arrival.header) else {
+            self.counters.syncookies_failed += 1;
+            self.note_dropped(now, arrival, 0, State::Listen, DropReason::BadCookie);
+            return self.reset(now, arrival, 0, State::Listen);
+        };
+        self.counters.syncookies_recv += 1;
+        let id = self.take_id();
+        self.establish(now, id, key, &agreed, Handshake::Answered { rtt: None }, arrival);
+    }
+
+    fn defer_syn(&mut self, now: Instant, key: ListenerKey, arrival: &Arrival<'_>) {
+        let syn = PendingSyn {
+            id: self.take_id(),
+            listener: key,
+            tuple: arrival.tuple,
+            header: arrival.header.clone(),
+            congestion_experienced: arrival.congestion_experienced,
+            path: arrival.path,
+            text: arrival.payload.len() as u32,
+        };
+        let id = syn.id;
+        let Some(pending) = self.pending.insert(now, syn) else {
+            if let Some(listener) = self.listeners.get_mut(key.index, key.generation) {
+                listener.on_drop();
+            }
+            return self.note_dropped(now, arrival, id, State::Listen, DropReason::SynQueueFull);
+        };
+        self.counters.syns_received += 1;
+        self.occupy(&arrival.tuple, Slot::Pending(pending.index));
+        let table = &self.pending;
+        if let Some(listener) = self.listeners.get_mut(key.index, key.generation) {
+            listener.push_pending(pending, |key| table.contains(key));
+        }
+        self.note_received(now, arrival, id, State::Listen, None);
+        self.notify_listener(key);
+    }
+
+    pub(super) fn to_pending(&mut self, now: Instant, place: u32, arrival: &Arrival<'_>) {
+        let id = self.pending.at(place).map_or(0, |syn| syn.id);
+        match self.pending.on_segment(place, arrival.header) {
+            PendingOutcome::Drop(why) => self.note_dropped(now, arrival, id, State::Listen, why),
+            PendingOutcome::Forget => {
+                self.note_received(now, arrival, id, State::Listen, None);
+                self.pending.remove_at(place);
+                self.demux.remove(&arrival.tuple, Slot::Pending(place));
+            }
+            PendingOutcome::Reset(_) => {
+                self.note_dropped(now, arrival, id, State::Listen, DropReason::BadAck);
+                self.reset(now, arrival, id, State::Listen);
+            }
+        }
+    }
+
+    pub(super) fn to_half_open(&mut self, now: Instant, place: u32, arrival: &Arrival<'_>) {
+        let Some(half) = self.syn_queue.get_mut(place) else { return };
+        let (id, key) = (half.id(), half.listener());
+        let listener = self.listeners.get(key.index, key.generation);
+        let full = listener.is_none_or(crate::listener::Listener::is_accept_queue_full);
+        let state = State::SynReceived;
+        match half.on_segment(now, arrival.header, arrival.payload.len() as u32, full) {
+            HalfOpenOutcome::Complete => self.complete(now, place, arrival),
+            HalfOpenOutcome::SynAck => {
+                let syn_ack = half.syn_ack(now);
+                self.note_dropped(now, arrival, id, state, DropReason::Duplicate);
+                self.say_for(arrival.tuple, id, syn_ack, SendReason::SynAck, state);
+            }
+            HalfOpenOutcome::Answer(why) => {
+                let ack = half.ack(now);
+                self.counters.challenge_acks += 1;
+                self.note_dropped(now, arrival, id, state, why);
+                self.say_for(arrival.tuple, id, ack, SendReason::ChallengeAck, state);
+            }
+            HalfOpenOutcome::Reset(_) => {
+                self.note_dropped(now, arrival, id, state, DropReason::BadAck);
+                self.reset(now, arrival, id, state);
+            }
+            HalfOpenOutcome::Forget => {
+                self.counters.embryonic_rsts += 1;
+                self.note_received(now, arrival, id, state, None);
+                self.remove_half_open(now, place, Cause::ResetPassive);
+            }
+            HalfOpenOutcome::Drop(why) => {
+                if why == DropReason::ListenOverflow
+                    && let Some(listener) = self.listeners.get_mut(key.index, key.generation)
+                {
+                    listener.on_overflow();
+                }
+                self.note_dropped(now, arrival, id, state, why);
+            }
+        }
+    }
+
+    /// Takes a half-open connection out of every table.
+    fn remove_half_open(&mut self, now: Instant, place: u32, cause: Cause) -> Option<HalfOpen> {
+        let half = self.syn_queue.remove(place)?;
+        self.after_half_open(now, place, &half, Some(cause));
+        Some(half)
+    }
+
+    /// A half-open connection has left the SYN queue; with a cause, it came to nothing.
+    pub(super) fn after_half_open(&mut self, now: Instant, place: u32, half: &HalfOpen, cause: Option<Cause>) {
+        let (tuple, key) = (half.tuple(), half.listener());
+        self.demux.remove(&tuple, Slot::HalfOpen(place));
+        if let Some(listener) = self.listeners.get_mut(key.index, key.generation) {
+            listener.on_half_open_gone();
+        }
+        if let Some(cause) = cause {
+            let from = State::SynReceived;
+            let to = crate::state::next(from, cause).unwrap_or(State::Closed);
+            self.note(now, tuple, half.id(), Trace::State { from, to, cause });
+        }
+    }
+
+    /// The handshake's last ACK: a connection, which then processes that segment itself.
+    fn complete(&mut self, now: Instant, place: u32, arrival: &Arrival<'_>) {
+        let Some(half) = self.syn_queue.remove(place) else { return };
+        self.after_half_open(now, place, &half, None);
+        let sent = half.deadline() - SYN_ACK_TIMEOUT;
+        let rtt = (half.retries() == 0).then(|| now.since(sent));
+        let (id, key) = (half.id(), half.listener());
+        self.establish(now, id, key, &half.negotiated(), Handshake::Answered { rtt: Some(rtt) }, arrival);
+    }
+
+    fn establish(
+        &mut self,
+        now: Instant,
+        id: u64,
+        key: ListenerKey,
+        agreed: &Negotiated,
+        handshake: Handshake,
+        arrival: &Arrival<'_>,
+    ) {
+        let Some(listener) = self.listeners.get(key.index, key.generation) else { return };
+        let options = listener.options().clone();
+        let tuple = arrival.tuple;
+        let Some(index) = self.insert_passive(now, id, &tuple, arrival.path, options, agreed, handshake) else {
+            return self.note_dropped(now, arrival, id, State::SynReceived, DropReason::NoMemory);
+        };
+        let Some((generation, tcb)) = self.connections.at_mut(index) else { return };
+        tcb.user.listener = Some(key);
+        let connection = crate::ConnectionKey { index, generation };
+        if let Some(listener) = self.listeners.get_mut(key.index, key.generation) {
+            listener.push_accept(connection);
+        }
+        self.to_connection(now, index, arrival);
+        self.notify_listener(key);
+    }
+
+    /// A connection in SYN-RECEIVED in every table. `None` if there are too many.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn insert_passive(
+        &mut self,
+        now: Instant,
+        id: u64,
+        tuple: &FourTuple,
+        path: Path,
+        options: Arc<Options>,
+        agreed: &Negotiated,
+        handshake: Handshake,
+    ) -> Option<u32> {
+        let timestamp_offset = agreed.timestamps.map_or(0, |(offset, _)| offset);
+        let birth = Birth { tuple: *tuple, id, options, path, iss: agreed.iss.0, timestamp_offset };
+        let (index, _) = self.connections.insert(Tcb::open_passively(now, birth, agreed, handshake)).ok()?;
+        self.counters.passive_opens += 1;
+        self.occupy(tuple, Slot::Connection(index));
+        Some(index)
+    }
+
+    pub(super) fn to_time_wait(&mut self, now: Instant, place: u32, arrival: &Arrival<'_>) {
+        let listener = self.listener_for(&arrival.tuple).and_then(|key| self.listeners.get(key.index, key.generation));
+        let timestamps = listener.map_or(self.options.timestamps, |listener| listener.options().timestamps);
+        let takes_syns = listener.is_some_and(|listener| !listener.is_accept_queue_full());
+        let id = self.time_wait.id(place).unwrap_or(0);
+        let len = arrival.payload.len() as u32;
+        let outcome = self.time_wait.on_segment(now, place, arrival.header, len, timestamps);
+        let state = State::TimeWait;
+        match outcome {
+            TimeWaitOutcome::AcceptSyn(snd_nxt) if takes_syns => {
+                self.counters.time_wait_recycled += 1;
+                self.remove_time_wait(now, place, Cause::Syn);
+                self.to_listener(now, arrival, Some(snd_nxt));
+            }
+            TimeWaitOutcome::AckFin | TimeWaitOutcome::Answer(_) => {
+                let why = match outcome {
+                    TimeWaitOutcome::Answer(why) => why,
+                    _ => DropReason::Duplicate,
+                };
+                self.note_dropped(now, arrival, id, state, why);
+                if let Some(ack) = self.time_wait.get(place).map(|entry| entry.ack(now)) {
+                    self.say_for(arrival.tuple, id, ack, SendReason::Ack, state);
+                }
+            }
+            TimeWaitOutcome::Close => {
+                self.note_received(now, arrival, id, state, None);
+                self.remove_time_wait(now, place, Cause::Reset);
+            }
+            TimeWaitOutcome::AcceptSyn(_) => self.note_dropped(now, arrival, id, state, DropReason::TimeWait),
+            TimeWaitOutcome::Drop(why) => self.note_dropped(now, arrival, id, state, why),
+        }
+    }
+
+    /// Ends a TIME-WAIT before its time.
+    pub(super) fn remove_time_wait(&mut self, now: Instant, place: u32, cause: Cause) {
+        if let Some(gone) = self.time_wait.remove(place) {
+            self.after_time_wait(now, place, &gone, cause);
+        }
+    }
+
+    /// An entry has left the TIME-WAIT table.
+    pub(super) fn after_time_wait(&mut self, now: Instant, place: u32, gone: &Gone, cause: Cause) {
+        let tuple = gone.entry.tuple();
+        self.demux.remove(&tuple, Slot::TimeWait(place));
+        let (from, to) = (State::TimeWait, State::Closed);
+        if cause != Cause::Syn {
+            self.note(now, tuple, gone.id, Trace::State { from, to, cause });
+        }
+    }
+
+    /// ICMP about a SYN-ACK: as on Linux, a destination that cannot be reached ends the attempt.
+    pub(super) fn icmp_for_half_open(&mut self, now: Instant, place: u32, seq: u32, error: IcmpError) {
+        let Some(half) = self.syn_queue.get(place) else { return };
+        let hard = !matches!(
+            error,
+            IcmpError::PacketTooBig(_) | IcmpError::TimeExceeded | IcmpError::ParameterProblem
+        );
+        if hard && half.negotiated().iss.0 == seq {
+            self.counters.attempt_fails += 1;
+            self.remove_half_open(now, place, Cause::Timeout);
+        } else {
+            self.counters.icmp_ignored += 1;
+        }
+    }
+
+    /// The SYN-ACK once more, because its timer ran out.
+    pub(super) fn repeat_syn_ack(&mut self, now: Instant, place: u32) {
+        let Some(half) = self.syn_queue.get(place) else { return };
+        let (tuple, id, syn_ack) = (half.tuple(), half.id(), half.syn_ack(now));
+        debug_assert!(syn_ack.flags.contains(TcpFlags::SYN));
+        self.counters.synack_retrans += 1;
+        self.counters.retrans_segs += 1;
+        self.say_for(tuple, id, syn_ack, SendReason::SynAck, State::SynReceived);
+    }
+}

@@ -1,0 +1,105 @@
+//! Tables for people: what `ss`, `nstat` and the trace show.
+
+use alloc::vec::Vec;
+
+use bowline_base::Instant;
+
+use super::Endpoint;
+use crate::config::Options;
+use crate::event::Readiness;
+use crate::info::{Info, ListenerInfo};
+use crate::state::State;
+use crate::trace::TraceQueue;
+use crate::{ConnectionError, ConnectionKey, Counters, FourTuple, ListenerKey};
+use crate::connection::Tcb;
+
+impl Endpoint {
+    fn get(&self, key: ConnectionKey) -> Option<&Tcb> {
+        self.connections.get(key.index, key.generation).filter(|tcb| !tcb.user.orphan)
+    }
+
+    /// A connection's state; `None` once its handle was given back.
+    #[must_use]
+    pub fn state(&self, key: ConnectionKey) -> Option<State> {
+        self.get(key).map(|tcb| tcb.state)
+    }
+
+    /// A connection's name.
+    #[must_use]
+    pub fn tuple(&self, key: ConnectionKey) -> Option<FourTuple> {
+        self.get(key).map(|tcb| tcb.tuple)
+    }
+
+    /// Why a connection ended, if it ended early.
+    #[must_use]
+    pub fn error(&self, key: ConnectionKey) -> Option<ConnectionError> {
+        self.get(key).and_then(|tcb| tcb.error)
+    }
+
+    /// What a connection is ready for now; nothing if there is no such connection.
+    #[must_use]
+    pub fn readiness(&self, key: ConnectionKey) -> Readiness {
+        self.get(key).map_or(Readiness::empty(), Tcb::readiness)
+    }
+
+    /// A connection's options.
+    #[must_use]
+    pub fn options(&self, key: ConnectionKey) -> Option<&Options> {
+        self.get(key).map(|tcb| &*tcb.options)
+    }
+
+    /// Everything about one connection (RFC 9293 3.10.6, STATUS; MAY-7... as `tcp_info` has it).
+    #[must_use]
+    pub fn info(&self, now: Instant, key: ConnectionKey) -> Option<Info> {
+        self.get(key).map(|tcb| tcb.describe(now, Some(key)))
+    }
+
+    /// Every connection, half-open ones and TIME-WAIT included. Its work grows with their number: for people.
+    #[must_use]
+    pub fn connections(&self, now: Instant) -> Vec<Info> {
+        let key = |(index, generation)| ConnectionKey { index, generation };
+        let live = self.connections.iter().filter(|(_, tcb)| !tcb.is_over());
+        let live = live.map(|(place, tcb)| tcb.describe(now, (!tcb.user.orphan).then(|| key(place))));
+        let half = self.syn_queue.iter().map(|half| {
+            let mut info = Info::bare(half.id(), half.tuple(), State::SynReceived);
+            let left = half.deadline().since(now);
+            info.timer = Some((crate::reason::TimerKind::Retransmit, left, half.retries()));
+            info.peer_mss = u32::from(half.negotiated().peer_mss);
+            info.advertised_mss = u32::from(half.our_mss());
+            info
+        });
+        let waiting = self.pending.iter().map(|(_, syn)| Info::bare(syn.id, syn.tuple, State::SynReceived));
+        let closed = self.time_wait.iter().map(|(id, entry)| {
+            let mut info = Info::bare(id, entry.tuple(), State::TimeWait);
+            info.timer = Some((crate::reason::TimerKind::TimeWait, entry.expires().since(now), 0));
+            info
+        });
+        live.chain(half).chain(waiting).chain(closed).collect()
+    }
+
+    /// Every listener.
+    #[must_use]
+    pub fn listeners(&self, now: Instant) -> Vec<ListenerInfo> {
+        let info = |((index, generation), listener): ((u32, u32), &crate::listener::Listener)| {
+            listener.info(now, ListenerKey { index, generation })
+        };
+        self.listeners.iter().map(info).collect()
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The event stream: switch it on, and read it.
+    pub fn trace(&mut self) -> &mut TraceQueue {
+        &mut self.trace
+    }
+
+    /// How many connections (those that only wait to be read among them), half-open ones and TIME-WAIT entries there are.
+    #[must_use]
+    pub fn population(&self) -> (usize, usize, usize) {
+        (self.connections.len(), self.syn_queue.len() + self.pending.len(), self.time_wait.len())
+    }
+}

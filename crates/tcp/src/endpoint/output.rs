@@ -1,0 +1,133 @@
+//! What comes out of an endpoint: segments, events, and when to come back.
+
+use bowline_base::Instant;
+
+use super::demux::Slot;
+use super::{Control, Endpoint};
+use crate::connection::Context;
+use crate::event::{Event, Readiness};
+use crate::listener::Due;
+use crate::reason::SendReason;
+use crate::segment::Departure;
+use crate::state::Cause;
+use crate::trace::{Record, Trace};
+use crate::{ConnectionKey, DropReason};
+
+impl Endpoint {
+    /// Builds at most one segment, or super-segment, and passes it to `transmit`; `None` if there is nothing to send now.
+    ///
+    /// The segment counts as sent whatever `transmit` does with it: a device that cannot take it loses it like a network
+    /// would. Connections take turns, a super-segment each.
+    pub fn poll_transmit<R>(&mut self, now: Instant, transmit: impl FnOnce(Departure<'_>) -> R) -> Option<R> {
+        if let Some(control) = self.control.pop_front() {
+            return Some(self.transmit_control(now, control, transmit));
+        }
+        while let Some(index) = self.ready.pop_front() {
+            let Some((_, tcb)) = self.connections.at_mut(index) else { continue };
+            let mut cx = Context { now, counters: &mut self.counters, trace: &mut self.trace };
+            let Some(plan) = tcb.plan(&mut cx) else {
+                self.rest(index);
+                continue;
+            };
+            let built = tcb.build(&mut cx, &plan);
+            self.ready.push_back(index);
+            let pieces = tcb.snd.buffer.slices(built.text);
+            return Some(transmit(Departure {
+                tuple: tcb.tuple,
+                header: built.header,
+                payload: &pieces,
+                segment_size: built.segment_size,
+                traffic_class: built.traffic_class,
+                hop_limit: tcb.options.hop_limit,
+            }));
+        }
+        None
+    }
+
+    fn transmit_control<R>(&mut self, now: Instant, control: Control, transmit: impl FnOnce(Departure<'_>) -> R) -> R {
+        let Control { tuple, id, header, why, state, hop_limit } = control;
+        self.counters.out_segs += 1;
+        if self.trace.is_enabled() {
+            let what = Trace::Sent { header: header.clone(), len: 0, why, state };
+            self.trace.push(Record { at: now, tuple, id, what });
+        }
+        transmit(Departure { tuple, header, payload: &[], segment_size: None, traffic_class: 0, hop_limit })
+    }
+
+    /// A connection has nothing to send: its timer is set, or its place is given back.
+    fn rest(&mut self, index: u32) {
+        let Some((generation, tcb)) = self.connections.at_mut(index) else { return };
+        tcb.user.in_ready = false;
+        if tcb.is_over() && tcb.user.orphan {
+            self.connections.remove(index, generation);
+            self.wheel.cancel(index);
+            return;
+        }
+        match tcb.deadline() {
+            Instant::MAX => self.wheel.cancel(index),
+            deadline => self.wheel.schedule(index, deadline),
+        }
+    }
+
+    /// The next event, each connection and listener at most once until it is taken.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if let Some(key) = self.listener_events.pop_front() {
+            return Some(Event::Listener(key));
+        }
+        while let Some(index) = self.events.pop_front() {
+            let Some((generation, tcb)) = self.connections.at_mut(index) else { continue };
+            tcb.user.in_events = false;
+            let readiness = core::mem::replace(&mut tcb.user.events, Readiness::empty());
+            if !readiness.is_empty() && !tcb.user.orphan {
+                return Some(Event::Connection(ConnectionKey { index, generation }, readiness));
+            }
+        }
+        None
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) next. Drain `poll_transmit` first: it sets the timers.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let tables = [self.syn_queue.poll_timeout(), self.pending.poll_timeout(), self.time_wait.poll_timeout()];
+        tables.into_iter().chain([self.wheel.poll_timeout()]).flatten().min()
+    }
+
+    /// Runs all timers that are due (RFC 9293 3.10.8).
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(index) = self.wheel.pop_expired(now) {
+            self.with(now, index, |tcb, cx| tcb.handle_timeout(cx));
+        }
+        while let Some((place, gone)) = self.time_wait.poll_expired(now) {
+            self.after_time_wait(now, place, &gone, Cause::Timeout);
+        }
+        while let Some((place, syn)) = self.pending.poll_expired(now) {
+            self.demux.remove(&syn.tuple, Slot::Pending(place));
+            self.counters.count_drop(DropReason::Refused);
+        }
+        while let Some(due) = self.next_due_half_open(now) {
+            match due {
+                Due::Retransmit(place) => self.repeat_syn_ack(now, place),
+                Due::Expired(place, half) => {
+                    self.counters.half_open_expired += 1;
+                    self.counters.attempt_fails += 1;
+                    self.after_half_open(now, place, &half, Some(Cause::Timeout));
+                }
+            }
+        }
+    }
+
+    fn next_due_half_open(&mut self, now: Instant) -> Option<Due> {
+        let listeners = &self.listeners;
+        self.syn_queue.poll_due(now, |key| {
+            listeners.get(key.index, key.generation).map_or(0, |listener| listener.options().synack_retries)
+        })
+    }
+
+    /// A RST for a connection that was aborted (RFC 9293 3.10.5).
+    pub(super) fn say_reset_of(&mut self, index: u32) {
+        let Some((_, tcb)) = self.connections.at_mut(index) else { return };
+        let header = tcb.reset_header();
+        let (tuple, id, state) = (tcb.tuple, tcb.id, tcb.state);
+        self.say_for(tuple, id, header, SendReason::Reset, state);
+    }
+}
