@@ -17,5 +17,4 @@ mod timestamps;
 pub(crate) use arrives::Reply;
 pub(crate) use context::Context;
 pub(crate) use open::Birth;
-pub(crate) use send::Plan;
 pub(crate) use tcb::Tcb;

@@ -25,10 +25,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use bowline_base::Instant;
 use bowline_base::random::Randomness;
 use bowline_base::slab::Slab;
 use bowline_base::wheel::Wheel;
-use bowline_base::Instant;
 use bowline_wire::tcp::TcpHeader;
 
 use self::demux::{Demux, Slot};
@@ -159,7 +159,12 @@ impl Endpoint {
     }
 
     /// Like [`with`](Self::with), by handle.
-    fn with_key<R>(&mut self, now: Instant, key: ConnectionKey, f: impl FnOnce(&mut Tcb, &mut Context<'_>) -> R) -> Option<R> {
+    fn with_key<R>(
+        &mut self,
+        now: Instant,
+        key: ConnectionKey,
+        f: impl FnOnce(&mut Tcb, &mut Context<'_>) -> R,
+    ) -> Option<R> {
         self.connections.get(key.index, key.generation).filter(|tcb| !tcb.user.orphan)?;
         self.with(now, key.index, f)
     }
@@ -195,7 +200,9 @@ impl Endpoint {
                 self.counters.time_wait_overflow += 1;
                 self.after_time_wait(now, place, &gone, Cause::Timeout);
             }
-            self.occupy(&tuple, Slot::TimeWait(place));
+            if let Some(place) = place {
+                self.occupy(&tuple, Slot::TimeWait(place));
+            }
         }
     }
 

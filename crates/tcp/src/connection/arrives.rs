@@ -3,8 +3,8 @@
 //! Each check either lets the segment pass, perhaps trimmed, or stops here with the reason. Nothing is sent from here:
 //! checks note what is to be said, and `send` says it.
 
-mod ack;
 mod acceptable;
+mod ack;
 mod fin;
 mod reset;
 mod syn;
@@ -112,7 +112,8 @@ impl Tcb {
         let mut segment = Segment::new(self, arrival);
         let (state, len) = (self.state, segment.text.len() as u32);
         self.stats.segs_in += segment.count;
-        let check = if state == State::SynSent { self.in_syn_sent(cx, &mut segment) } else { self.run(cx, &mut segment) };
+        let check =
+            if state == State::SynSent { self.in_syn_sent(cx, &mut segment) } else { self.run(cx, &mut segment) };
         let stop = match check {
             Check::Break(stop) => stop,
             Check::Continue(()) => Stop { dropped: None, reply: Reply::Nothing },

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::context::Context;
 use super::tcb::Tcb;
 use crate::config::Options;
-use crate::congestion::{CongestionControl, Controller};
+use crate::congestion::CongestionControl;
 use crate::event::Readiness;
 use crate::reason::{LossReason, SendReason};
 use crate::segment::IcmpError;
@@ -128,9 +128,9 @@ impl Tcb {
     /// Reading makes room: the window may be worth an update at once (RFC 9293 3.8.6.2.2).
     fn after_read(&mut self, cx: &Context<'_>, n: usize) {
         let rtt = self.recovery.rtt().srtt();
-        self.rcv.window.on_read(cx.now, n, rtt, &self.rcv.queue);
+        self.rcv.window.on_app_read(cx.now, n, rtt, &self.rcv.queue);
         let receives = self.state.may_receive() && self.state.is_synchronized() && !self.rcv.fin_received;
-        if receives && self.rcv.window.update_is_due(&self.rcv.queue) {
+        if receives && self.rcv.window.would_update(&self.rcv.queue) {
             self.rcv.acks.on_immediate(SendReason::WindowUpdate);
         }
     }
@@ -203,8 +203,10 @@ impl Tcb {
         if before.algorithm != self.options.algorithm {
             self.congestion = CongestionControl::new(self.algorithm(), self.snd.mss);
         }
-        self.rcv.window.set_limits(&self.options);
-        self.rcv.acks.set_delay(&self.options);
+        if before.receive_buffer != self.options.receive_buffer {
+            self.rcv.window.set_buffer(self.options.receive_buffer);
+        }
+        self.rcv.acks.set_delay(self.options.delayed_ack);
         if before.max_segment != self.options.max_segment {
             self.update_mss();
         }

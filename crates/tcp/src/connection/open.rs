@@ -9,16 +9,16 @@ use super::send::buffer::SendBuffer;
 use super::tcb::{Attachment, ReceiveHalf, SendHalf, Stats, Tcb};
 use super::timers::Timers;
 use super::timestamps::TimestampClock;
+use crate::FourTuple;
 use crate::budget::Budget;
 use crate::config::{Algorithm, Options};
 use crate::congestion::{CongestionControl, Controller};
-use crate::negotiate::{Negotiated, OurSide, window_shift};
+use crate::negotiate::{Negotiated, OurSide};
 use crate::reason::Hold;
 use crate::recovery::Recovery;
 use crate::recv::{AckPolicy, ReceiveQueue, ReceiveWindow};
 use crate::segment::Path;
 use crate::state::State;
-use crate::FourTuple;
 
 /// Challenge ACKs of one connection: 10 at once, then two a second (RFC 5961 7 proposes 10 in 5 s).
 const CHALLENGE_BURST: u32 = 10;
@@ -80,7 +80,6 @@ impl Tcb {
             }
             Handshake::Answered { rtt } => {
                 tcb.snd.nxt = tcb.snd.iss + 1;
-                tcb.rcv.window.advertise_initial(tcb.rcv.nxt());
                 tcb.recovery = Recovery::new(&tcb.options, tcb.snd.nxt);
                 tcb.recovery.set_sack(tcb.sack);
                 tcb.recovery.set_mss(tcb.snd.mss);
@@ -108,7 +107,7 @@ impl Tcb {
             path_mtu: path.mtu,
             lossless,
             snd: SendHalf::new(iss, peer_mss),
-            rcv: ReceiveHalf::new(irs, &options),
+            rcv: ReceiveHalf::new(irs, &options, announced_mss(path.mtu, tuple.is_ipv6(), &options)),
             timestamps: None,
             sack: false,
             ecn: false,
@@ -149,7 +148,7 @@ impl Tcb {
     /// What both SYNs agree on, and where the peer's stream begins.
     pub(crate) fn apply_negotiated(&mut self, now: Instant, agreed: &Negotiated) {
         self.rcv.irs = Position::initial(agreed.irs.0);
-        self.rcv.begin(self.rcv.irs + 1, agreed.window_scale.map_or(0, |(ours, _)| ours));
+        self.rcv.begin(&self.options, self.announced_mss(), agreed.window_scale.map_or(0, |(ours, _)| ours));
         self.snd.shift = agreed.window_scale.map_or(0, |(_, theirs)| theirs);
         self.snd.peer_mss = agreed.peer_mss;
         self.window_scale = agreed.window_scale;
@@ -170,9 +169,6 @@ impl Tcb {
         self.snd.mss = mss;
         self.recovery.set_mss(mss);
         self.congestion.set_mss(mss);
-        self.rcv.acks.set_mss(mss);
-        self.rcv.window.set_mss(mss);
-
     }
 }
 
@@ -211,12 +207,13 @@ impl SendHalf {
 }
 
 impl ReceiveHalf {
-    fn new(irs: Position, options: &Options) -> Self {
+    fn new(irs: Position, options: &Options, mss: u16) -> Self {
+        let window = ReceiveWindow::new(options, 0, irs, 0, mss);
         Self {
             irs,
             queue: ReceiveQueue::new(irs),
-            window: ReceiveWindow::new(options, window_shift(options)),
-            acks: AckPolicy::new(options),
+            window,
+            acks: AckPolicy::new(options.delayed_ack, mss),
             last_ack: irs,
             up: None,
             fin_at: None,
@@ -225,10 +222,11 @@ impl ReceiveHalf {
         }
     }
 
-    /// The peer's stream begins at `nxt`, and our windows are shifted by `shift`.
-    fn begin(&mut self, nxt: Position, shift: u8) {
+    /// The peer's stream begins behind its SYN, and our windows are shifted by `shift`.
+    fn begin(&mut self, options: &Options, mss: u16, shift: u8) {
+        let nxt = self.irs + 1;
         self.queue = ReceiveQueue::new(nxt);
-        self.window.begin(nxt, shift);
+        self.window = ReceiveWindow::new(options, shift, nxt, ReceiveWindow::syn_window(options), mss);
         self.last_ack = nxt;
     }
 }

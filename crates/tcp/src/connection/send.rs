@@ -2,8 +2,8 @@
 
 pub(crate) mod buffer;
 mod build;
-mod persist;
 mod keepalive;
+mod persist;
 mod plan;
 mod sws;
 

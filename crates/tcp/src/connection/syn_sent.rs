@@ -32,7 +32,11 @@ impl Tcb {
     }
 
     /// First check: an ACK must be of our SYN, else it belongs to an older incarnation (RFC 9293 3.5.1).
-    fn check_ack_in_syn_sent(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> core::ops::ControlFlow<super::arrives::Stop, bool> {
+    fn check_ack_in_syn_sent(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+    ) -> core::ops::ControlFlow<super::arrives::Stop, bool> {
         use core::ops::ControlFlow::{Break, Continue};
         if !segment.has(TcpFlags::ACK) {
             return Continue(false);
@@ -41,7 +45,8 @@ impl Tcb {
             return Continue(true);
         }
         cx.counters.bad_acks += 1;
-        let stop = if segment.has(TcpFlags::RST) { discard(DropReason::ResetIgnored) } else { reset(DropReason::BadAck) };
+        let stop =
+            if segment.has(TcpFlags::RST) { discard(DropReason::ResetIgnored) } else { reset(DropReason::BadAck) };
         match stop {
             Break(stop) => Break(stop),
             Continue(()) => Continue(false),
@@ -65,13 +70,7 @@ impl Tcb {
     fn complete_active_open(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) -> Check {
         let echo = segment.header.options.timestamps.map(|t| t.echo);
         let echo_rtt = self.timestamps.zip(echo).and_then(|(clock, echo)| clock.elapsed(cx.now, echo));
-        let ack = Ack {
-            ack: segment.ack,
-            sack: &[],
-            echo_rtt,
-            has_data: true,
-            window_changed: true,
-        };
+        let ack = Ack { ack: segment.ack, sack: &[], echo_rtt, has_data: true, window_changed: true };
         self.recovery.on_ack(cx.now, &ack);
         self.snd.una = segment.ack;
         self.snd.retries = 0;

@@ -190,7 +190,7 @@ impl Endpoint {
     }
 
     fn pick_port(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr, timestamps: bool) -> Option<u16> {
-        let mut allocator = core::mem::take(&mut self.allocator);
+        let mut allocator = self.allocator.clone();
         let port = allocator.pick(local.ip(), remote, self.config.ephemeral_ports, |port| {
             let tuple = FourTuple::new(SocketAddr::new(local.ip(), port), remote);
             match self.find(&tuple) {

@@ -8,8 +8,8 @@ use bowline_base::Instant;
 use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::TcpFlags;
 
-use super::demux::Slot;
 use super::Endpoint;
+use super::demux::Slot;
 use crate::config::Options;
 use crate::connection::open::{Handshake, announced_mss};
 use crate::connection::{Birth, Tcb};
@@ -326,10 +326,7 @@ impl Endpoint {
     /// ICMP about a SYN-ACK: as on Linux, a destination that cannot be reached ends the attempt.
     pub(super) fn icmp_for_half_open(&mut self, now: Instant, place: u32, seq: u32, error: IcmpError) {
         let Some(half) = self.syn_queue.get(place) else { return };
-        let hard = !matches!(
-            error,
-            IcmpError::PacketTooBig(_) | IcmpError::TimeExceeded | IcmpError::ParameterProblem
-        );
+        let hard = !matches!(error, IcmpError::PacketTooBig(_) | IcmpError::TimeExceeded | IcmpError::ParameterProblem);
         if hard && half.negotiated().iss.0 == seq {
             self.counters.attempt_fails += 1;
             self.remove_half_open(now, place, Cause::Timeout);

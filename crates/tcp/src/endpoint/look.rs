@@ -6,12 +6,12 @@ use bowline_base::Instant;
 
 use super::Endpoint;
 use crate::config::Options;
+use crate::connection::Tcb;
 use crate::event::Readiness;
 use crate::info::{Info, ListenerInfo};
 use crate::state::State;
 use crate::trace::TraceQueue;
 use crate::{ConnectionError, ConnectionKey, Counters, FourTuple, ListenerKey};
-use crate::connection::Tcb;
 
 impl Endpoint {
     fn get(&self, key: ConnectionKey) -> Option<&Tcb> {

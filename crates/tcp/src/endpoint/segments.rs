@@ -65,7 +65,11 @@ impl Endpoint {
         let (seq, ack, flags) = if header.flags.contains(TcpFlags::ACK) {
             (header.ack, SeqNumber(0), TcpFlags::RST)
         } else {
-            (SeqNumber(0), header.seq + (arrival.payload.len() as u32).wrapping_add(syn_fin), TcpFlags::RST | TcpFlags::ACK)
+            (
+                SeqNumber(0),
+                header.seq + (arrival.payload.len() as u32).wrapping_add(syn_fin),
+                TcpFlags::RST | TcpFlags::ACK,
+            )
         };
         let (src_port, dst_port) = (arrival.tuple.local.port(), arrival.tuple.remote.port());
         let reset = TcpHeader { src_port, dst_port, seq, ack, flags, ..TcpHeader::default() };

@@ -95,7 +95,13 @@ impl Listener {
     /// cookies are sent; at most 4,096. `deferred`: the caller decides on each SYN.
     // RFC 9293 3.9.1.1, MUST-42, MUST-45, MUST-46: any number of connections from one passive open, on one or all addresses.
     #[must_use]
-    pub fn new(address: Option<IpAddr>, port: Option<u16>, backlog: usize, deferred: bool, options: Arc<Options>) -> Self {
+    pub fn new(
+        address: Option<IpAddr>,
+        port: Option<u16>,
+        backlog: usize,
+        deferred: bool,
+        options: Arc<Options>,
+    ) -> Self {
         Self {
             address,
             port,

@@ -167,17 +167,17 @@ impl PendingTable {
     }
 
     /// Takes out the next one that has waited long enough at `now`, as often as there is one.
-    pub fn poll_expired(&mut self, now: Instant) -> Option<PendingSyn> {
+    pub fn poll_expired(&mut self, now: Instant) -> Option<(u32, PendingSyn)> {
         let (index, &(deadline, _)) = self.entries.first(0)?;
-        if deadline > now { None } else { self.remove_at(index) }
+        if deadline > now { None } else { Some((index, self.remove_at(index)?)) }
     }
 
     /// Takes out all of a listener that is being closed.
-    pub fn remove_all_of(&mut self, listener: ListenerKey) -> Vec<PendingSyn> {
+    pub fn remove_all_of(&mut self, listener: ListenerKey) -> Vec<(u32, PendingSyn)> {
         let of_it =
             |((index, _), entry): ((u32, u32), &(Instant, PendingSyn))| (entry.1.listener == listener).then_some(index);
         let places: Vec<u32> = self.entries.iter().filter_map(of_it).collect();
-        places.into_iter().filter_map(|index| self.remove_at(index)).collect()
+        places.into_iter().filter_map(|index| Some((index, self.remove_at(index)?))).collect()
     }
 
     /// Every SYN that waits. For people, not for the data path.

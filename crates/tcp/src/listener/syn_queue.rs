@@ -27,8 +27,8 @@ const RETRIES_UNDER_PRESSURE: u8 = 3;
 pub enum Due {
     /// Send the SYN-ACK of the entry in this place again.
     Retransmit(u32),
-    /// It has been given up, and taken out of the queue: this was it.
-    Expired(HalfOpen),
+    /// It has been given up, and taken out of the queue: this was its place, and it.
+    Expired(u32, HalfOpen),
 }
 
 /// Half-open connections by place. A place is small and dense and names an entry until that is removed.
@@ -108,7 +108,7 @@ impl SynQueue {
             limit = limit.min(RETRIES_UNDER_PRESSURE);
         }
         if entry.retries() >= limit {
-            return self.remove(place).map(Due::Expired);
+            return self.remove(place).map(|entry| Due::Expired(place, entry));
         }
         let (from, retries) = (list_of(entry), entry.retries() + 1);
         let (to, timeout) = schedule(retries);
@@ -118,10 +118,10 @@ impl SynQueue {
     }
 
     /// Takes out all of a listener that is being closed.
-    pub fn remove_all_of(&mut self, listener: ListenerKey) -> Vec<HalfOpen> {
+    pub fn remove_all_of(&mut self, listener: ListenerKey) -> Vec<(u32, HalfOpen)> {
         let of_it = |((place, _), entry): ((u32, u32), &HalfOpen)| (entry.listener() == listener).then_some(place);
         let places: Vec<u32> = self.entries.iter().filter_map(of_it).collect();
-        places.into_iter().filter_map(|place| self.remove(place)).collect()
+        places.into_iter().filter_map(|place| Some((place, self.remove(place)?))).collect()
     }
 
     /// Every half-open connection. For people, not for the data path.

@@ -146,6 +146,11 @@ impl AckPolicy {
         self.dsack.take()
     }
 
+    /// A segment with nothing new arrived: the part of the stream that it repeats (RFC 2883 4).
+    pub fn set_dsack(&mut self, range: Range<Position>) {
+        self.dsack = Some(range);
+    }
+
     /// The acknowledgement that [`pending`](Self::pending) named went out.
     pub fn on_ack_sent(&mut self) {
         if self.duplicates > 0 {

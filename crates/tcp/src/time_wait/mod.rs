@@ -59,9 +59,9 @@ impl TimeWaitTable {
     /// Adds a connection and returns its place (`None` only if the table is for none), and the oldest entry where that had
     /// to give way.
     // RFC 9293 3.6.1, MUST-13: 2MSL from now.
-    pub fn insert(&mut self, now: Instant, remains: &Remains) -> (Option<u32>, Option<Gone>) {
+    pub fn insert(&mut self, now: Instant, remains: &Remains) -> (Option<u32>, Option<(u32, Gone)>) {
         let oldest = self.entries.first(0).map(|(place, _)| place);
-        let evicted = oldest.filter(|_| self.entries.is_full()).and_then(|place| self.remove(place));
+        let evicted = oldest.filter(|_| self.entries.is_full()).and_then(|place| Some((place, self.remove(place)?)));
         let entry = TimeWaitEntry::new(remains, now + self.time_wait);
         let place = self.entries.insert(0, Gone { id: remains.id, entry });
         (place.map(|(index, _)| index), evicted)
@@ -119,9 +119,9 @@ impl TimeWaitTable {
     }
 
     /// Takes out the next one whose 2MSL are over at `now`, as often as there is one.
-    pub fn poll_expired(&mut self, now: Instant) -> Option<Gone> {
+    pub fn poll_expired(&mut self, now: Instant) -> Option<(u32, Gone)> {
         let (place, gone) = self.entries.first(0)?;
-        if gone.entry.expires() > now { None } else { self.remove(place) }
+        if gone.entry.expires() > now { None } else { Some((place, self.remove(place)?)) }
     }
 
     /// Every connection in TIME-WAIT with its number in the trace. For people, not for the data path.

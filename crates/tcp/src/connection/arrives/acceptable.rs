@@ -24,7 +24,7 @@ impl Tcb {
         }
         let duplicate = segment.end <= self.rcv.nxt() && segment.len() > 0;
         if duplicate && !segment.text.is_empty() {
-            self.rcv.acks.on_duplicate(segment.seq..segment.end);
+            self.rcv.acks.set_dsack(segment.seq..segment.end);
         }
         // RFC 5961 5.3: text out of the window is answered each time, so that a peer whose ACKs were lost recovers;
         // what carries none is answered within the budget, so that two ends cannot answer each other for ever.

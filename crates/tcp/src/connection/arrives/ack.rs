@@ -154,7 +154,11 @@ impl Tcb {
 
     /// RFC 3168 6.1.2: an echo of congestion counts like a loss, once a round trip.
     fn take_ecn_echo(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>, flight: u64) {
-        if self.ecn && segment.has(TcpFlags::ECE) && segment.ack > self.snd.ecn_until && self.recovery.phase() != Phase::FastRecovery {
+        if self.ecn
+            && segment.has(TcpFlags::ECE)
+            && segment.ack > self.snd.ecn_until
+            && self.recovery.phase() != Phase::FastRecovery
+        {
             self.congestion.on_congestion_event(cx.now, flight, Congestion::Ecn);
             self.snd.ecn_until = self.snd.nxt;
             self.snd.cwr = true;
@@ -185,7 +189,7 @@ impl Tcb {
     }
 
     /// RFC 9293 3.8.6, MUST-1: the window as an unsigned number, shifted as agreed, except on a SYN.
-    pub(crate) fn set_window(&mut self, segment: &Segment<'_>) {
+    pub(in crate::connection) fn set_window(&mut self, segment: &Segment<'_>) {
         let shift = if segment.has(TcpFlags::SYN) { 0 } else { self.snd.shift };
         self.snd.wnd = u64::from(segment.header.window) << shift;
         self.snd.max_wnd = self.snd.max_wnd.max(self.snd.wnd);

@@ -1,7 +1,6 @@
 //! Seventh check: the text (RFC 9293 3.10.7.4). What fits goes to the receive queue, in order or not; the ACK policy
 //! hears what came of it.
 
-use bowline_wire::tcp::TcpFlags;
 use bytes::Bytes;
 
 use super::{Check, Segment, discard, reset};
@@ -10,7 +9,7 @@ use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
 use crate::event::Readiness;
 use crate::reason::{DropReason, SendReason};
-use crate::recv::Text;
+use crate::recv::Arrived;
 use crate::state::{Cause, State};
 
 impl Tcb {
@@ -55,7 +54,7 @@ impl Tcb {
             self.rcv.acks.on_immediate(SendReason::DuplicateAck);
             return discard(DropReason::OutOfWindow);
         }
-        let limit = self.rcv.window.buffer();
+        let limit = self.rcv.window.memory_limit();
         let inserted = self.rcv.queue.insert(segment.seq, text, segment.pinned, limit);
         self.stats.data_segs_in += count;
         self.stats.bytes_received += inserted.advanced;
@@ -64,9 +63,15 @@ impl Tcb {
             self.stats.out_of_order += 1;
             cx.counters.ofo_queue += 1;
         }
-        self.rcv.window.on_text(cx.now, inserted.advanced, self.recovery.rtt().srtt());
-        let push = segment.has(TcpFlags::PSH);
-        self.rcv.acks.on_text(cx.now, &inserted, &Text { len, segments: count, push });
+        if inserted.advanced > 0 {
+            let echo = segment.header.options.timestamps.map(|t| t.echo);
+            let echo = self.timestamps.zip(echo).and_then(|(clock, echo)| clock.elapsed(cx.now, echo));
+            self.rcv.window.on_data(cx.now, self.rcv.queue.rcv_nxt(), echo);
+        } else if inserted.out_of_order {
+            self.rcv.window.on_out_of_order(&self.rcv.queue);
+        }
+        let arrived = Arrived { len: len as usize, segments: count as usize, fin: false, mark_changed: false };
+        self.rcv.acks.on_segment(cx.now, &inserted, arrived);
         if inserted.advanced > 0 {
             self.notify(Readiness::READABLE);
         }

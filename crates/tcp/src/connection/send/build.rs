@@ -6,10 +6,11 @@ use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{SackBlock, TcpFlags, TcpHeader, TcpOptions};
 
 use super::Plan;
+use crate::congestion::Controller;
 use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
-use crate::congestion::Controller;
 use crate::reason::SendReason;
+use crate::recv::ReceiveWindow;
 use crate::state::State;
 use crate::trace::Trace;
 
@@ -70,16 +71,16 @@ impl Tcb {
         }
         if syn {
             header.options = self.syn_options(cx);
-            header.window = self.rcv.window.advertise_initial(self.rcv.nxt());
+            header.window = ReceiveWindow::syn_window(&self.options);
             return header;
         }
         header.window = self.rcv.window.advertise(&self.rcv.queue);
         header.options.timestamps = self.timestamps.map(|clock| clock.option(cx.now));
         if self.sack && plan.range.is_empty() {
-            let blocks = self.rcv.queue.sack_blocks(self.rcv.acks.take_duplicate());
-            let block = |b: &core::ops::Range<_>| SackBlock { left: wire(b.start), right: wire(b.end) };
             let most = if header.options.timestamps.is_some() { 3 } else { 4 };
-            header.options.sack = blocks.iter().take(most).map(block).collect();
+            let blocks = self.rcv.queue.sack_blocks(self.rcv.acks.take_dsack(), most);
+            header.options.sack =
+                blocks.iter().map(|b| SackBlock { left: wire(b.start), right: wire(b.end) }).collect();
         }
         self.mark_urgent(&mut header, plan);
         header
@@ -147,7 +148,7 @@ impl Tcb {
         self.stats.segs_out += count;
         cx.counters.out_segs += count;
         if self.state != State::SynSent {
-            self.note_ack_sent(cx, plan.why);
+            self.note_ack_sent(cx, plan);
         }
         if plan.range.is_empty() {
             self.note_probe_sent(cx, plan.why);
@@ -184,11 +185,15 @@ impl Tcb {
         }
     }
 
-    fn note_ack_sent(&mut self, cx: &mut Context<'_>, why: SendReason) {
-        if why == SendReason::DelayedAck {
+    fn note_ack_sent(&mut self, cx: &mut Context<'_>, plan: &Plan) {
+        if plan.why == SendReason::DelayedAck {
             cx.counters.delayed_acks += 1;
         }
-        self.rcv.acks.on_ack_sent();
+        if plan.range.is_empty() {
+            self.rcv.acks.on_ack_sent();
+        } else {
+            self.rcv.acks.on_data_sent(cx.now);
+        }
     }
 
     fn note_probe_sent(&mut self, cx: &mut Context<'_>, why: SendReason) {

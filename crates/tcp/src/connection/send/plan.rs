@@ -10,9 +10,9 @@ use bowline_base::Position;
 use bowline_wire::packet::MAX_PACKET;
 
 use super::sws::{Unsent, sendable};
+use crate::congestion::Controller;
 use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
-use crate::congestion::Controller;
 use crate::reason::{Hold, LossReason, SendReason};
 use crate::state::State;
 
@@ -51,7 +51,7 @@ impl Tcb {
         if let Some(plan) = self.plan_retransmission() {
             return Some(plan);
         }
-        if self.rcv.acks.must_not_merge() {
+        if matches!(self.rcv.acks.pending(), Some(SendReason::DuplicateAck | SendReason::ChallengeAck)) {
             return self.plan_ack();
         }
         self.plan_text(cx).or_else(|| self.plan_rescue()).or_else(|| self.plan_probe()).or_else(|| self.plan_ack())

@@ -88,12 +88,24 @@ mod tests {
         let rows = [
             ("nothing to send", BASE, (0, Hold::Application)),
             ("small, nothing in flight", Unsent { len: 10, ..BASE }, (10, Hold::Application)),
-            ("small behind small", Unsent { len: 10, small_in_flight: true, in_flight: true, ..BASE }, (0, Hold::Nagle)),
+            (
+                "small behind small",
+                Unsent { len: 10, small_in_flight: true, in_flight: true, ..BASE },
+                (0, Hold::Nagle),
+            ),
             ("nodelay", Unsent { len: 10, small_in_flight: true, nodelay: true, ..BASE }, (10, Hold::Application)),
-            ("the tail of a large write waits", Unsent { len: 2500, small_in_flight: true, ..BASE }, (2000, Hold::Nagle)),
+            (
+                "the tail of a large write waits",
+                Unsent { len: 2500, small_in_flight: true, ..BASE },
+                (2000, Hold::Nagle),
+            ),
             ("but not behind full segments", Unsent { len: 2500, in_flight: true, ..BASE }, (2500, Hold::Application)),
             ("cork", Unsent { len: 2500, cork: true, nodelay: true, ..BASE }, (2000, Hold::Cork)),
-            ("cork yields to close", Unsent { len: 2500, cork: true, closing: true, ..BASE }, (2500, Hold::Application)),
+            (
+                "cork yields to close",
+                Unsent { len: 2500, cork: true, closing: true, ..BASE },
+                (2500, Hold::Application),
+            ),
             ("cwnd", Unsent { len: 9000, quota: 2500, in_flight: true, ..BASE }, (2000, Hold::Congestion)),
             ("cwnd below a segment", Unsent { len: 9000, quota: 500, in_flight: true, ..BASE }, (0, Hold::Congestion)),
             ("window", Unsent { len: 9000, usable: 3999, in_flight: true, ..BASE }, (3000, Hold::Window)),

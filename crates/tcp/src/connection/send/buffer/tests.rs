@@ -53,5 +53,8 @@ fn a_segment_gathers_no_more_pieces_than_it_may() {
     assert_eq!(n, (MAX_PIECES * COPY_BREAK) as u64);
     let half = Position::initial(COPY_BREAK as u32 / 2);
     assert_eq!(buffer.gatherable(half, 1 << 20), n - COPY_BREAK as u64 / 2);
-    assert_eq!(buffer.slices(half..half + (1 << 20)).iter().map(|s| s.len() as u64).sum::<u64>(), n - COPY_BREAK as u64 / 2);
+    assert_eq!(
+        buffer.slices(half..half + (1 << 20)).iter().map(|s| s.len() as u64).sum::<u64>(),
+        n - COPY_BREAK as u64 / 2
+    );
 }
