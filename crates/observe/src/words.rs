@@ -122,6 +122,7 @@ pub const fn timer(kind: TimerKind) -> &'static str {
         TimerKind::DelayedAck => "delayed-ACK timer",
         TimerKind::Keepalive => "keepalive timer",
         TimerKind::FinWait2 => "FIN-WAIT-2 timer",
+        TimerKind::TimeWait => "2MSL timer",
         TimerKind::Cork => "cork timer",
         TimerKind::User => "user time-out",
         TimerKind::Recovery => "recovery timer",

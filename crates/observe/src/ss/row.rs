@@ -167,7 +167,7 @@ impl Row {
             local: info.tuple.local,
             peer: info.tuple.remote,
             any: false,
-            timer: info.timer.map(|(kind, left, count)| Timer::new(kind, info.state, left, count)),
+            timer: info.timer.map(|(kind, left, count)| Timer::new(kind, left, count)),
             syn_queue: None,
             cookies: false,
             info: Some(Box::new(detail(info))),
@@ -214,14 +214,13 @@ impl Row {
 }
 
 impl Timer {
-    fn new(kind: TimerKind, state: State, left: Duration, retrans: u8) -> Self {
+    fn new(kind: TimerKind, left: Duration, retrans: u8) -> Self {
         let name = match kind {
-            _ if state == State::TimeWait => "timewait",
             TimerKind::Retransmit | TimerKind::Recovery | TimerKind::User => "on",
             TimerKind::Persist => "persist",
             TimerKind::Keepalive => "keepalive",
             // Linux keeps an orphan's FIN-WAIT-2 in the same table as TIME-WAIT.
-            TimerKind::FinWait2 => "timewait",
+            TimerKind::FinWait2 | TimerKind::TimeWait => "timewait",
             TimerKind::DelayedAck | TimerKind::Cork => "unknown",
         };
         Self { name: name.to_owned(), expires_ms: millis(left), retrans }

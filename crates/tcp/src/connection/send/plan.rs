@@ -87,7 +87,7 @@ impl Tcb {
             end += 1;
         }
         let why = match self.recovery.loss_reason() {
-            LossReason::Timeout => SendReason::Timeout,
+            Some(LossReason::Timeout) => SendReason::Timeout,
             _ => SendReason::FastRetransmit,
         };
         Some(Plan { range: lost.start..end, why, again: true, push: end >= fin })
