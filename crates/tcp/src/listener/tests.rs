@@ -10,7 +10,7 @@ const RST: TcpFlags = TcpFlags::RST;
 const FIN: TcpFlags = TcpFlags::FIN;
 
 fn listener(backlog: usize) -> Listener {
-    Listener::new(None, Some(80), backlog, false, Options::default())
+    Listener::new(None, Some(80), backlog, false, Options::default().into())
 }
 
 fn connection(index: u32) -> ConnectionKey {
@@ -111,7 +111,7 @@ fn a_small_backlog_still_remembers_a_few_handshakes_and_a_large_one_is_cut() {
 
 #[test]
 fn a_deferred_listener_leaves_each_syn_to_the_caller() {
-    let mut listener = Listener::new(None, None, 3, true, Options::default());
+    let mut listener = Listener::new(None, None, 3, true, Options::default().into());
     assert_eq!(listener.on_segment(Instant::ZERO, &segment(SYN), true), ListenOutcome::Defer);
     assert_eq!(on(&mut listener, ACK), ListenOutcome::Reset(SeqNumber(20)));
     let key = |index| PendingKey { index, generation: 7 };
@@ -125,7 +125,7 @@ fn a_deferred_listener_leaves_each_syn_to_the_caller() {
 
 #[test]
 fn a_caller_who_never_asks_costs_no_memory() {
-    let mut listener = Listener::new(None, None, 3, true, Options::default());
+    let mut listener = Listener::new(None, None, 3, true, Options::default().into());
     // At any time the ten newest wait.
     for index in 0..100_000_u32 {
         let waits = |key: PendingKey| key.index + 10 > index;

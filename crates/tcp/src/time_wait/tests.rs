@@ -175,7 +175,7 @@ fn a_repeated_fin_is_always_acknowledged_and_2msl_begin_anew() {
     assert_eq!((ack.src_port, ack.dst_port, ack.window), (80, 1, 0x1200));
     assert_eq!(ack.options.timestamps, Some(Timestamps { value: 91_000, echo: TS_RECENT + 89 }));
     assert!(table.poll_expired(Instant::from_millis(148_999)).is_none());
-    assert_eq!(table.poll_expired(Instant::from_secs(149)).unwrap().id, 1);
+    assert_eq!(table.poll_expired(Instant::from_secs(149)).unwrap().1.id, 1);
     assert!(table.is_empty() && table.poll_timeout().is_none());
 }
 
@@ -214,7 +214,7 @@ fn connects_may_take_over_a_second_after_the_last_use() {
 fn the_oldest_gives_way() {
     let mut table = TimeWaitTable::new(3, TWO_MSL);
     let ids: Vec<_> =
-        (0..6).map(|id| table.insert(Instant::from_secs(id), &remains(id, false)).1.map(|gone| gone.id)).collect();
+        (0..6).map(|id| table.insert(Instant::from_secs(id), &remains(id, false)).1.map(|(_, gone)| gone.id)).collect();
     assert_eq!(ids, vec![None, None, None, Some(0), Some(1), Some(2)]);
     assert_eq!(table.len(), 3);
     let mut none = TimeWaitTable::new(0, TWO_MSL);
@@ -232,7 +232,7 @@ fn it_agrees_with_a_naive_table() {
             now += Duration::from_millis(random.below(8_000));
             while let Some(gone) = table.poll_expired(now) {
                 let (id, _, expires) = oracle.remove(0);
-                assert!(gone.id == id && expires <= now, "seed {seed}");
+                assert!(gone.1.id == id && expires <= now, "seed {seed}");
             }
             assert!(oracle.first().is_none_or(|entry| entry.2 > now));
             let chosen = random.below(oracle.len().max(1) as u64) as usize;
@@ -249,7 +249,7 @@ fn it_agrees_with_a_naive_table() {
                 _ => {
                     let (place, evicted) = table.insert(now, &remains(id, false));
                     if oracle.len() == 20 {
-                        assert_eq!(evicted.map(|gone| gone.id), Some(oracle.remove(0).0));
+                        assert_eq!(evicted.map(|(_, gone)| gone.id), Some(oracle.remove(0).0));
                     }
                     oracle.push((id, place.unwrap(), now + TWO_MSL));
                 }

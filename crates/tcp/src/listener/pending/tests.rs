@@ -54,8 +54,9 @@ fn they_expire_in_order() {
     }
     assert_eq!(table.poll_timeout(), Some(Instant::from_secs(10)));
     assert!(table.poll_expired(Instant::from_millis(9_999)).is_none());
-    let ports: Vec<_> =
-        core::iter::from_fn(|| table.poll_expired(Instant::from_secs(14))).map(|syn| syn.tuple.remote.port()).collect();
+    let ports: Vec<_> = core::iter::from_fn(|| table.poll_expired(Instant::from_secs(14)))
+        .map(|(_, syn)| syn.tuple.remote.port())
+        .collect();
     assert_eq!(ports, [0, 1, 2, 3, 4]);
     assert_eq!(table.poll_timeout(), Some(Instant::from_secs(15)));
 }

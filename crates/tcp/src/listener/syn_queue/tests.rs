@@ -32,7 +32,7 @@ fn run(queue: &mut SynQueue, retries: u8) -> Vec<(u64, u64, bool)> {
         while let Some(due) = queue.poll_due(now, |_| retries) {
             let (id, expired) = match due {
                 Due::Retransmit(place) => (queue.get(place).unwrap().id(), false),
-                Due::Expired(entry) => (entry.id(), true),
+                Due::Expired(_, entry) => (entry.id(), true),
             };
             log.push((now.as_millis(), id, expired));
         }
@@ -127,7 +127,7 @@ fn a_listener_takes_its_own_with_it() {
     for id in 0..20 {
         queue.insert(Instant::ZERO, entry(id, if id % 2 == 0 { LISTENER } else { OTHER }));
     }
-    let gone: Vec<_> = queue.remove_all_of(LISTENER).iter().map(HalfOpen::id).collect();
+    let gone: Vec<_> = queue.remove_all_of(LISTENER).iter().map(|(_, half)| half.id()).collect();
     assert_eq!(gone, (0..20).step_by(2).collect::<Vec<_>>());
     assert!(queue.iter().all(|entry| entry.listener() == OTHER));
     assert_eq!((queue.len(), run(&mut queue, 0).len()), (10, 10));
