@@ -1,2 +1,53 @@
-//! Tasks.
-fn main() {}
+//! Every task of this repository, so that a developer and CI run the same thing.
+//!
+//! `cargo xtask` alone prints the list. A task decides what to run; [`step`] decides how it is run, timed and reported.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who started it")]
+
+mod ci;
+mod deny;
+mod lints;
+mod nostd;
+mod setup;
+mod step;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Tasks of the Bowline repository.
+
+Usage: cargo xtask <TASK>
+
+  setup    install the programs that tests and benchmarks need (apt packages as root, cargo-nextest, cargo-deny)
+  ci       all that CI runs: setup, fmt, lints, clippy, tests, doc tests, nostd, deny, docs
+  nostd    prove that base, wire, tcp and stack need no std: link them beside a panic handler of our own
+  lints    the lint settings that each core crate must repeat
+  deny     licences, bans and sources of every dependency against deny.toml
+  help     this text
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [task] = args.as_slice() else {
+        eprint!("{HELP}");
+        return ExitCode::from(2);
+    };
+    let result = match task.as_str() {
+        "setup" => setup::run(),
+        "ci" => ci::run(),
+        "nostd" => nostd::run(),
+        "lints" => lints::run(),
+        "deny" => deny::run(),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("no task is called {other:?}; `cargo xtask help` lists them")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

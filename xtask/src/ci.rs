@@ -1,0 +1,41 @@
+//! Everything that CI runs, in the order in which it is most likely to be wrong.
+
+use std::process::Command;
+
+use crate::step::{self, Report, Tally};
+use crate::{deny, lints, nostd, setup};
+
+/// Runs every step; a failed one does not hide the others.
+pub(crate) fn run() -> Result<(), String> {
+    let mut report = Report::new();
+    let mut tally = Tally::default();
+    report.step("setup", setup::run);
+    report.step("fmt", || step::run(&mut cargo(&["fmt", "--all", "--check"])));
+    report.step("lints", lints::run);
+    report.step("clippy", || {
+        step::run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"]))
+    });
+    report.step("test", || test(&mut tally));
+    report.step("doc tests", || step::run_tests(&mut cargo(&["test", "--workspace", "--doc", "--locked"]), &mut tally));
+    report.step("no_std", nostd::run);
+    report.step("deny", deny::run);
+    report.step("docs", || {
+        let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
+        step::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
+    });
+    report.finish(tally)
+}
+
+fn test(tally: &mut Tally) -> Result<(), String> {
+    if setup::has_subcommand("nextest") {
+        let args = ["nextest", "run", "--workspace", "--locked", "--no-fail-fast"];
+        step::run_tests(&mut cargo(&args), tally)
+    } else {
+        let args = ["test", "--workspace", "--locked", "--lib", "--bins", "--tests", "--no-fail-fast"];
+        step::run_tests(&mut cargo(&args), tally)
+    }
+}
+
+fn cargo(args: &[&str]) -> Command {
+    step::command("cargo", args)
+}
