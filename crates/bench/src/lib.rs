@@ -1,0 +1,26 @@
+//! Measurements, each beside the same work done by somebody else in the same run.
+//!
+//! | module | what | beside |
+//! |---|---|---|
+//! | [`memory`] | two hosts in one thread, nothing between them but a queue | smoltcp |
+//! | [`tun`] | one end of a bulk transfer over a TUN device, the kernel at the other | smoltcp |
+//! | [`gateway`] | real programs behind a gateway | slirp4netns, pasta, and no gateway at all |
+//!
+//! Contenders take turns within one process, so that a noisy neighbour hits all of them, and each figure is the median
+//! of its turns. Every contender runs in the best configuration that we know for it; the configuration is part of its name.
+//!
+//! This crate decides how to measure and never what is good enough: it has no thresholds.
+
+pub mod gateway;
+pub mod memory;
+pub mod peer;
+pub mod report;
+pub mod tun;
+
+pub use report::{Better, Report, Row};
+
+/// Why a measurement could not be made, in a sentence for the person who started it.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What this crate's functions return.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,216 @@
+//! Two hosts in one thread with a queue between them: what the protocol code alone costs.
+//!
+//! A [`Contender`] is a stack. The measurements are methods of the trait, because only the stack knows its fastest way;
+//! what must be equal for all is said at each method. Time inside is virtual, so no contender pays for reading a clock.
+
+mod cable;
+mod smoltcp;
+
+use std::any::Any;
+use std::time::{Duration, Instant as Clock};
+
+pub use self::smoltcp::Smoltcp;
+use crate::report::{Better, Report};
+use crate::{Error, Result};
+
+/// What lies between the two hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The greatest IP packet on the wire, in bytes.
+    pub mtu: usize,
+    /// Whether both ends compute and verify IP and TCP checksums.
+    pub checksums: bool,
+    /// Whether a segment may be longer than the MTU allows, up to 64 KiB, and stays whole.
+    pub super_segments: bool,
+}
+
+impl Link {
+    /// Every packet as on an Ethernet: 1500 bytes, checksums computed and verified.
+    pub const ETHERNET: Self = Self { mtu: 1500, checksums: true, super_segments: false };
+    /// Super-segments over a link that needs no checksums, at MTU 1500.
+    pub const OFFLOADED: Self = Self { mtu: 1500, checksums: false, super_segments: true };
+    /// The greatest packets that IP has, without checksums.
+    pub const JUMBO: Self = Self { mtu: 65_535, checksums: false, super_segments: false };
+}
+
+/// What a bulk transfer took.
+#[derive(Clone, Copy, Debug)]
+pub struct Bulk {
+    /// Payload bytes that the receiving application got.
+    pub bytes: u64,
+    /// Packets with payload that crossed the link.
+    pub segments: u64,
+    /// From the first write to the last read, connection already open.
+    pub elapsed: Duration,
+}
+
+impl Bulk {
+    /// The rate in Gbit/s.
+    pub fn gbit_per_s(&self) -> f64 {
+        self.bytes as f64 * 8.0 / self.elapsed.as_nanos() as f64
+    }
+
+    /// The time for one segment in nanoseconds, both ends and all acknowledgments together.
+    pub fn ns_per_segment(&self) -> f64 {
+        self.elapsed.as_nanos() as f64 / self.segments as f64
+    }
+}
+
+/// A stack that takes part. A failure of the stack (a connection that does not open, bytes that do not come) is an error.
+pub trait Contender {
+    /// The name in the report.
+    fn name(&self) -> &'static str;
+
+    /// Sends `bytes` over one connection in one direction. The application neither fills nor looks at the payload.
+    ///
+    /// # Errors
+    /// When the stack cannot do it.
+    fn bulk(&mut self, link: Link, bytes: u64) -> Result<Bulk>;
+
+    /// `count` times, one after the other over [`Link::ETHERNET`]: open a connection, send one byte there and one
+    /// back, close both ends in order, and come to the state in which the next one can open.
+    ///
+    /// # Errors
+    /// When the stack cannot do it.
+    fn open_exchange_close(&mut self, count: u64) -> Result<Duration>;
+
+    /// Opens `count` connections which then stay idle until the result is dropped. Both ends live in the result, so
+    /// it owns `2 * count` ends.
+    ///
+    /// # Errors
+    /// When the stack cannot do it.
+    fn idle(&mut self, count: usize) -> Result<Box<dyn Any>>;
+
+    /// With `open` connections open on a host: the mean time in which it takes a segment of one byte for one of them,
+    /// chosen at random, and answers it with an acknowledgment. `rounds` segments, one at a time.
+    ///
+    /// # Errors
+    /// When the stack cannot do it.
+    fn packet(&mut self, open: usize, rounds: u64) -> Result<Duration>;
+}
+
+/// How much to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Turns of each contender.
+    pub runs: usize,
+    /// Bytes of one bulk transfer.
+    pub bulk_bytes: u64,
+    /// Connections of one open-exchange-close run.
+    pub connections: u64,
+    /// Open connections in the crowded case.
+    pub crowd: usize,
+    /// Packets of one run with one connection open.
+    pub rounds: u64,
+    /// Packets of one run in the crowded case. (smoltcp takes milliseconds for each.)
+    pub crowd_rounds: u64,
+}
+
+impl Default for Plan {
+    /// Some two minutes on two cores.
+    fn default() -> Self {
+        Self { runs: 5, bulk_bytes: 4 << 30, connections: 200_000, crowd: 100_000, rounds: 200_000, crowd_rounds: 200 }
+    }
+}
+
+impl Plan {
+    /// A plan of a few seconds, which shows that everything works and roughly where it stands.
+    pub fn quick() -> Self {
+        Self { runs: 1, bulk_bytes: 256 << 20, connections: 20_000, crowd: 10_000, rounds: 20_000, crowd_rounds: 50 }
+    }
+}
+
+/// The contenders that this build has.
+pub fn contenders() -> Vec<Box<dyn Contender>> {
+    vec![Box::new(Smoltcp::default())]
+}
+
+/// Measures speed: bulk transfer on three links, connections per second, the cost of a packet.
+pub fn speed(contenders: &mut [Box<dyn Contender>], plan: &Plan) -> Report {
+    let mut report = Report::default();
+    let links = [
+        ("bulk, MTU 1500, checksums", Link::ETHERNET),
+        ("bulk, MTU 1500, super-segments, no checksums", Link::OFFLOADED),
+        ("bulk, MTU 65535, no checksums", Link::JUMBO),
+    ];
+    for _ in 0..plan.runs {
+        for (name, link) in links {
+            for contender in contenders.iter_mut() {
+                let bulk = contender.bulk(link, plan.bulk_bytes);
+                let rate = bulk.as_ref().map(Bulk::gbit_per_s).map_err(copy);
+                report.add_result((name, "Gbit/s", Better::Higher), contender.name(), rate);
+                let cost = bulk.map(|bulk| bulk.ns_per_segment());
+                let measure = format!("{name}: a segment, both ends");
+                report.add_result((&measure, "ns", Better::Lower), contender.name(), cost);
+            }
+        }
+        for contender in contenders.iter_mut() {
+            let rate = contender.open_exchange_close(plan.connections);
+            let rate = rate.map(|elapsed| plan.connections as f64 / elapsed.as_secs_f64());
+            let what = ("open, one byte each way, close; one connection at a time", "1/s", Better::Higher);
+            report.add_result(what, contender.name(), rate);
+        }
+        for (open, rounds) in [(1, plan.rounds), (plan.crowd, plan.crowd_rounds)] {
+            for contender in contenders.iter_mut() {
+                let cost = contender.packet(open, rounds).map(|cost| cost.as_nanos() as f64);
+                let measure = format!("a one-byte segment in and its ACK out, {open} connection(s) open");
+                report.add_result((&measure, "ns", Better::Lower), contender.name(), cost);
+            }
+        }
+    }
+    report
+}
+
+/// Measures memory: bytes for each end of an idle connection, by `allocated`, which tells how many bytes the process
+/// has allocated. Deterministic, so there is one run.
+pub fn footprint(contenders: &mut [Box<dyn Contender>], plan: &Plan, allocated: fn() -> usize) -> Report {
+    let mut report = Report::default();
+    for contender in contenders.iter_mut() {
+        let before = allocated();
+        let size = contender.idle(plan.crowd).map(|connections| {
+            let after = allocated();
+            drop(connections);
+            (after.saturating_sub(before)) as f64 / (2 * plan.crowd) as f64
+        });
+        let measure = format!("an idle connection, one end, {} open", plan.crowd);
+        report.add_result((&measure, "bytes", Better::Lower), contender.name(), size);
+    }
+    report
+}
+
+/// Numbers drawn at random, the same in every run.
+#[derive(Debug)]
+pub struct Draw(u64);
+
+impl Default for Draw {
+    fn default() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+impl Draw {
+    /// A number below `end`; 0 when `end` is 0.
+    pub fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % end.max(1)
+    }
+}
+
+/// What it costs to read the clock twice, to be taken off what was measured between two readings.
+pub fn clock_cost() -> Duration {
+    let mut least = Duration::MAX;
+    for _ in 0..1000 {
+        let started = Clock::now();
+        least = least.min(started.elapsed());
+    }
+    least
+}
+
+fn copy(error: &Error) -> Error {
+    error.to_string().into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! Every measurement works at a small size, and its figures are those of the work that was asked for.
+
+use super::{Draw, Link, Plan, contenders, footprint, speed};
+
+#[test]
+fn bulk_moves_what_was_asked_for() {
+    for mut contender in contenders() {
+        for link in [Link::ETHERNET, Link::OFFLOADED, Link::JUMBO] {
+            let bulk = contender.bulk(link, 1 << 20).unwrap();
+            assert!(bulk.bytes >= 1 << 20, "{} over {link:?}", contender.name());
+            let longest = if link == Link::ETHERNET { 1460 } else { 65_495 };
+            let mean = bulk.bytes / bulk.segments;
+            assert!(
+                mean <= longest && mean * 2 > longest.min(2 * 1460),
+                "{}: {mean} bytes a segment",
+                contender.name()
+            );
+        }
+    }
+}
+
+#[test]
+fn connections_open_and_close_again_and_again() {
+    for mut contender in contenders() {
+        contender.open_exchange_close(20).unwrap();
+    }
+}
+
+#[test]
+fn packets_among_many_connections() {
+    for mut contender in contenders() {
+        contender.packet(50, 200).unwrap();
+        assert!(contender.idle(50).is_ok());
+    }
+}
+
+#[test]
+fn a_report_has_every_measure() {
+    let plan = Plan { runs: 1, bulk_bytes: 1 << 20, connections: 10, crowd: 10, rounds: 10, crowd_rounds: 10 };
+    let report = speed(&mut contenders(), &plan);
+    assert_eq!(report.missing, Vec::<String>::new());
+    assert_eq!(report.rows.len(), 9 * contenders().len());
+    assert!(report.rows.iter().all(|row| row.median > 0.0));
+    let report = footprint(&mut contenders(), &plan, || 0);
+    assert_eq!(report.missing, Vec::<String>::new());
+}
+
+#[test]
+fn draws_cover_the_range() {
+    let mut draw = Draw::default();
+    let mut seen = [false; 10];
+    (0..1000).for_each(|_| seen[draw.below(10)] = true);
+    assert_eq!(seen, [true; 10]);
+    assert_eq!(draw.below(0), 0);
+}
