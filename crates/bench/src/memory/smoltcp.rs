@@ -30,8 +30,17 @@ const PATIENCE: u32 = 1_000_000;
 /// smoltcp 0.14.
 #[derive(Debug, Default)]
 pub struct Smoltcp {
-    /// The buffer size that was fastest on each link.
-    best: Vec<(Link, usize)>,
+    /// What was fastest on each link.
+    best: Vec<(Link, Setting)>,
+}
+
+/// What is tried to find the fastest bulk transfer.
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    /// Bytes of each buffer.
+    buffer: usize,
+    /// Whether acknowledgments are delayed, as they are by default.
+    delayed: bool,
 }
 
 /// Two interfaces, a cable and a clock.
@@ -102,10 +111,10 @@ impl Single {
     }
 }
 
+/// A socket with its default delayed acknowledgment, which lets one ride on an answer.
 fn socket(buffer: usize) -> Socket<'static> {
     let buffer = || SocketBuffer::new(vec![0; buffer]);
     let mut socket = Socket::new(buffer(), buffer());
-    socket.set_ack_delay(None);
     socket.set_nagle_enabled(false);
     socket
 }
@@ -128,9 +137,12 @@ fn open(bench: &mut Bench, near: &mut Single, far: &mut Single, (from, port): (u
     Err("smoltcp did not open a connection".into())
 }
 
-fn bulk(link: Link, bytes: u64, buffer: usize) -> Result<Bulk> {
+fn bulk(link: Link, bytes: u64, setting: Setting) -> Result<Bulk> {
     let mut bench = Bench::new(link)?;
-    let (mut near, mut far) = (Single::new(buffer), Single::new(buffer));
+    let (mut near, mut far) = (Single::new(setting.buffer), Single::new(setting.buffer));
+    if !setting.delayed {
+        far.get().set_ack_delay(None);
+    }
     open(&mut bench, &mut near, &mut far, (40_000, 80))?;
     let (mut got, mut idle) = (0, 0);
     let started = Clock::now();
@@ -155,46 +167,58 @@ fn bulk(link: Link, bytes: u64, buffer: usize) -> Result<Bulk> {
     Ok(Bulk { bytes: got, segments: bench.cable.there.data_packets, elapsed: started.elapsed() })
 }
 
-/// Sends one byte from `from` to `to` and reads it there.
-macro_rules! one_byte {
-    ($bench:ident, $from:ident, $poll_from:ident, $to:ident, $poll_to:ident) => {{
-        $from.get().send_slice(b"x").map_err(|error| format!("smoltcp cannot send: {error:?}"))?;
-        let mut left = PATIENCE;
-        while !$to.get().can_recv() {
-            $bench.$poll_from(&mut $from.sockets);
-            $bench.$poll_to(&mut $to.sockets);
-            $bench.tick();
-            left = left.checked_sub(1).ok_or("smoltcp lost a byte")?;
+/// Tries every setting and takes the fastest.
+fn fastest(link: Link, bytes: u64) -> Result<Setting> {
+    let settings = BULK_BUFFERS.map(|buffer| [true, false].map(|delayed| Setting { buffer, delayed }));
+    let mut best: Option<(f64, Setting)> = None;
+    for setting in settings.into_iter().flatten() {
+        let rate = bulk(link, bytes, setting)?.gbit_per_s();
+        if best.is_none_or(|(other, _)| rate > other) {
+            best = Some((rate, setting));
         }
-        let mut byte = [0];
-        $to.get().recv_slice(&mut byte).map_err(|error| format!("smoltcp cannot receive: {error:?}"))?;
-    }};
+    }
+    Ok(best.ok_or("no setting to try")?.1)
 }
 
-/// Opens a connection, exchanges a byte each way and closes it, client first, until both sockets are free.
+/// What the two applications of one visit do, in turn, each after its host was polled.
 fn visit(bench: &mut Bench, near: &mut Single, far: &mut Single, from: u16) -> Result<()> {
-    open(bench, near, far, (from, 80))?;
-    one_byte!(bench, near, poll_near, far, poll_far);
-    one_byte!(bench, far, poll_far, near, poll_near);
-    near.get().close();
-    let mut closed = false;
+    far.get().listen(80).map_err(|error| format!("smoltcp cannot listen: {error:?}"))?;
+    near.sockets
+        .get_mut::<Socket<'_>>(near.handle)
+        .connect(bench.near.context(), (FAR, 80), from)
+        .map_err(|error| format!("smoltcp cannot connect: {error:?}"))?;
+    let (mut asked, mut answered) = (false, false);
     for _ in 0..PATIENCE {
         bench.poll_near(&mut near.sockets);
-        bench.poll_far(&mut far.sockets);
-        bench.tick();
-        if !closed && far.get().state() == State::CloseWait {
-            far.get().close();
-            closed = true;
-        }
-        if far.get().state() == State::Closed && near.get().state() == State::TimeWait {
+        let client = near.get();
+        if !asked && client.may_send() {
+            client.send_slice(b"x").map_err(|error| format!("smoltcp cannot send: {error:?}"))?;
+            asked = true;
+            bench.poll_near(&mut near.sockets);
+        } else if client.can_recv() {
+            client.recv_slice(&mut [0]).map_err(|error| format!("smoltcp cannot receive: {error:?}"))?;
+            client.close();
+            bench.poll_near(&mut near.sockets);
+        } else if client.state() == State::TimeWait {
             bench.now += TIME_WAIT;
             bench.poll_near(&mut near.sockets);
         }
-        if near.get().state() == State::Closed && far.get().state() == State::Closed {
+        bench.poll_far(&mut far.sockets);
+        let server = far.get();
+        if !answered && server.can_recv() {
+            server.recv_slice(&mut [0]).map_err(|error| format!("smoltcp cannot receive: {error:?}"))?;
+            server.send_slice(b"y").map_err(|error| format!("smoltcp cannot send: {error:?}"))?;
+            answered = true;
+            bench.poll_far(&mut far.sockets);
+        } else if server.state() == State::CloseWait {
+            server.close();
+            bench.poll_far(&mut far.sockets);
+        } else if server.state() == State::Closed && near.get().state() == State::Closed {
             return Ok(());
         }
+        bench.tick();
     }
-    Err("smoltcp did not close a connection".into())
+    Err("smoltcp did not open, use and close a connection".into())
 }
 
 /// Many open connections: all the far ends in one set, the near ends by themselves.
@@ -219,6 +243,7 @@ impl Crowd {
             let from = u16::try_from(10_000 + index % 50_000)?;
             let port = u16::try_from(80 + index / 50_000)?;
             open(&mut crowd.bench, &mut near, &mut far, (from, port))?;
+            far.get().set_ack_delay(None);
             crowd.near.push(Some(near.into_socket()?));
             crowd.handles.push(crowd.far.add(far.into_socket()?));
         }
@@ -257,22 +282,15 @@ impl Contender for Smoltcp {
     }
 
     fn bulk(&mut self, link: Link, bytes: u64) -> Result<Bulk> {
-        let known = self.best.iter().find(|(other, _)| *other == link).map(|(_, buffer)| *buffer);
-        let buffer = if let Some(buffer) = known {
-            buffer
+        let known = self.best.iter().find(|(other, _)| *other == link).map(|(_, setting)| *setting);
+        let setting = if let Some(setting) = known {
+            setting
         } else {
-            let mut best: Option<(f64, usize)> = None;
-            for buffer in BULK_BUFFERS {
-                let rate = bulk(link, TRIAL_BYTES.min(bytes), buffer)?.gbit_per_s();
-                if best.is_none_or(|(other, _)| rate > other) {
-                    best = Some((rate, buffer));
-                }
-            }
-            let (_, buffer) = best.ok_or("no buffer size to try")?;
-            self.best.push((link, buffer));
-            buffer
+            let setting = fastest(link, TRIAL_BYTES.min(bytes))?;
+            self.best.push((link, setting));
+            setting
         };
-        bulk(link, bytes, buffer)
+        bulk(link, bytes, setting)
     }
 
     fn open_exchange_close(&mut self, count: u64) -> Result<Duration> {
