@@ -14,6 +14,7 @@
 pub mod gateway;
 pub mod memory;
 pub mod peer;
+pub mod process;
 pub mod report;
 pub mod tun;
 

@@ -1,10 +1,10 @@
 //! Figures: how runs become a median, a table and JSON.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt::{self, Write as _};
 
 /// Which direction of a figure is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Better {
     /// More is better: a rate.
@@ -14,14 +14,14 @@ pub enum Better {
 }
 
 /// One figure of one contender: what the runs gave.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
     /// What was measured. Rows with the same measure are compared.
     pub measure: String,
     /// Who did it, with its configuration.
     pub contender: String,
     /// The unit of the figures, such as `Gbit/s`.
-    pub unit: &'static str,
+    pub unit: String,
     /// Which direction is good.
     pub better: Better,
     /// The median of the runs.
@@ -35,22 +35,22 @@ pub struct Row {
 }
 
 /// A set of figures. `Display` prints it as a table.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// The figures, in the order of their first run.
     pub rows: Vec<Row>,
-    /// What could not be measured, and why.
-    pub missing: Vec<String>,
+    /// What could not be measured and why, and what went wrong while the rest was measured.
+    pub notes: Vec<String>,
     #[serde(skip)]
     samples: Vec<Vec<f64>>,
 }
 
 impl Report {
     /// Adds one run's figure to the row of that measure and contender.
-    pub fn add(&mut self, (measure, unit, better): (&str, &'static str, Better), contender: &str, value: f64) {
+    pub fn add(&mut self, (measure, unit, better): (&str, &str, Better), contender: &str, value: f64) {
         let same = |row: &Row| row.measure == measure && row.contender == contender;
         let index = self.rows.iter().position(same).unwrap_or_else(|| {
-            let (measure, contender) = (measure.to_owned(), contender.to_owned());
+            let (measure, contender, unit) = (measure.to_owned(), contender.to_owned(), unit.to_owned());
             self.rows.push(Row { measure, contender, unit, better, median: 0.0, min: 0.0, max: 0.0, runs: 0 });
             self.samples.push(Vec::new());
             self.rows.len() - 1
@@ -65,15 +65,19 @@ impl Report {
     }
 
     /// Adds a run's figure, or notes once why there is none.
-    pub fn add_result(&mut self, what: (&str, &'static str, Better), contender: &str, value: crate::Result<f64>) {
+    pub fn add_result(&mut self, what: (&str, &str, Better), contender: &str, value: crate::Result<f64>) {
         match value {
             Ok(value) => self.add(what, contender, value),
             Err(error) => {
-                let line = format!("{}, {contender}: {error}", what.0);
-                if !self.missing.contains(&line) {
-                    self.missing.push(line);
-                }
+                self.note(format!("{}, {contender}: not measured: {error}", what.0));
             }
+        }
+    }
+
+    /// Adds a remark, once.
+    pub fn note(&mut self, line: String) {
+        if !self.notes.contains(&line) {
+            self.notes.push(line);
         }
     }
 
@@ -81,7 +85,7 @@ impl Report {
     pub fn extend(&mut self, other: Self) {
         self.rows.extend(other.rows);
         self.samples.extend(other.samples);
-        self.missing.extend(other.missing);
+        self.notes.extend(other.notes);
     }
 
     /// The report as JSON, for machines.
@@ -123,8 +127,8 @@ impl fmt::Display for Report {
             }
             writeln!(f)?;
         }
-        for line in &self.missing {
-            writeln!(f, "not measured: {line}")?;
+        for line in &self.notes {
+            writeln!(f, "note: {line}")?;
         }
         Ok(())
     }
@@ -182,7 +186,7 @@ mod tests {
         for _ in 0..2 {
             report.add_result(("wrk", "1/s", Better::Higher), "pasta", Err("not installed".into()));
         }
-        assert_eq!(report.missing, ["wrk, pasta: not installed"]);
-        assert!(report.to_string().contains("not measured: wrk, pasta: not installed"));
+        assert_eq!(report.notes, ["wrk, pasta: not measured: not installed"]);
+        assert!(report.to_string().contains("note: wrk, pasta: not measured: not installed"));
     }
 }
