@@ -1,2 +1,19 @@
-//! Soon.
-fn main() {}
+//! `cargo bench -p bowline-bench --bench tun [-- --quick] [-- --json]`: a sink and a source on a TUN, beside smoltcp.
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use bowline_bench::process::Program;
+use bowline_bench::{Result, peer, tun};
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((_, job)) = args.split_first().filter(|(first, _)| *first == "peer") {
+        println!("{}", peer::main(job)?);
+        return Ok(());
+    }
+    let has = |flag: &str| args.iter().any(|arg| arg == flag);
+    let plan = if has("--quick") { tun::Plan::quick() } else { tun::Plan::default() };
+    let report = tun::run(&plan, &Program::current(["peer"])?)?;
+    let text = if has("--json") { report.to_json()? } else { report.to_string() };
+    println!("{text}");
+    Ok(())
+}
