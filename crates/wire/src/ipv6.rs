@@ -44,6 +44,39 @@ pub fn parse_quoted(packet: &[u8]) -> Option<IpHeader> {
     Some(header)
 }
 
+/// Parses the fixed header alone: for answering a packet whose extension headers stopped it.
+#[must_use]
+pub fn parse_fixed(packet: &[u8]) -> Option<IpHeader> {
+    read(packet).ok()
+}
+
+/// Where the field stands that says what the payload is, in bytes from the start of a packet whose headers `header` was
+/// parsed from: what an ICMPv6 parameter problem of code 1 points to (RFC 4443 3.4).
+#[must_use]
+pub fn next_header_offset(header: &IpHeader, packet: &[u8]) -> usize {
+    const IN_FIXED: usize = 6;
+    let (mut field, mut at) = (IN_FIXED, HEADER);
+    for _ in 0..MAX_EXTENSIONS {
+        if at >= header.header_len {
+            break;
+        }
+        let kind = Protocol(packet.get(field).copied().unwrap_or_default());
+        let length = packet.get(at + 1).copied().unwrap_or_default();
+        field = at;
+        at += extension_len(kind, length);
+    }
+    field
+}
+
+/// The length of an extension header in bytes, from its length field.
+const fn extension_len(kind: Protocol, length: u8) -> usize {
+    match kind {
+        Protocol::FRAGMENT => FRAGMENT_HEADER,
+        Protocol::AUTHENTICATION => (length as usize + 2) * 4, // RFC 4302 2.2
+        _ => (length as usize + 1) * 8,
+    }
+}
+
 #[inline]
 fn read(packet: &[u8]) -> Result<IpHeader, IpError> {
     let fixed: &[u8; HEADER] = packet.first_chunk().ok_or(IpError::Truncated)?;
@@ -91,11 +124,7 @@ fn walk(header: &mut IpHeader, packet: &[u8]) -> Result<(), IpError> {
         }
         let at = header.header_len;
         let [next, length] = bytes_at::<2>(packet, at).ok_or(IpError::Extension)?;
-        let len = match kind {
-            Protocol::FRAGMENT => FRAGMENT_HEADER,
-            Protocol::AUTHENTICATION => (usize::from(length) + 2) * 4, // RFC 4302 2.2
-            _ => (usize::from(length) + 1) * 8,
-        };
+        let len = extension_len(kind, length);
         let extension = packet.get(at..at + len).ok_or(IpError::Extension)?;
         header.protocol = Protocol(next);
         header.header_len += len;

@@ -53,7 +53,12 @@ fn extension_headers_are_walked_by_their_lengths() {
         assert_eq!(header.protocol, Protocol::UDP, "{name}");
         assert_eq!(header.payload(&bytes), DATA, "{name}");
         assert_eq!(header.fragment, None, "{name}");
+        let field = next_header_offset(&header, &bytes);
+        assert_eq!(bytes[field], Protocol::UDP.0, "{name}");
+        assert!(field >= HEADER && field < header.header_len, "{name}");
     }
+    let plain = packet(Protocol::UDP, &[]);
+    assert_eq!(next_header_offset(&parse(&plain).unwrap(), &plain), 6);
 }
 
 #[test]

@@ -1,0 +1,240 @@
+//! A packet comes in (RFC 1122 3.2, RFC 8200): is it well-formed, honest, for us, whole, and whose?
+//!
+//! Parses each header once. Decides nothing that a transport decides.
+
+use core::net::SocketAddr;
+
+use bowline_base::Instant;
+use bowline_tcp::reason::DropReason;
+use bowline_tcp::state::State;
+use bowline_tcp::trace::{Record, Trace};
+use bowline_tcp::{Arrival, FourTuple};
+use bowline_wire::ip::{self, IpError, IpHeader, IpReport, Protocol};
+use bowline_wire::{Ecn, Fragment, RxChecksum, RxPacket, TcpHeader, UdpError, UdpHeader, checksum, icmp, ipv6, udp};
+use bytes::Bytes;
+
+use crate::interface::{Cast, IfaceId};
+use crate::reassembly::Outcome;
+use crate::stack::Stack;
+use crate::udp::Datagram;
+
+/// A packet that was found acceptable, with what is known of it.
+pub(crate) struct Inbound {
+    pub(crate) interface: IfaceId,
+    pub(crate) header: IpHeader,
+    pub(crate) cast: Cast,
+    pub(crate) packet: RxPacket,
+}
+
+impl Inbound {
+    /// Its payload, which keeps the buffer alive.
+    pub(crate) fn payload(&self) -> Bytes {
+        let (from, len) = (self.header.header_len, self.header.payload_len);
+        self.packet.data.slice(from..from + len)
+    }
+}
+
+impl Stack {
+    /// Takes a packet that came in by an interface.
+    pub fn handle_packet(&mut self, now: Instant, interface: IfaceId, packet: RxPacket) {
+        let is_v4 = packet.data.first().is_none_or(|byte| byte >> 4 != 6);
+        self.counters.ip_of(is_v4).in_receives += 1;
+        let header = match ip::parse(&packet.data) {
+            Ok(header) => header,
+            Err(error) => return self.on_bad_header(now, interface, &packet.data, error),
+        };
+        let Some(cast) = self.admit(interface, &header) else { return };
+        let inbound = Inbound { interface, header, cast, packet };
+        match inbound.header.fragment {
+            None => self.deliver(now, &inbound),
+            Some(fragment) => self.on_fragment(now, &inbound, fragment),
+        }
+    }
+
+    /// Whether a packet is honest and for us, and how.
+    fn admit(&mut self, id: IfaceId, header: &IpHeader) -> Option<Cast> {
+        let interface = self.interfaces.get(id)?;
+        let is_v4 = header.src.is_ipv4();
+        if self.interfaces.is_martian(interface, header.src) {
+            self.counters.ip_of(is_v4).in_martians += 1;
+            return None;
+        }
+        let cast = self.interfaces.cast(interface, header.dst);
+        if cast.is_none() {
+            self.counters.ip_of(is_v4).in_addr_errors += 1;
+        }
+        cast
+    }
+
+    /// RFC 8200 4.2 and 4.4 want the sender of some malformed packets told.
+    fn on_bad_header(&mut self, now: Instant, interface: IfaceId, data: &Bytes, error: IpError) {
+        let is_v4 = data.first().is_none_or(|byte| byte >> 4 != 6);
+        self.counters.ip_of(is_v4).in_hdr_errors += 1;
+        let (code, pointer, even_multicast) = match error {
+            IpError::Option { pointer, report: IpReport::Always } => (2, pointer, true),
+            IpError::Option { pointer, report: IpReport::Unicast } => (2, pointer, false),
+            IpError::Routing { pointer } => (0, pointer, false),
+            _ => return,
+        };
+        let Some(header) = ipv6::parse_fixed(data) else { return };
+        let Some(cast) = self.admit(interface, &header) else { return };
+        if matches!(cast, Cast::Own | Cast::Any) || even_multicast {
+            let problem = icmp::IcmpError::ParameterProblem { code, pointer: u32::from(pointer) };
+            self.answer_with_error(now, interface, &header, data, problem);
+        }
+    }
+
+    fn on_fragment(&mut self, now: Instant, inbound: &Inbound, fragment: Fragment) {
+        let header = &inbound.header;
+        let is_v4 = header.src.is_ipv4();
+        self.counters.ip_of(is_v4).reasm_reqds += 1;
+        let data = header.payload(&inbound.packet.data);
+        let before = self.reassembly.evicted;
+        let outcome = self.reassembly.insert(now, header, fragment, data);
+        let counters = self.counters.ip_of(is_v4);
+        counters.reasm_fails += self.reassembly.evicted - before;
+        let problem = |pointer| icmp::IcmpError::ParameterProblem { code: 0, pointer };
+        match outcome {
+            Outcome::Waiting => {}
+            Outcome::Complete(data) => {
+                counters.reasm_oks += 1;
+                self.on_whole(now, inbound, data);
+            }
+            Outcome::Refused => counters.reasm_fails += 1,
+            // RFC 8200 4.5: the pointer names the payload length, or the fragment offset.
+            Outcome::BadLength | Outcome::TooLong => {
+                counters.reasm_fails += 1;
+                let pointer = if outcome == Outcome::BadLength { 4 } else { header.header_len as u32 - 6 };
+                if !is_v4 && fragment.offset == 0 {
+                    self.answer_with_error(now, inbound.interface, header, &inbound.packet.data, problem(pointer));
+                }
+            }
+        }
+    }
+
+    /// A datagram has been put together: it is a packet like any other now, but for what the device knew about it.
+    fn on_whole(&mut self, now: Instant, inbound: &Inbound, data: Bytes) {
+        let Ok(header) = ip::parse(&data) else {
+            self.counters.ip_of(inbound.header.src.is_ipv4()).in_hdr_errors += 1;
+            return;
+        };
+        if header.fragment.is_some() {
+            return; // a fragment in fragments (RFC 7112 allows it to be dropped)
+        }
+        let pinned = data.len();
+        let packet = RxPacket { data, pinned, checksum: RxChecksum::Unverified, segment_size: None };
+        self.deliver(now, &Inbound { interface: inbound.interface, cast: inbound.cast, header, packet });
+    }
+
+    fn deliver(&mut self, now: Instant, inbound: &Inbound) {
+        let is_v4 = inbound.header.src.is_ipv4();
+        match (inbound.header.protocol, is_v4) {
+            (Protocol::TCP, _) => self.on_tcp(now, inbound),
+            (Protocol::UDP, _) => self.on_udp(now, inbound),
+            (Protocol::ICMP, true) | (Protocol::ICMPV6, false) => self.on_icmp(now, inbound),
+            (Protocol::NO_NEXT, false) => {} // RFC 8200 4.7: nothing is there
+            _ => return self.on_unknown_protocol(now, inbound),
+        }
+        self.counters.ip_of(is_v4).in_delivers += 1;
+    }
+
+    /// RFC 1122 3.2.2.1 and RFC 8200 4: a transport that we do not know.
+    fn on_unknown_protocol(&mut self, now: Instant, inbound: &Inbound) {
+        let Inbound { header, packet, .. } = inbound;
+        let is_v4 = header.src.is_ipv4();
+        self.counters.ip_of(is_v4).in_unknown_protos += 1;
+        let error = if is_v4 {
+            icmp::IcmpError::Unreachable { code: icmp::unreachable4::PROTOCOL }
+        } else {
+            let pointer = ipv6::next_header_offset(header, &packet.data) as u32;
+            icmp::IcmpError::ParameterProblem { code: 1, pointer }
+        };
+        self.refuse(now, inbound, error);
+    }
+
+    /// Answers with an ICMP error, if the packet was for us alone.
+    fn refuse(&mut self, now: Instant, inbound: &Inbound, error: icmp::IcmpError) {
+        if matches!(inbound.cast, Cast::Own | Cast::Any) {
+            self.answer_with_error(now, inbound.interface, &inbound.header, &inbound.packet.data, error);
+        }
+    }
+
+    fn on_tcp(&mut self, now: Instant, inbound: &Inbound) {
+        let Inbound { interface, header: ip, cast, packet } = inbound;
+        // RFC 9293 3.9.2.3, MUST-57: a SYN to a broadcast or multicast address is dropped; so is everything else there.
+        if !matches!(cast, Cast::Own | Cast::Any) {
+            self.counters.ip_of(ip.src.is_ipv4()).in_discards += 1;
+            return;
+        }
+        let segment = ip.payload(&packet.data);
+        let Ok((header, header_len)) = TcpHeader::parse(segment) else {
+            self.counters.tcp_in.in_errs += 1;
+            return;
+        };
+        let local = SocketAddr::new(ip.dst, header.dst_port);
+        let tuple = FourTuple::new(local, SocketAddr::new(ip.src, header.src_port));
+        // RFC 9293 3.1, MUST-3.
+        if packet.checksum == RxChecksum::Unverified && !checksum::is_valid(ip.src, ip.dst, Protocol::TCP, segment) {
+            self.counters.tcp_in.in_csum_errors += 1;
+            self.counters.tcp_in.in_errs += 1;
+            return self.trace_bad_checksum(now, tuple, header, segment.len() - header_len);
+        }
+        let Some(interface) = self.interfaces.get(*interface) else { return };
+        let start = ip.header_len + header_len;
+        let arrival = Arrival {
+            tuple,
+            header: &header,
+            payload: packet.data.slice(start..ip.header_len + ip.payload_len),
+            pinned: packet.pinned,
+            segment_size: packet.segment_size,
+            congestion_experienced: ip.ecn() == Ecn::Ce,
+            path: self.path(now, interface, ip.src),
+        };
+        self.tcp.handle_segment(now, &arrival);
+    }
+
+    fn trace_bad_checksum(&mut self, at: Instant, tuple: FourTuple, header: TcpHeader, len: usize) {
+        let trace = self.tcp.trace();
+        if trace.is_enabled() {
+            let dropped = Some(DropReason::Checksum);
+            let what = Trace::Received { header, len: len as u32, dropped, state: State::Closed };
+            trace.push(Record { at, tuple, id: 0, what });
+        }
+    }
+
+    fn on_udp(&mut self, now: Instant, inbound: &Inbound) {
+        let Inbound { header: ip, cast, packet, .. } = inbound;
+        let check = packet.checksum;
+        let header = match UdpHeader::parse(ip.src, ip.dst, ip.payload(&packet.data), check) {
+            Ok(header) => header,
+            Err(error) => {
+                self.counters.udp.in_errors += 1;
+                self.counters.udp.in_csum_errors += u64::from(error == UdpError::Checksum);
+                return;
+            }
+        };
+        let destination = SocketAddr::new(ip.dst, header.dst_port);
+        let source = SocketAddr::new(ip.src, header.src_port);
+        let Some(key) = self.udp.find(destination, source) else {
+            self.counters.udp.no_ports += 1;
+            let (four, six) = (icmp::unreachable4::PORT, icmp::unreachable6::PORT);
+            let code = if ip.src.is_ipv4() { four } else { six };
+            return self.refuse(now, inbound, icmp::IcmpError::Unreachable { code });
+        };
+        // Multicast needs a group that was joined, and there are none.
+        if *cast == Cast::Multicast {
+            self.counters.ip_of(ip.src.is_ipv4()).in_discards += 1;
+            return;
+        }
+        let payload = inbound.payload().slice(udp::HEADER..udp::HEADER + header.payload_len);
+        let (traffic_class, hop_limit) = (ip.traffic_class.0, ip.hop_limit);
+        let segment_size = packet.segment_size;
+        let datagram = Datagram { source, destination, payload, segment_size, traffic_class, hop_limit };
+        if self.udp.deliver(key, datagram, packet.pinned) {
+            self.counters.udp.in_datagrams += 1;
+        } else {
+            self.counters.udp.rcvbuf_errors += 1;
+            self.counters.udp.in_errors += 1;
+        }
+    }
+}
