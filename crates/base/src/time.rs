@@ -101,3 +101,6 @@ impl fmt::Debug for Instant {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests;
