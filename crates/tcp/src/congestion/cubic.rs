@@ -3,6 +3,7 @@
 //! It decides the window as a cubic function of the time since the last reduction, and leaves slow start where the
 //! round-trip time rises. All arithmetic is on integers: windows in bytes, times in nanoseconds, C in segments.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use bowline_base::Instant;
@@ -59,9 +60,9 @@ pub struct Cubic {
     prior: u64,
     epoch: Option<Epoch>,
     /// What the window has earned and not received yet: bytes times the window.
-    earned: u128,
+    earned: u64,
     hystart: HyStart,
-    saved: Option<Saved>,
+    saved: Option<Box<Saved>>,
 }
 
 impl Cubic {
@@ -83,13 +84,13 @@ impl Cubic {
     }
 
     fn save(&mut self) {
-        self.saved = Some(Saved {
+        self.saved = Some(Box::new(Saved {
             cwnd: self.cwnd,
             ssthresh: self.ssthresh,
             w_max: self.w_max,
             prior: self.prior,
             epoch: self.epoch,
-        });
+        }));
     }
 
     /// RFC 9438 4.6 and 4.7: the multiplicative decrease, and W_max by fast convergence.
@@ -140,10 +141,11 @@ impl Cubic {
             self.earned = 0;
         } else {
             // RFC 9438 4.4 and 4.5: (target - cwnd) / cwnd for each byte acknowledged; the rest is kept.
-            self.earned += u128::from(target - self.cwnd) * u128::from(acked.min(self.cwnd));
-            let grow = self.earned / u128::from(self.cwnd);
-            self.earned %= u128::from(self.cwnd);
-            self.cwnd = self.cwnd.saturating_add(u64::try_from(grow).unwrap_or(u64::MAX)).min(MAX_CWND);
+            let window = u128::from(self.cwnd);
+            let earned = u128::from(self.earned) + u128::from(target - self.cwnd) * u128::from(acked.min(self.cwnd));
+            let grow = u64::try_from(earned / window).unwrap_or(u64::MAX);
+            self.earned = u64::try_from(earned % window).unwrap_or(0);
+            self.cwnd = self.cwnd.saturating_add(grow).min(MAX_CWND);
         }
         self.epoch = Some(epoch);
     }

@@ -6,10 +6,18 @@ use core::time::Duration;
 
 use super::AckSample;
 
-/// The least rise of the round-trip time that counts: MIN_RTT_THRESH.
-const MIN_RTT_THRESH: Duration = Duration::from_millis(4);
-/// The rise that counts in any case: MAX_RTT_THRESH.
-const MAX_RTT_THRESH: Duration = Duration::from_millis(16);
+/// Whole microseconds, so that the state stays small; at most 71 minutes, and never the mark for "none".
+fn micros(d: Duration) -> u32 {
+    u32::try_from(d.as_micros()).unwrap_or(u32::MAX).min(NONE - 1)
+}
+
+/// No round-trip time yet.
+const NONE: u32 = u32::MAX;
+
+/// The least rise of the round-trip time that counts, in microseconds: MIN_RTT_THRESH.
+const MIN_RTT_THRESH: u32 = 4_000;
+/// The rise that counts in any case, in microseconds: MAX_RTT_THRESH.
+const MAX_RTT_THRESH: u32 = 16_000;
 /// The part of the last round's smallest that counts in between: MIN_RTT_DIVISOR.
 const MIN_RTT_DIVISOR: u32 = 8;
 /// Samples that a round must have to say anything: N_RTT_SAMPLE.
@@ -25,7 +33,7 @@ enum Stage {
     SlowStart,
     /// Conservative slow start: the smallest round-trip time when it began, and the rounds left.
     Conservative {
-        baseline: Duration,
+        baseline: u32,
         rounds: u8,
     },
     Done,
@@ -34,15 +42,21 @@ enum Stage {
 }
 
 /// The state of the first slow start.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct HyStart {
     stage: Stage,
     /// Bytes still to be delivered until the round ends.
     left: u64,
-    /// The smallest round-trip time of the last round, once it is known.
-    last: Option<Duration>,
-    current: Option<Duration>,
+    /// The smallest round-trip time of the last round, and of this one, in microseconds.
+    last: u32,
+    current: u32,
     samples: u8,
+}
+
+impl Default for HyStart {
+    fn default() -> Self {
+        Self { stage: Stage::SlowStart, left: 0, last: NONE, current: NONE, samples: 0 }
+    }
 }
 
 impl HyStart {
@@ -69,33 +83,37 @@ impl HyStart {
         if self.left == 0 {
             // RFC 9406 4.2: a round ends when what was in flight at its beginning is acknowledged.
             self.left = sample.in_flight_before.max(1);
-            self.last = self.current.take();
+            self.last = core::mem::replace(&mut self.current, NONE);
             self.samples = 0;
         }
         if let Some(rtt) = sample.rtt {
-            self.current = Some(self.current.map_or(rtt, |least| least.min(rtt)));
+            self.current = self.current.min(micros(rtt));
             self.samples = self.samples.saturating_add(1);
         }
         self.left = self.left.saturating_sub(sample.acked);
         if self.samples >= N_RTT_SAMPLE {
             self.judge();
         }
-        if self.left == 0 {
-            if let Stage::Conservative { rounds, .. } = &mut self.stage {
+        match &mut self.stage {
+            Stage::Conservative { rounds, .. } if self.left == 0 => {
                 *rounds = rounds.saturating_sub(1);
                 if *rounds == 0 {
                     self.stage = Stage::Done;
                 }
             }
+            _ => {}
         }
     }
 
     fn judge(&mut self) {
-        let (Some(last), Some(current)) = (self.last, self.current) else { return };
+        let (last, current) = (self.last, self.current);
+        if last == NONE || current == NONE {
+            return;
+        }
         match self.stage {
             Stage::SlowStart => {
                 let threshold = (last / MIN_RTT_DIVISOR).clamp(MIN_RTT_THRESH, MAX_RTT_THRESH);
-                if current >= last + threshold {
+                if current >= last.saturating_add(threshold) {
                     self.stage = Stage::Conservative { baseline: current, rounds: CSS_ROUNDS };
                 }
             }

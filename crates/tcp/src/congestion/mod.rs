@@ -96,6 +96,9 @@ pub enum CongestionControl {
     Custom(Box<dyn Controller>),
 }
 
+/// An idle connection must fit in 512 bytes.
+const _: () = assert!(size_of::<CongestionControl>() <= 160);
+
 macro_rules! dispatch {
     ($self:ident, $c:ident => $e:expr) => {
         match $self {

@@ -115,10 +115,8 @@ impl Recovery {
         if len == 0 {
             return;
         }
-        if self.phase == Phase::FastRecovery {
-            if let Some(episode) = self.episode.as_deref_mut() {
-                episode.prr.on_sent(len);
-            }
+        if let Some(episode) = self.episode.as_deref_mut().filter(|_| self.phase == Phase::FastRecovery) {
+            episode.prr.on_sent(len);
         }
         if retransmit {
             self.on_resent(now, &range);

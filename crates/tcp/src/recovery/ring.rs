@@ -174,7 +174,7 @@ impl Ring {
         let room = self.has_room();
         match self.records.back_mut() {
             Some(last) if last.fate == Fate::Flying && (!room || (last.sent_at == now && !last.resent)) => {
-                last.end = end
+                last.end = end;
             }
             _ => self.records.push_back(Record { end, sent_at: now, fate: Fate::Flying, resent: false }),
         }

@@ -14,7 +14,7 @@ const NOW: Instant = Instant::ZERO;
 fn slow_start_doubles_and_congestion_avoidance_adds_a_segment() {
     let mut c = NewReno::new(MSS as u32);
     for n in 0..4 {
-        assert_eq!(c.cwnd(), 10 * MSS << n);
+        assert_eq!(c.cwnd(), (10 * MSS) << n);
         round(&mut c, NOW);
     }
     c.on_congestion_event(NOW, 160 * MSS, Congestion::FastRecovery);

@@ -64,10 +64,9 @@ impl Oracle {
         for byte in self.una..self.highest().unwrap_or(self.una) {
             let ahead = (u64::from(reordering) * MSS).min((self.nxt - self.una) / 2);
             let far = reordering <= 3 || byte + ahead < self.highest().unwrap_or(0);
-            if !self.sacked.contains(&byte) && !self.resent.contains(&byte) && !self.lost.contains(&byte) {
-                if far && self.is_lost(byte) {
-                    found.push(byte);
-                }
+            let flying = !self.sacked.contains(&byte) && !self.resent.contains(&byte) && !self.lost.contains(&byte);
+            if flying && far && self.is_lost(byte) {
+                found.push(byte);
             }
         }
         let calm = matches!(phase, Phase::Open | Phase::Disorder);
