@@ -122,7 +122,6 @@ transitions! {
     SynSent, Timeout => Closed;
     SynReceived, AckOfSyn => Established;
     SynReceived, Close => FinWait1;
-    SynReceived, Fin => CloseWait;
     SynReceived, ResetPassive => Listen;
     SynReceived, Reset => Closed;
     SynReceived, Abort => Closed;

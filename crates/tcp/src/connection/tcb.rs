@@ -293,3 +293,26 @@ impl Tcb {
         debug_assert!(self.state == State::SynSent || self.rcv.window.right_edge() >= self.rcv.irs);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_stays_within_its_budget() {
+        let sizes = [
+            ("tcb", size_of::<Tcb>()),
+            ("tuple", size_of::<FourTuple>()),
+            ("snd", size_of::<SendHalf>()),
+            ("rcv", size_of::<ReceiveHalf>()),
+            ("queue", size_of::<ReceiveQueue>()),
+            ("window", size_of::<ReceiveWindow>()),
+            ("acks", size_of::<AckPolicy>()),
+            ("recovery", size_of::<Recovery>()),
+            ("congestion", size_of::<CongestionControl>()),
+            ("stats", size_of::<Stats>()),
+            ("user", size_of::<Attachment>()),
+        ];
+        assert!(size_of::<Tcb>() <= 1408, "{sizes:?}");
+    }
+}

@@ -3,7 +3,7 @@
 
 use bowline_wire::tcp::TcpFlags;
 
-use super::{Check, Segment, discard};
+use super::{Check, Segment, discard, done};
 use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
 use crate::reason::{DropReason, SendReason};
@@ -85,7 +85,9 @@ impl Tcb {
     fn take_syn_again(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
         if segment.has(TcpFlags::ACK) && segment.ack == self.snd.iss + 1 {
             self.check_ack(cx, segment)?;
-        } else if !segment.has(TcpFlags::ACK) {
+            return done();
+        }
+        if !segment.has(TcpFlags::ACK) {
             self.snd.syn_again = true;
         } else {
             self.challenge(cx);

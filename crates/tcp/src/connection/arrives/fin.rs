@@ -28,7 +28,7 @@ impl Tcb {
         self.rcv.acks.on_immediate(SendReason::Ack);
         self.notify(Readiness::READABLE);
         match self.state {
-            State::SynReceived | State::Established => self.advance(cx, Cause::Fin),
+            State::Established => self.advance(cx, Cause::Fin),
             State::FinWait1 if self.snd.fin_acknowledged() => {
                 self.advance(cx, Cause::FinAndAckOfFin);
                 self.enter_time_wait();
