@@ -10,6 +10,8 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use super::*;
 
+mod tcp;
+
 const NOW: Instant = Instant::ZERO;
 
 /// Runs `test` on a thread that has a network namespace to itself; prints why, where that is impossible.
@@ -48,11 +50,11 @@ fn up(offloads: Offloads) -> Tun {
     tun
 }
 
-/// The next UDP packet: the kernel also sends router solicitations and the like.
-fn next_udp(tun: &mut Tun) -> RxPacket {
+/// The next packet that is wanted: the kernel also sends router solicitations and the like.
+fn next_packet(tun: &mut Tun, wanted: impl Fn(&[u8]) -> bool) -> RxPacket {
     loop {
         while let Some(packet) = tun.receive(NOW).unwrap() {
-            if packet.data[0] >> 4 == 4 && packet.data[9] == 17 {
+            if wanted(&packet.data) {
                 return packet;
             }
         }
@@ -60,6 +62,10 @@ fn next_udp(tun: &mut Tun) -> RxPacket {
         let timeout = rustix::event::Timespec { tv_sec: 10, tv_nsec: 0 };
         assert_ne!(poll(&mut fds, Some(&timeout)).unwrap(), 0, "the kernel sends within ten seconds");
     }
+}
+
+fn next_udp(tun: &mut Tun) -> RxPacket {
+    next_packet(tun, |packet| packet[0] >> 4 == 4 && packet[9] == 17)
 }
 
 fn sum(bytes: &[u8]) -> u32 {
