@@ -7,6 +7,7 @@ use super::arrives::{Check, Segment, discard, done, reset};
 use super::context::Context;
 use super::tcb::Tcb;
 use crate::ConnectionError;
+use crate::congestion::Controller;
 use crate::reason::{DropReason, SendReason};
 use crate::recovery::Ack;
 use crate::state::Cause;
@@ -71,6 +72,10 @@ impl Tcb {
         let echo = segment.header.options.timestamps.map(|t| t.echo);
         let echo_rtt = self.timestamps.zip(echo).and_then(|(clock, echo)| clock.elapsed(cx.now, echo));
         let ack = Ack { ack: segment.ack, sack: &[], echo_rtt, has_data: true, window_changed: true };
+        if self.recovery.retries() > 0 {
+            // RFC 5681 3.1: a connection whose SYN was lost begins with a window of one segment.
+            self.congestion.on_timeout(cx.now, 0, true);
+        }
         self.recovery.on_ack(cx.now, &ack);
         self.snd.una = segment.ack;
         self.snd.retries = 0;

@@ -11,7 +11,7 @@ use crate::congestion::{AckSample, Congestion, Controller};
 use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
 use crate::event::Readiness;
-use crate::reason::{DropReason, LossReason, RecoveryChange};
+use crate::reason::{DropReason, Hold, LossReason, RecoveryChange};
 use crate::recovery::{Ack, AckOutcome, Phase};
 use crate::state::{Cause, State};
 use crate::trace::Trace;
@@ -71,6 +71,7 @@ impl Tcb {
         let sack: ArrayVec<Range<Position>, 4> = self.sack_blocks(segment);
         let echo = segment.header.options.timestamps.filter(|_| advances).map(|t| t.echo);
         let echo_rtt = self.timestamps.zip(echo).and_then(|(clock, echo)| clock.elapsed(cx.now, echo));
+        let phase = self.recovery.phase();
         let outcome = self.recovery.on_ack(
             cx.now,
             &Ack {
@@ -84,7 +85,7 @@ impl Tcb {
         if advances {
             self.advance_una(cx, segment.ack);
         }
-        self.tell_congestion(cx, segment, &outcome);
+        self.tell_congestion(cx, segment, &outcome, phase);
         self.after_window_change(cx, before);
     }
 
@@ -114,12 +115,23 @@ impl Tcb {
         }
     }
 
-    /// Congestion control hears what recovery found out.
-    fn tell_congestion(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>, outcome: &AckOutcome) {
+    /// Congestion control hears what recovery found out: first what left the network, then what that changed.
+    fn tell_congestion(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>, outcome: &AckOutcome, before: Phase) {
         if let Some((range, why)) = outcome.lost.clone() {
             cx.record(self.tuple, self.id, || Trace::Lost { range, why });
         }
         let flight = outcome.prior_in_flight;
+        let rtt = self.recovery.rtt();
+        let sample = AckSample {
+            acked: outcome.delivered,
+            rtt: outcome.rtt,
+            srtt: rtt.srtt(),
+            min_rtt: rtt.min_rtt(),
+            in_flight_before: flight,
+            cwnd_limited: self.snd.hold == Hold::Congestion || flight * 2 > self.congestion.cwnd(),
+            in_recovery: before == Phase::FastRecovery || self.recovery.phase() == Phase::FastRecovery,
+        };
+        self.congestion.on_ack(cx.now, &sample);
         match outcome.change {
             Some(RecoveryChange::FastRecovery) => {
                 self.congestion.on_congestion_event(cx.now, flight, Congestion::FastRecovery);
@@ -132,20 +144,6 @@ impl Tcb {
             Some(RecoveryChange::TimeoutRecovery) | None => {}
         }
         self.take_ecn_echo(cx, segment, flight);
-        let rtt = self.recovery.rtt();
-        let cwnd_limited = self.snd.hold == crate::reason::Hold::Congestion || flight * 2 > self.congestion.cwnd();
-        self.congestion.on_ack(
-            cx.now,
-            &AckSample {
-                acked: outcome.delivered,
-                rtt: outcome.rtt,
-                srtt: rtt.srtt(),
-                min_rtt: rtt.min_rtt(),
-                in_flight_before: flight,
-                cwnd_limited,
-                in_recovery: self.recovery.phase() == Phase::FastRecovery,
-            },
-        );
         if let Some(change) = outcome.change {
             cx.record(self.tuple, self.id, || Trace::Recovery(change));
             self.record_congestion(cx);
