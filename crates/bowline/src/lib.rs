@@ -1,1 +1,66 @@
-//! Bowline.
+//! TCP and UDP sockets for tokio over a TCP/IP stack of our own, on any device that carries IP packets.
+//!
+//! A [`Net`] owns the stack and its devices; [`TcpStream`], [`TcpListener`] and [`UdpSocket`] are made from it and behave
+//! as tokio's do, so that hyper, rustls or tonic run on them. A [`Forwarder`] sees every SYN for every address and
+//! answers it once its caller has decided, which is what gateways are made of.
+//!
+//! ```
+//! use bowline::memory;
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! // Two hosts, 10.0.0.1 and 10.0.0.2, joined by a cable in memory.
+//! let (client, server) = memory::pair()?;
+//! let listener = server.listen("10.0.0.2:7".parse().unwrap()).await?;
+//! tokio::spawn(async move {
+//!     let (mut stream, _) = listener.accept().await?;
+//!     let (mut read, mut write) = stream.split();
+//!     tokio::io::copy(&mut read, &mut write).await
+//! });
+//! let mut stream = client.connect("10.0.0.2:7".parse().unwrap()).await?;
+//! stream.write_all(b"hello").await?;
+//! let mut echo = [0; 5];
+//! stream.read_exact(&mut echo).await?;
+//! assert_eq!(&echo, b"hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it works
+//! One task, the [`Driver`], moves packets between the devices and the stack. A socket's call takes the stack's lock,
+//! makes the call, and either returns or registers its task under the same lock; then it wakes the driver. Nothing waits
+//! for packets while it holds the lock, and the driver rests when there is nothing to do.
+//!
+//! It runs on tokio's current-thread and multi-thread runtimes; IO and time must be enabled.
+//!
+//! # What is not here
+//! Multicast groups, neighbour discovery, DNS, TLS, and a way to share one network between processes.
+
+mod clock;
+mod driver;
+mod echo;
+mod error;
+mod forwarder;
+mod listener;
+pub mod memory;
+mod net;
+mod shared;
+mod stream;
+mod trace;
+mod udp;
+mod waiters;
+
+pub use bowline_stack::{Cidr, Config, Datagram, Echo, IcmpError, UdpBind, UdpFailure, UdpInfo, UdpSend};
+pub use bowline_tcp::{
+    Algorithm, ConnectionError, Counters, FourTuple, Info, Keepalive, Listen, ListenerInfo, Options, State,
+};
+pub use driver::Driver;
+pub use echo::{EchoEvent, EchoSocket};
+pub use error::connection_error;
+pub use forwarder::{Forwarder, Incoming, Refusal};
+pub use listener::TcpListener;
+pub use net::{Net, NetBuilder};
+pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf};
+pub use trace::TraceStream;
+pub use udp::UdpSocket;

@@ -1,0 +1,424 @@
+//! A network: the stack, its devices, and the handle that everything else is made from.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bowline_base::Instant;
+use bowline_device::Device;
+use bowline_stack::{Cidr, Config, Interface, Route, Stack};
+use bowline_tcp::{Counters, FourTuple, Info, Listen, ListenerInfo, Options};
+
+use crate::clock::Clock;
+use crate::driver::{Driver, Port};
+use crate::forwarder::Forwarder;
+use crate::shared::{Phase, Shared};
+use crate::{EchoSocket, TcpListener, TcpStream, TraceStream, UdpSocket, error};
+
+/// A network of ours. Clones are the same network.
+///
+/// It lives as long as its handles: once the last clone is dropped, every connection is reset and every socket made from
+/// it fails with `ENETDOWN`. [`shutdown`](Self::shutdown) ends it in good order.
+///
+/// # Example
+/// ```
+/// use bowline::Net;
+/// use bowline_device::memory::{self, MemoryConfig};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let (ours, theirs) = memory::pair(MemoryConfig::default());
+/// let net = Net::builder().device(ours).address("10.0.0.1/24".parse().unwrap()).start()?;
+/// let peer = Net::builder().device(theirs).address("10.0.0.2/24".parse().unwrap()).start()?;
+/// let listener = peer.listen("10.0.0.2:80".parse().unwrap()).await?;
+/// let stream = net.connect("10.0.0.2:80".parse().unwrap()).await?;
+/// assert_eq!(net.connections().len(), 1);
+/// # drop((stream, listener));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Net(Arc<Owner>);
+
+/// What ends the network when the last handle goes.
+struct Owner {
+    shared: Arc<Shared>,
+    ephemeral: (u16, u16),
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shared.act(|core, now| {
+            if matches!(core.phase, Phase::Running | Phase::Closing) {
+                core.abort_all(now);
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Net {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Net").field(&self.0.shared).finish()
+    }
+}
+
+impl Net {
+    /// A network to be made.
+    #[must_use]
+    pub fn builder() -> NetBuilder {
+        NetBuilder::default()
+    }
+
+    /// Connects to `remote` from an address and a port that the network chooses. Dropping the future gives it up.
+    ///
+    /// # Errors
+    /// As [`TcpStream::connect`].
+    pub async fn connect(&self, remote: SocketAddr) -> io::Result<TcpStream> {
+        self.connect_with(None, remote, None).await
+    }
+
+    /// Connects from `local`, if it is given: its port may be 0, and in an any-IP network its address need not be ours.
+    /// `options` is what the connection starts with, by default the network's.
+    ///
+    /// # Errors
+    /// As [`TcpStream::connect`], and `EADDRINUSE` where the four-tuple is taken, `EADDRNOTAVAIL` where `local` is not
+    /// ours.
+    pub async fn connect_with(
+        &self,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+        options: Option<Options>,
+    ) -> io::Result<TcpStream> {
+        let stream = self.connect_now(local, remote, options)?;
+        stream.connected().await?;
+        Ok(stream)
+    }
+
+    /// As [`connect_with`](Self::connect_with), without waiting: the connection is in SYN-SENT.
+    /// [`TcpStream::connected`] waits; what is written before leaves when it is open.
+    ///
+    /// # Errors
+    /// What is known at once.
+    pub fn connect_now(
+        &self,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+        options: Option<Options>,
+    ) -> io::Result<TcpStream> {
+        let shared = &self.0.shared;
+        let (key, tuple) = shared.act(|core, now| {
+            core.check_open()?;
+            let key = core.stack.tcp_connect(now, local, remote, options).map_err(error::connect)?;
+            let tuple = core.tcp().tuple(key).ok_or_else(error::not_connected)?;
+            io::Result::Ok((key, tuple))
+        })?;
+        Ok(TcpStream::new(Arc::clone(shared), key, tuple))
+    }
+
+    /// Listens on `address`: the unspecified address stands for all of ours, of both IP versions; port 0 for a free port.
+    /// The future is ready at once.
+    ///
+    /// # Errors
+    /// As [`TcpListener::bind`].
+    pub async fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        let ip = Some(address.ip()).filter(|ip| !ip.is_unspecified());
+        self.listen_with(Listen { address: ip, ..Listen::on_port(address.port()) })
+    }
+
+    /// Listens with everything that can be said about it. `deferred` is for [`forwarder_with`](Self::forwarder_with).
+    ///
+    /// # Errors
+    /// `EINVAL` for a deferred one; otherwise as [`TcpListener::bind`].
+    pub fn listen_with(&self, listen: Listen) -> io::Result<TcpListener> {
+        if listen.deferred {
+            return Err(error::invalid());
+        }
+        TcpListener::open(&self.0.shared, listen, self.0.ephemeral)
+    }
+
+    /// Sees every SYN that no listener takes, and decides: for gateways. The interface must be any-IP
+    /// ([`NetBuilder::any_ip`]) for addresses that are not ours.
+    ///
+    /// # Errors
+    /// `EADDRINUSE` where there is one already; `ENETDOWN`.
+    pub fn forwarder(&self) -> io::Result<Forwarder> {
+        self.forwarder_with(Listen { port: None, backlog: 4096, ..Listen::on_port(0) })
+    }
+
+    /// As [`forwarder`](Self::forwarder), for one address or one port, or with another bound on the undecided.
+    ///
+    /// # Errors
+    /// As [`forwarder`](Self::forwarder).
+    pub fn forwarder_with(&self, listen: Listen) -> io::Result<Forwarder> {
+        let shared = &self.0.shared;
+        let key = shared.act(|core, _| {
+            core.check_open()?;
+            core.tcp().listen(Listen { deferred: true, ..listen }).map_err(error::listen)
+        })?;
+        Ok(Forwarder::new(Arc::clone(shared), key))
+    }
+
+    /// A UDP socket on `address`: unspecified for all of ours, port 0 for a free one.
+    ///
+    /// # Errors
+    /// As [`UdpSocket::bind`].
+    pub async fn bind_udp(&self, address: SocketAddr) -> io::Result<UdpSocket> {
+        UdpSocket::bind(self, address).await
+    }
+
+    /// Pings: those to addresses that only any-IP makes ours, and the answers to ours.
+    ///
+    /// # Errors
+    /// `EADDRINUSE` where somebody has it already.
+    pub fn echo(&self) -> io::Result<EchoSocket> {
+        EchoSocket::open(&self.0.shared)
+    }
+
+    /// A subscription to all records from now on.
+    #[must_use]
+    pub fn trace(&self) -> TraceStream {
+        TraceStream::new(&self.0.shared)
+    }
+
+    /// Every connection, half-open ones and those in TIME-WAIT included, as `ss -tina` would show them.
+    ///
+    /// It looks at all of them: for people, not for each packet.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Info> {
+        self.0.shared.look(|core, now| core.tcp().connections(now))
+    }
+
+    /// Every listener, as `ss -ltn` would show them.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<ListenerInfo> {
+        self.0.shared.look(|core, now| core.tcp().listeners(now))
+    }
+
+    /// TCP's counters, with the names of `nstat`.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.0.shared.look(|core, _| *core.tcp().counters())
+    }
+
+    /// The counters of IP, ICMP and UDP.
+    #[must_use]
+    pub fn stack_counters(&self) -> bowline_stack::Counters {
+        self.0.shared.look(|core, _| *core.stack.counters())
+    }
+
+    /// How many connections, half-open ones and TIME-WAIT entries there are.
+    #[must_use]
+    pub fn population(&self) -> (usize, usize, usize) {
+        self.0.shared.look(|core, _| core.tcp().population())
+    }
+
+    /// Now, on the clock of the records.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.0.shared.clock.now()
+    }
+
+    /// The wall-clock time of [`Instant::ZERO`] on the clock of the records.
+    #[must_use]
+    pub fn origin(&self) -> SystemTime {
+        self.0.shared.clock.wall()
+    }
+
+    /// Ends the network in good order: listeners close, every connection sends its FIN after its data, and nothing new
+    /// begins. Connections that are not over after `grace` are reset. Ready when everything has been sent.
+    pub async fn shutdown(&self, grace: Duration) {
+        let shared = &self.0.shared;
+        shared.act(|core, now| {
+            if core.phase != Phase::Running {
+                return;
+            }
+            core.phase = Phase::Closing;
+            for listener in core.tcp().listeners(now) {
+                core.tcp().close_listener(now, listener.key);
+            }
+            for key in core.tcp().keys() {
+                // One that is closing already needs no word from us.
+                let _ = core.tcp().shutdown(now, key);
+            }
+        });
+        if tokio::time::timeout(grace, self.stopped()).await.is_err() {
+            shared.act(|core, now| {
+                if core.phase == Phase::Closing {
+                    core.abort_all(now);
+                }
+            });
+            self.stopped().await;
+        }
+    }
+
+    /// Waits until the network has stopped, for whatever reason.
+    pub async fn stopped(&self) {
+        std::future::poll_fn(|cx| {
+            self.0.shared.look(|core, _| {
+                if core.phase == Phase::Stopped {
+                    return std::task::Poll::Ready(());
+                }
+                core.stopped.register(cx);
+                std::task::Poll::Pending
+            })
+        })
+        .await;
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+}
+
+/// What a [`Net`] is made of.
+///
+/// [`address`](Self::address), [`route`](Self::route) and [`any_ip`](Self::any_ip) speak of the device that was added
+/// last.
+#[derive(Default)]
+#[must_use = "a builder makes nothing by itself"]
+pub struct NetBuilder {
+    links: Vec<Link>,
+    config: Config,
+    seed: Option<[u8; 32]>,
+    coarse: bool,
+    misplaced: bool,
+}
+
+struct Link {
+    device: Box<dyn Device + Send>,
+    interface: Interface,
+    routes: Vec<Cidr>,
+}
+
+impl fmt::Debug for NetBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let interfaces: Vec<_> = self.links.iter().map(|link| &link.interface).collect();
+        f.debug_struct("NetBuilder")
+            .field("interfaces", &interfaces)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl NetBuilder {
+    /// Adds a device. At least one is needed.
+    pub fn device(mut self, device: impl Device + Send + 'static) -> Self {
+        let interface = Interface::new(device.capabilities(), []);
+        self.links.push(Link { device: Box::new(device), interface, routes: Vec::new() });
+        self
+    }
+
+    /// Adds an address of ours on the last device, with its network: `"10.0.2.2/24".parse()`.
+    pub fn address(self, address: Cidr) -> Self {
+        self.addresses([address])
+    }
+
+    /// Adds addresses of ours on the last device.
+    pub fn addresses(self, addresses: impl IntoIterator<Item = Cidr>) -> Self {
+        self.last(|link| link.interface.addresses.extend(addresses))
+    }
+
+    /// Adds a network that is reached by the last device: `"0.0.0.0/0".parse()`.
+    pub fn route(self, destination: Cidr) -> Self {
+        self.routes([destination])
+    }
+
+    /// Adds networks that are reached by the last device.
+    pub fn routes(self, destinations: impl IntoIterator<Item = Cidr>) -> Self {
+        self.last(|link| link.routes.extend(destinations))
+    }
+
+    /// Whether every address that packets on the last device come for counts as ours: for gateways; default false.
+    pub fn any_ip(self, any_ip: bool) -> Self {
+        self.last(|link| link.interface.any_ip = any_ip)
+    }
+
+    /// Whether the last device leads back to ourselves; default false.
+    pub fn loopback(self, loopback: bool) -> Self {
+        self.last(|link| link.interface.loopback = loopback)
+    }
+
+    /// Sets every number that can be set; default [`Config::default`].
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets where all randomness comes from; default the system's. The same seed, packets and times give the same bytes,
+    /// which is for tests: whoever knows the seed knows the sequence numbers.
+    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Whether to keep near deadlines by tokio's timer alone, to its millisecond; default false. For tests that stop
+    /// tokio's clock, and runtimes without IO.
+    pub fn coarse_timers(mut self, coarse: bool) -> Self {
+        self.coarse = coarse;
+        self
+    }
+
+    /// Makes the network and spawns its driver on the current runtime, which needs IO and time enabled.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start(self) -> io::Result<Net> {
+        let (net, driver) = self.build()?;
+        tokio::spawn(driver);
+        Ok(net)
+    }
+
+    /// Makes the network, and the driver for the caller to poll.
+    ///
+    /// # Errors
+    /// `EINVAL` without a device, or where something was said of a device before there was one; the system has no
+    /// randomness.
+    pub fn build(self) -> io::Result<(Net, Driver)> {
+        if self.links.is_empty() || self.misplaced {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a network needs a device, and its addresses and routes come after it",
+            ));
+        }
+        let mut seed = [0; 32];
+        match self.seed {
+            Some(given) => seed = given,
+            None => getrandom::fill(&mut seed).map_err(|why| io::Error::other(why.to_string()))?,
+        }
+        let ephemeral = self.config.tcp.ephemeral_ports;
+        let clock = Clock::new();
+        let mut stack = Stack::new(self.config, seed, clock.now());
+        let mut ports = Vec::with_capacity(self.links.len());
+        for link in self.links {
+            let interface = stack.add_interface(link.interface).ok_or_else(error::too_many)?;
+            for destination in link.routes {
+                stack.add_route(Route { destination, interface, source: None });
+            }
+            ports.push(Port::new(link.device, interface));
+        }
+        let shared = Arc::new(Shared::new(stack, clock));
+        let driver = Driver::new(Arc::clone(&shared), ports, !self.coarse);
+        Ok((Net(Arc::new(Owner { shared, ephemeral })), driver))
+    }
+
+    fn last(mut self, change: impl FnOnce(&mut Link)) -> Self {
+        match self.links.last_mut() {
+            Some(link) => change(link),
+            None => self.misplaced = true,
+        }
+        self
+    }
+}
+
+impl Net {
+    /// The connection with this four-tuple, if there is one.
+    #[must_use]
+    pub fn find(&self, tuple: FourTuple) -> Option<Info> {
+        self.connections().into_iter().find(|info| info.tuple == tuple)
+    }
+}

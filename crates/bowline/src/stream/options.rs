@@ -1,0 +1,87 @@
+//! The options of one connection, as `setsockopt` and `getsockopt` have them.
+//!
+//! Each getter fails with `ENOTCONN` once nothing is left of the connection, each setter too, and with `EINVAL` for a
+//! value that the connection cannot take. Defaults are those of [`Options`].
+
+use std::io;
+use std::time::Duration;
+
+use bowline_tcp::{Algorithm, Keepalive, Options};
+
+use super::TcpStream;
+
+macro_rules! options {
+    ($($(#[$doc:meta])* $get:ident, $set:ident: $type:ty = $field:ident;)*) => {
+        impl TcpStream {$(
+            $(#[$doc])*
+            ///
+            /// # Errors
+            /// `ENOTCONN` once nothing is left of the connection.
+            pub fn $get(&self) -> io::Result<$type> {
+                self.options(|options| options.$field)
+            }
+
+            #[doc = concat!("Sets what [`", stringify!($get), "`](Self::", stringify!($get), ") returns.")]
+            ///
+            /// # Errors
+            /// `ENOTCONN` once nothing is left of the connection, `EINVAL` for a value that it cannot take.
+            pub fn $set(&self, value: $type) -> io::Result<()> {
+                self.set_options(|options| options.$field = value)
+            }
+        )*}
+    };
+}
+
+options! {
+    /// Whether small segments leave at once although others are in flight (`TCP_NODELAY`).
+    nodelay, set_nodelay: bool = nodelay;
+    /// Whether only full segments leave (`TCP_CORK`), for at most 200 ms at a time.
+    cork, set_cork: bool = cork;
+    /// Keepalive, with its times (`SO_KEEPALIVE`, `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`).
+    keepalive, set_keepalive: Option<Keepalive> = keepalive;
+    /// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`).
+    user_timeout, set_user_timeout: Option<Duration> = user_timeout;
+    /// What dropping does with unsent data (`SO_LINGER`): with zero it resets the connection.
+    linger, set_linger: Option<Duration> = linger;
+    /// The send queue's bound in bytes (`SO_SNDBUF`, not doubled).
+    send_buffer_size, set_send_buffer_size: u32 = send_buffer;
+    /// What the receive queue's bound may grow to, in bytes.
+    receive_buffer_max, set_receive_buffer_max: u32 = receive_buffer_max;
+    /// Unsent bytes above which the stream is not writable (`TCP_NOTSENT_LOWAT`).
+    notsent_lowat, set_notsent_lowat: u32 = notsent_lowat;
+    /// The congestion controller (`TCP_CONGESTION`).
+    congestion, set_congestion: Algorithm = algorithm;
+    /// The IP time to live of what is sent (`IP_TTL`, `IPV6_UNICAST_HOPS`).
+    ttl, set_ttl: u8 = hop_limit;
+    /// The IP traffic class of what is sent (`IP_TOS`, `IPV6_TCLASS`).
+    traffic_class, set_traffic_class: u8 = traffic_class;
+}
+
+impl TcpStream {
+    /// The receive queue's bound in bytes (`SO_RCVBUF`, not doubled). Autotuning may have raised it.
+    ///
+    /// # Errors
+    /// `ENOTCONN` once nothing is left of the connection.
+    pub fn receive_buffer_size(&self) -> io::Result<u32> {
+        self.options(|options| options.receive_buffer)
+    }
+
+    /// Sets the receive queue's bound in bytes and, as `SO_RCVBUF` does, switches its autotuning off.
+    ///
+    /// # Errors
+    /// `ENOTCONN` once nothing is left of the connection, `EINVAL` for a value that it cannot take.
+    pub fn set_receive_buffer_size(&self, bytes: u32) -> io::Result<()> {
+        self.set_options(|options| {
+            options.receive_buffer = bytes;
+            options.receive_buffer_max = bytes;
+        })
+    }
+
+    /// All options at once.
+    ///
+    /// # Errors
+    /// `ENOTCONN` once nothing is left of the connection.
+    pub fn tcp_options(&self) -> io::Result<Options> {
+        self.options(Clone::clone)
+    }
+}
