@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::step::{self, Report, Tally};
-use crate::{deny, lints, nostd, setup};
+use crate::{deny, diagram, lints, nostd, setup};
 
 /// Runs every step; a failed one does not hide the others.
 pub(crate) fn run() -> Result<(), String> {
@@ -23,6 +23,7 @@ pub(crate) fn run() -> Result<(), String> {
         let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
         step::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
     });
+    report.step("diagram", diagram::check);
     report.finish(tally)
 }
 
@@ -37,5 +38,8 @@ fn test(tally: &mut Tally) -> Result<(), String> {
 }
 
 fn cargo(args: &[&str]) -> Command {
-    step::command("cargo", args)
+    let mut command = step::command("cargo", args);
+    // A snapshot that differs is a failure and leaves no file behind.
+    command.env("INSTA_UPDATE", "no");
+    command
 }

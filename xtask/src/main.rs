@@ -5,6 +5,7 @@
 
 mod ci;
 mod deny;
+mod diagram;
 mod lints;
 mod nostd;
 mod setup;
@@ -18,10 +19,11 @@ Tasks of the Bowline repository.
 Usage: cargo xtask <TASK>
 
   setup    install the programs that tests and benchmarks need (apt packages as root, cargo-nextest, cargo-deny)
-  ci       all that CI runs: setup, fmt, lints, clippy, tests, doc tests, nostd, deny, docs
+  ci       all that CI runs: setup, fmt, lints, clippy, tests, doc tests, nostd, deny, docs, the diagram
   nostd    prove that base, wire, tcp and stack need no std: link them beside a panic handler of our own
   lints    the lint settings that each core crate must repeat
   deny     licences, bans and sources of every dependency against deny.toml
+  diagram  draw docs/states.md from the table of TCP's transitions
   help     this text
 ";
 
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         "nostd" => nostd::run(),
         "lints" => lints::run(),
         "deny" => deny::run(),
+        "diagram" => diagram::write(),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())
