@@ -19,7 +19,6 @@ impl Endpoint {
         self.counters.in_segs += arrival.count();
         // RFC 9293 3.9.2.3, MUST-57: no connection with a broadcast, multicast or unspecified address.
         if !is_host(&arrival.tuple) {
-            self.counters.in_errs += 1;
             return self.note_dropped(now, arrival, 0, State::Closed, DropReason::InvalidAddress);
         }
         match self.find(&arrival.tuple) {

@@ -1,0 +1,133 @@
+//! One direction of a bad network, seeded: it loses, duplicates, reorders, corrupts, delays and marks.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bowline_base::{Instant, Randomness};
+use bowline_tcp::{Departure, FourTuple};
+use bowline_wire::checksum;
+use bowline_wire::ip::Protocol;
+use bowline_wire::tcp::{TcpFlags, TcpHeader, fill_checksum};
+
+/// What the network does to a segment; probabilities in a thousand.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Weather {
+    pub(crate) loss: u64,
+    pub(crate) duplicate: u64,
+    pub(crate) reorder: u64,
+    pub(crate) corrupt: u64,
+    pub(crate) mark: u64,
+    pub(crate) delay: Duration,
+    pub(crate) jitter: Duration,
+    /// Super-segments arrive whole, as over a TUN with offloads.
+    pub(crate) whole: bool,
+}
+
+/// A segment on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Flying {
+    /// As its receiver sees it.
+    pub(crate) tuple: FourTuple,
+    pub(crate) header: TcpHeader,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) size: Option<u16>,
+    pub(crate) marked: bool,
+}
+
+/// One direction.
+pub(crate) struct Link {
+    weather: Weather,
+    random: Randomness,
+    flying: BTreeMap<(Instant, u64), Flying>,
+    /// No segment overtakes another one but by `reorder`.
+    last: Instant,
+    count: u64,
+}
+
+impl Link {
+    pub(crate) fn new(weather: Weather, random: Randomness) -> Self {
+        Self { weather, random, flying: BTreeMap::new(), last: Instant::ZERO, count: 0 }
+    }
+
+    fn chance(&mut self, per_mille: u64) -> bool {
+        self.random.below(1000) < per_mille
+    }
+
+    /// A segment sets out.
+    pub(crate) fn send(&mut self, now: Instant, departure: &Departure<'_>) {
+        for segment in cut(departure, self.weather.whole) {
+            let Weather { loss, duplicate, corrupt, .. } = self.weather;
+            if self.chance(loss) || (self.chance(corrupt) && self.is_caught(&segment)) {
+                continue;
+            }
+            if self.chance(duplicate) {
+                self.fly(now, segment.clone());
+            }
+            self.fly(now, segment);
+        }
+    }
+
+    fn fly(&mut self, now: Instant, mut segment: Flying) {
+        let Weather { delay, jitter, reorder, mark, .. } = self.weather;
+        segment.marked = self.chance(mark);
+        let mut at = now + delay + self.random.jitter(jitter);
+        if self.chance(reorder) {
+            at += delay + Duration::from_millis(1);
+        } else {
+            at = at.max(self.last);
+            self.last = at;
+        }
+        self.count += 1;
+        self.flying.insert((at, self.count), segment);
+    }
+
+    /// The checksum finds a flipped bit wherever it is.
+    fn is_caught(&mut self, segment: &Flying) -> bool {
+        let (src, dst) = (segment.tuple.remote.ip(), segment.tuple.local.ip());
+        let mut bytes = vec![0; segment.header.emit_len()];
+        segment.header.emit(&mut bytes);
+        fill_checksum(src, dst, &mut bytes, &[&segment.payload]);
+        bytes.extend_from_slice(&segment.payload);
+        assert!(checksum::is_valid(src, dst, Protocol::TCP, &bytes), "our own checksum is wrong");
+        let bit = self.random.below(8 * bytes.len() as u64) as usize;
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(!checksum::is_valid(src, dst, Protocol::TCP, &bytes), "a flipped bit was not noticed");
+        true
+    }
+
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        self.flying.keys().next().map(|&(at, _)| at)
+    }
+
+    pub(crate) fn receive(&mut self, now: Instant) -> Option<Flying> {
+        let entry = self.flying.first_entry()?;
+        if entry.key().0 <= now { Some(entry.remove()) } else { None }
+    }
+}
+
+/// The wire segments of what an endpoint sent: FIN and PSH on the last one, CWR on the first.
+fn cut(departure: &Departure<'_>, whole: bool) -> Vec<Flying> {
+    let payload = departure.payload.concat();
+    let size = departure.segment_size.map_or(usize::MAX, usize::from);
+    let tuple = FourTuple::new(departure.tuple.remote, departure.tuple.local);
+    if whole || payload.len() <= size {
+        let size = departure.segment_size;
+        return vec![Flying { tuple, header: departure.header.clone(), payload, size, marked: false }];
+    }
+    let pieces = payload.chunks(size);
+    let last = pieces.len() - 1;
+    pieces
+        .enumerate()
+        .map(|(n, piece)| {
+            let mut header = departure.header.clone();
+            header.seq = header.seq + (n * size) as u32;
+            if n < last {
+                header.flags -= TcpFlags::FIN | TcpFlags::PSH;
+            }
+            if n > 0 {
+                header.flags -= TcpFlags::CWR;
+            }
+            Flying { tuple, header, payload: piece.to_vec(), size: None, marked: false }
+        })
+        .collect()
+}

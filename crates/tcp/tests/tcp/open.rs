@@ -1,0 +1,519 @@
+//! Opening a connection (RFC 9293 3.5 and 3.10.7.1 to 3.10.7.3): active, passive, simultaneous, refused, lost.
+
+use std::time::Duration;
+
+use bowline_tcp::{Config, ConnectionError, Endpoint, Event, Listen, Options, Readiness, Refusal, State};
+
+use crate::bench::peer::{Peer, plain};
+
+#[test]
+fn three_segments_open_passively() {
+    let mut p = Peer::plain();
+    let listener = p.listen(5);
+    p.run(
+        "= LISTEN
+         < SYN seq=0 mss=1000
+         > SYN,ACK seq=0 ack=1 mss=1460 no-ws no-ts no-sackok
+         = SYN-RECEIVED",
+    );
+    assert!(p.events().is_empty(), "nothing to accept yet");
+    p.run("< ACK seq=1 ack=1\n= ESTABLISHED");
+    assert_eq!(p.events(), [Event::Listener(listener)]);
+    let key = p.accept(listener);
+    assert!(p.endpoint.readiness(key).contains(Readiness::CONNECTED | Readiness::WRITABLE));
+    assert!(!p.endpoint.readiness(key).contains(Readiness::READABLE));
+    // MUST-16: no more than the peer's MSS.
+    p.write(key, 0, 2_500);
+    let sent = p.next_sent();
+    assert_eq!((sent.payload.len(), sent.size), (2_500, Some(1_000)), "a super-segment, to be cut at the MSS");
+}
+
+#[test]
+fn three_segments_open_actively() {
+    let mut p = Peer::plain();
+    let key = p.connect();
+    p.run(
+        "> SYN seq=0 mss=1460 no-ws no-ts no-sackok
+         = SYN-SENT
+         < SYN,ACK seq=0 ack=1 mss=1460
+         > ACK seq=1 ack=1
+         = ESTABLISHED",
+    );
+    let events = p.events();
+    assert!(
+        matches!(events[..], [Event::Connection(k, r)] if k == key && r.contains(Readiness::CONNECTED | Readiness::WRITABLE)),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn options_are_offered_agreed_and_used() {
+    let mut p = Peer::new();
+    let listener = p.listen(5);
+    p.run(
+        "< SYN seq=0 mss=1400 ws=9 sackok ts=500
+         > SYN,ACK seq=0 ack=1 mss=1460 ws=7 sackok ts=500 win=65535
+         < ACK seq=1 ack=1 ts=501
+         < ACK seq=1001 ack=1 len=10 ts=502
+         > ACK seq=1 ack=1 sack=1001-1011 ts=501",
+    );
+    let info = p.info().unwrap();
+    assert_eq!((info.window_scale, info.timestamps, info.sack, info.ecn), (Some((7, 9)), true, true, false));
+    assert_eq!((info.peer_mss, info.mss), (1400, 1388), "an MSS does not count the options of each segment");
+    p.accept(listener);
+}
+
+#[test]
+fn options_that_the_peer_does_not_have_are_not_used() {
+    let mut p = Peer::new();
+    p.listen(5);
+    p.run(
+        "< SYN seq=0
+         > SYN,ACK seq=0 ack=1 no-ws no-sackok no-ts
+         < ACK seq=1 ack=1
+         < ACK seq=101 ack=1 len=10
+         > ACK seq=1 ack=1 no-sack no-ts",
+    );
+    let info = p.info().unwrap();
+    assert_eq!((info.window_scale, info.timestamps, info.sack), (None, false, false));
+    assert_eq!(info.peer_mss, 536, "MUST-15");
+
+    // The same for an active open that is refused all of it.
+    let mut p = Peer::new();
+    p.connect();
+    p.run(
+        "> SYN seq=0 ws=7 sackok ts=0
+         < SYN,ACK seq=0 ack=1
+         > ACK seq=1 ack=1 no-ts",
+    );
+    let info = p.info().unwrap();
+    assert_eq!((info.window_scale, info.timestamps, info.sack), (None, false, false));
+}
+
+#[test]
+fn ecn_is_agreed_on() {
+    let mut p = Peer::new();
+    p.listen(5);
+    p.run(
+        "< SYN,ECE,CWR seq=0
+         > SYN,ACK,ECE seq=0 ack=1
+         < ACK seq=1 ack=1",
+    );
+    assert!(p.info().unwrap().ecn);
+
+    let mut p = Peer::with_options(Options { ecn: true, ..Options::default() });
+    p.connect();
+    p.run(
+        "> SYN,ECE,CWR seq=0
+         < SYN,ACK,ECE seq=0 ack=1
+         > ACK seq=1 ack=1",
+    );
+    assert!(p.info().unwrap().ecn);
+    let mut p = Peer::with_options(Options { ecn: true, ..Options::default() });
+    p.connect();
+    p.run(
+        "> SYN,ECE,CWR seq=0
+         < SYN,ACK seq=0 ack=1
+         > ACK seq=1 ack=1",
+    );
+    assert!(!p.info().unwrap().ecn);
+}
+
+#[test]
+fn text_and_fin_on_the_last_ack_of_the_handshake() {
+    let mut p = Peer::plain();
+    let listener = p.listen(5);
+    p.run(
+        "< SYN seq=0
+         > SYN,ACK seq=0 ack=1
+         < ACK,FIN seq=1 ack=1 len=20
+         > ACK seq=1 ack=22
+         = CLOSE-WAIT",
+    );
+    let key = p.accept(listener);
+    p.read(key, 0, 20);
+    p.read(key, 20, 0);
+}
+
+#[test]
+fn text_and_fin_on_the_syn() {
+    // RFC 9293 3.10.7.2 lets them wait until the connection is established; ours makes the peer send them again.
+    let mut p = Peer::plain();
+    let listener = p.listen(5);
+    p.run(
+        "< SYN,FIN seq=0 len=20
+         > SYN,ACK seq=0 ack=1
+         < ACK,FIN seq=1 ack=1 len=20
+         > ACK seq=1 ack=22
+         = CLOSE-WAIT",
+    );
+    let key = p.accept(listener);
+    p.read(key, 0, 20);
+}
+
+#[test]
+fn text_and_fin_on_the_syn_ack() {
+    let mut p = Peer::plain();
+    let key = p.connect();
+    p.run(
+        "> SYN seq=0
+         < SYN,ACK,FIN seq=0 ack=1 len=20
+         > ACK seq=1 ack=22
+         = CLOSE-WAIT",
+    );
+    p.read(key, 0, 20);
+    p.read(key, 20, 0);
+}
+
+#[test]
+fn both_open_at_once() {
+    // RFC 9293 3.5, figure 8, MUST-10: four segments, one connection.
+    let mut p = Peer::plain();
+    let key = p.connect();
+    p.run(
+        "> SYN seq=0
+         < SYN seq=0
+         > SYN,ACK seq=0 ack=1
+         = SYN-RECEIVED
+         < SYN,ACK seq=0 ack=1
+         = ESTABLISHED",
+    );
+    // What was sent to the SYN,ACK, if anything, is an acknowledgement; then text flows both ways.
+    p.write(key, 0, 10);
+    p.run(
+        "> ACK seq=1 ack=1 len=10
+         < ACK seq=1 ack=11 len=5
+         > ACK seq=11 ack=6",
+    );
+    p.read(key, 0, 5);
+    assert_eq!(p.endpoint.population(), (1, 0, 0));
+}
+
+#[test]
+fn both_open_at_once_and_the_peer_only_acknowledges() {
+    let mut p = Peer::plain();
+    p.connect();
+    p.run(
+        "> SYN seq=0
+         < SYN seq=0
+         > SYN,ACK seq=0 ack=1
+         < ACK seq=1 ack=1
+         = ESTABLISHED",
+    );
+}
+
+#[test]
+fn both_open_at_once_and_our_syn_ack_is_lost() {
+    let mut p = Peer::plain();
+    p.connect();
+    p.run(
+        "> SYN seq=0
+         < SYN seq=0
+         > SYN,ACK seq=0 ack=1
+         +1s
+         > SYN,ACK seq=0 ack=1
+         < SYN,ACK seq=0 ack=1
+         = ESTABLISHED",
+    );
+}
+
+#[test]
+fn a_listener_may_turn_active() {
+    // RFC 9293 3.10.1: OPEN, active, in LISTEN.
+    let mut p = Peer::plain();
+    let listener = p.listen(5);
+    let (local, remote) = (p.local().ip(), p.remote());
+    let key = p.call(|endpoint, now| {
+        endpoint.connect_from(now, listener, local, remote, bowline_tcp::Path::new(1500)).expect("connect")
+    });
+    p.run(
+        "> SYN seq=0
+         = SYN-SENT
+         < SYN,ACK seq=0 ack=1
+         > ACK seq=1 ack=1
+         = ESTABLISHED",
+    );
+    assert_eq!(p.endpoint.state(key), Some(State::Established));
+    assert!(p.endpoint.listeners(p.now).is_empty());
+    // Nobody listens any more.
+    p.ports(80, 4001).run("< SYN seq=0 abs\n> RST,ACK abs seq=0 ack=1");
+}
+
+#[test]
+fn a_lost_syn_is_sent_again_and_given_up_after_127_seconds() {
+    let mut p = Peer::plain();
+    let key = p.connect();
+    p.run("> SYN seq=0");
+    for wait in ["+1s", "+2s", "+4s", "+8s", "+16s", "+32s"] {
+        p.run(&format!("{wait}\n> SYN seq=0"));
+    }
+    p.run("+63s\n.\n+1s\n= CLOSED");
+    assert_eq!(p.endpoint.error(key), Some(ConnectionError::TimedOut));
+    assert_eq!(p.endpoint.poll_timeout(), None);
+}
+
+#[test]
+fn a_lost_syn_ack_is_sent_again() {
+    let mut p = Peer::plain();
+    p.listen(5);
+    p.run("< SYN seq=0\n> SYN,ACK seq=0 ack=1");
+    for wait in ["+1s", "+2s", "+4s", "+8s", "+16s"] {
+        p.run(&format!("{wait}\n> SYN,ACK seq=0 ack=1\n= SYN-RECEIVED"));
+    }
+    p.run("+32s\n.\n= LISTEN");
+    assert_eq!((p.counters().synack_retrans, p.counters().half_open_expired), (5, 1));
+    assert_eq!((p.endpoint.population(), p.endpoint.poll_timeout()), ((0, 0, 0), None));
+}
+
+#[test]
+fn a_repeated_syn_is_answered_again_and_counts_for_nothing() {
+    let mut p = Peer::plain();
+    p.listen(5);
+    p.run("< SYN seq=0\n> SYN,ACK seq=0 ack=1");
+    for _ in 0..10 {
+        p.run("< SYN seq=0\n> SYN,ACK seq=0 ack=1");
+    }
+    p.run("< ACK seq=1 ack=1\n= ESTABLISHED");
+    assert_eq!((p.endpoint.population(), p.counters().passive_opens), ((1, 0, 0), 1));
+}
+
+#[test]
+fn a_refused_syn() {
+    // RFC 9293 3.10.7.1: nobody listens.
+    let mut p = Peer::plain();
+    p.run("< SYN seq=0 len=5\n> RST,ACK seq=0 ack=6\n= CLOSED");
+    p.run("< ACK seq=9 ack=77 abs\n> RST abs seq=77 ack=0");
+    p.run("< RST seq=9\n< RST,ACK seq=9 ack=5\n.");
+
+    let mut p = Peer::plain();
+    let key = p.connect();
+    p.run("> SYN seq=0\n< RST,ACK seq=0 ack=1\n= CLOSED");
+    assert_eq!(p.endpoint.error(key), Some(ConnectionError::Refused));
+}
+
+#[test]
+fn blind_answers_to_a_syn_change_nothing() {
+    let mut p = Peer::plain();
+    let key = p.connect();
+    p.run(
+        "> SYN seq=0
+         < RST seq=0
+         < RST,ACK seq=0 ack=0
+         < RST,ACK seq=0 ack=2
+         .
+         = SYN-SENT
+         < ACK seq=0 ack=2
+         > RST seq=2
+         < SYN,ACK seq=0 ack=0
+         > RST seq=0
+         < ACK seq=0 ack=1
+         .
+         < - seq=5 len=7
+         .
+         = SYN-SENT
+         < SYN,ACK seq=0 ack=1
+         > ACK seq=1 ack=1
+         = ESTABLISHED",
+    );
+    assert_eq!(p.endpoint.error(key), None);
+}
+
+#[test]
+fn an_old_duplicate_syn_is_sorted_out() {
+    // RFC 9293 3.5, figure 9: an old SYN reaches a listener; the true peer resets it, and its own SYN is welcome.
+    let mut p = Peer::plain();
+    let listener = p.listen(5);
+    p.run(
+        "< SYN seq=90
+         > SYN,ACK seq=0 ack=91
+         < RST seq=91
+         = LISTEN
+         < SYN seq=100
+         > SYN,ACK seq=0 ack=101
+         < ACK seq=101 ack=1
+         = ESTABLISHED",
+    );
+    assert_eq!(p.counters().embryonic_rsts, 1);
+    p.accept(listener);
+}
+
+#[test]
+fn a_peer_that_forgot_the_connection_is_told_and_begins_anew() {
+    // RFC 9293 3.5.1, figure 10: half-open connection discovery.
+    let mut p = Peer::plain();
+    let (_, key) = p.establish();
+    p.run(
+        "< SYN seq=400
+         > ACK seq=1 ack=1
+         < RST seq=1
+         = LISTEN",
+    );
+    assert_eq!(p.endpoint.error(key), Some(ConnectionError::Reset));
+    p.run(
+        "< SYN seq=400
+         > SYN,ACK seq=0 ack=401
+         < ACK seq=401 ack=1
+         = ESTABLISHED",
+    );
+}
+
+#[test]
+fn a_backlog_of_one_holds_two_and_the_last_ack_waits() {
+    let mut p = Peer::plain();
+    let listener = p.listen(1);
+    for port in [4000, 4001, 4002] {
+        p.ports(80, port).run("< SYN seq=0\n> SYN,ACK seq=0 ack=1");
+    }
+    for port in [4000, 4001] {
+        p.ports(80, port).run("< ACK seq=1 ack=1\n= ESTABLISHED");
+    }
+    // As on Linux: the third handshake stays half-open, a further SYN is dropped.
+    p.ports(80, 4002).run("< ACK seq=1 ack=1\n.\n= SYN-RECEIVED");
+    p.ports(80, 4003).run("< SYN seq=0\n.");
+    assert_eq!((p.counters().listen_overflows, p.counters().listen_drops), (2, 2));
+    p.accept(listener);
+    p.ports(80, 4002).run(
+        "+1s
+         > SYN,ACK seq=0 ack=1
+         < ACK seq=1 ack=1
+         = ESTABLISHED",
+    );
+    p.accept(listener);
+    p.accept(listener);
+    assert_eq!(p.endpoint.population(), (3, 0, 0));
+}
+
+#[test]
+fn a_flood_is_answered_with_cookies_that_keep_the_options() {
+    let mut p = Peer::with(Config { max_half_open: 100, ..Config::default() });
+    let listener = p.listen(4096);
+    for port in 1..=300 {
+        p.ports(80, 10_000 + port).run("< SYN seq=0 mss=1460 ws=7 sackok ts=1\n> SYN,ACK seq=0 ack=1");
+    }
+    assert_eq!(p.endpoint.population(), (0, 100, 0), "what is beyond the bound is kept nowhere");
+    assert_eq!(p.counters().syncookies_sent, 200);
+    // An honest peer in the middle of it.
+    p.ports(80, 5000).run(
+        "< SYN,ECE,CWR seq=0 mss=1440 ws=9 sackok ts=70
+         > SYN,ACK,ECE seq=0 ack=1 mss=1460 ws=7 sackok ts=70
+         < ACK seq=1 ack=1 len=100 ts=71
+         > ACK seq=1 ack=101
+         = ESTABLISHED",
+    );
+    let info = p.info().unwrap();
+    assert_eq!((info.window_scale, info.timestamps, info.sack, info.ecn), (Some((7, 9)), true, true, true));
+    assert_eq!(info.peer_mss, 1440);
+    let key = p.accept(listener);
+    p.read(key, 0, 100);
+    p.call(|endpoint, now| endpoint.abort(now, key));
+    let _ = p.next_sent();
+    // A guess is not.
+    p.ports(80, 5001).run("< ACK seq=1 ack=77 abs\n> RST abs seq=77");
+    assert_eq!((p.counters().syncookies_recv, p.counters().syncookies_failed), (1, 1));
+}
+
+#[test]
+fn a_cookie_does_not_outlive_its_two_minutes() {
+    let mut p = Peer::with(Config { max_half_open: 0, options: plain(), ..Config::default() });
+    p.listen(5);
+    p.run(
+        "< SYN seq=0 mss=1460
+         > SYN,ACK seq=0 ack=1
+         +200s
+         < ACK seq=1 ack=1
+         > RST seq=1
+         = LISTEN",
+    );
+}
+
+#[test]
+fn a_deferred_syn_waits_for_the_caller_and_dials_once() {
+    let mut p = Peer::plain();
+    let listener = p.listen_deferred();
+    p.run("< SYN seq=0 mss=1200\n.\n< SYN seq=0 mss=1200\n.\n+1s\n< SYN seq=0 mss=1200\n.");
+    let pending = p.endpoint.pending(listener).expect("a SYN to decide on");
+    assert_eq!((pending.tuple, pending.header.options.mss), (p.tuple(), Some(1200)));
+    assert!(p.endpoint.pending(listener).is_none(), "it is reported once");
+    let key = p.call(|endpoint, now| endpoint.admit(now, pending.key, None)).expect("still there");
+    p.run(
+        "> SYN,ACK seq=0 ack=1 mss=1460
+         = SYN-RECEIVED
+         < SYN seq=0 mss=1200
+         > SYN,ACK seq=0 ack=1
+         < ACK seq=1 ack=1
+         = ESTABLISHED",
+    );
+    assert!(p.endpoint.readiness(key).contains(Readiness::CONNECTED));
+    assert!(p.call(|endpoint, now| endpoint.admit(now, pending.key, None)).is_none(), "a decision is final");
+}
+
+#[test]
+fn a_deferred_syn_can_be_refused_or_ignored() {
+    let mut p = Peer::plain();
+    let listener = p.listen_deferred();
+    p.run("< SYN seq=0 len=3\n.");
+    let pending = p.endpoint.pending(listener).expect("a SYN");
+    p.call(|endpoint, now| endpoint.refuse(now, pending.key, Refusal::Reset));
+    p.run("> RST,ACK abs seq=0 ack=4294967279\n= LISTEN");
+    p.ports(80, 4001).run("< SYN seq=0\n.");
+    let pending = p.endpoint.pending(listener).expect("a SYN");
+    p.call(|endpoint, now| endpoint.refuse(now, pending.key, Refusal::Silent));
+    p.run(".\n= LISTEN\n< SYN seq=0\n.");
+    assert!(p.endpoint.pending(listener).is_some(), "the next SYN is a new question");
+    // Nobody decides: it is forgotten.
+    p.run("+131s\n= LISTEN");
+    assert_eq!((p.endpoint.population(), p.endpoint.poll_timeout()), ((0, 0, 0), None));
+}
+
+#[test]
+fn an_admitted_syn_whose_answer_is_lost() {
+    let mut p = Peer::plain();
+    let listener = p.listen_deferred();
+    p.run("< SYN seq=0");
+    let pending = p.endpoint.pending(listener).expect("a SYN");
+    p.call(|endpoint, now| endpoint.admit(now, pending.key, None));
+    p.run(
+        "> SYN,ACK seq=0 ack=1
+         +1s
+         > SYN,ACK seq=0 ack=1
+         +2s
+         > SYN,ACK seq=0 ack=1
+         < RST seq=1
+         = LISTEN",
+    );
+}
+
+#[test]
+fn the_last_ack_of_a_handshake_may_be_lost_if_text_follows() {
+    let mut p = Peer::plain();
+    let listener = p.listen(5);
+    p.run(
+        "< SYN seq=0
+         > SYN,ACK seq=0 ack=1
+         < ACK seq=11 ack=1 len=10
+         > ACK seq=1 ack=1
+         = ESTABLISHED
+         < ACK seq=1 ack=1 len=10
+         > ACK seq=1 ack=21",
+    );
+    let key = p.accept(listener);
+    p.read(key, 0, 20);
+}
+
+#[test]
+fn only_hosts_speak_tcp() {
+    // RFC 9293 3.9.2.3, MUST-46 and MUST-57.
+    let mut endpoint = Endpoint::new(Config::default(), [1; 32]);
+    endpoint.listen(Listen::on_port(80)).expect("listen");
+    for bad in ["255.255.255.255:80", "224.0.0.1:80", "0.0.0.0:80", "10.0.0.1:0", "[ff02::1]:80", "[::]:80"] {
+        let remote: std::net::SocketAddr = bad.parse().expect("an address");
+        let local = if remote.is_ipv4() { "10.0.0.2:0" } else { "[fd00::2]:0" }.parse().expect("an address");
+        let result = endpoint.connect(bowline_base::Instant::ZERO, local, remote, bowline_tcp::Path::new(1500), None);
+        assert_eq!(result, Err(bowline_tcp::ConnectError::InvalidDestination), "{bad}");
+    }
+    let mut p = Peer::plain();
+    p.listen(5);
+    p.ports(80, 0).run("< SYN seq=0\n.");
+    assert_eq!(p.counters().in_errs, 1);
+    p.pass(Duration::from_secs(10));
+}
