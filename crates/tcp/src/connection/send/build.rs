@@ -33,7 +33,7 @@ impl Tcb {
         let syn = plan.range.start == self.snd.iss && plan.range.end > plan.range.start;
         let text_start = plan.range.start + u64::from(syn);
         let text = text_start..plan.range.end.min(self.snd.buffer.end()).max(text_start);
-        let fin = plan.range.end > self.snd.buffer.end() && self.snd.closed && !syn;
+        let fin = !plan.range.is_empty() && plan.range.end > self.snd.buffer.end() && self.snd.closed && !syn;
         let len = text.end.since(text.start);
         let mss = u64::from(self.snd.mss);
         let count = len.div_ceil(mss).max(1);
