@@ -3,12 +3,14 @@
 //! A [`Contender`] is a stack. The measurements are methods of the trait, because only the stack knows its fastest way;
 //! what must be equal for all is said at each method. Time inside is virtual, so no contender pays for reading a clock.
 
+mod bowline;
 mod cable;
 mod smoltcp;
 
 use std::any::Any;
 use std::time::{Duration, Instant as Clock};
 
+pub use self::bowline::Bowline;
 pub use self::smoltcp::Smoltcp;
 use crate::report::{Better, Report};
 use crate::{Error, Result};
@@ -122,7 +124,7 @@ impl Plan {
 
 /// The contenders that this build has.
 pub fn contenders() -> Vec<Box<dyn Contender>> {
-    vec![Box::new(Smoltcp::default())]
+    vec![Box::new(Bowline::default()), Box::new(Smoltcp::default())]
 }
 
 /// Measures speed: bulk transfer on three links, connections per second, the cost of a packet.
