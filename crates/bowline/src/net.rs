@@ -66,7 +66,6 @@ impl fmt::Debug for Net {
 
 impl Net {
     /// A network to be made.
-    #[must_use]
     pub fn builder() -> NetBuilder {
         NetBuilder::default()
     }

@@ -94,8 +94,7 @@ impl Port {
         cx: &mut Context<'_>,
         now: Instant,
     ) -> io::Result<bool> {
-        loop {
-            let Poll::Ready(guard) = fd.poll_read_ready(cx) else { break };
+        while let Poll::Ready(guard) = fd.poll_read_ready(cx) {
             let mut guard = guard?;
             if self.fill(now)? {
                 return Ok(true);
@@ -115,14 +114,14 @@ impl Port {
         cx: &mut Context<'_>,
         now: Instant,
     ) -> io::Result<bool> {
-        loop {
-            let Poll::Ready(guard) = fd.poll_write_ready(cx) else { return Ok(false) };
+        while let Poll::Ready(guard) = fd.poll_write_ready(cx) {
             let mut guard = guard?;
             if self.retry(now)? {
                 return Ok(true);
             }
             guard.clear_ready();
         }
+        Ok(false)
     }
 
     fn receive_slot(

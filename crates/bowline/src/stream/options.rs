@@ -49,7 +49,8 @@ options! {
     receive_buffer_max, set_receive_buffer_max: u32 = receive_buffer_max;
     /// Unsent bytes above which the stream is not writable (`TCP_NOTSENT_LOWAT`).
     notsent_lowat, set_notsent_lowat: u32 = notsent_lowat;
-    /// The congestion controller (`TCP_CONGESTION`).
+    /// The congestion controller (`TCP_CONGESTION`). On a device that loses nothing there is nothing to control, and
+    /// [`Algorithm::Local`] is used whatever this says: [`info`](TcpStream::info) tells which one works.
     congestion, set_congestion: Algorithm = algorithm;
     /// The IP time to live of what is sent (`IP_TTL`, `IPV6_UNICAST_HOPS`).
     ttl, set_ttl: u8 = hop_limit;
