@@ -92,8 +92,10 @@ pub trait Contender {
 }
 
 /// How much to measure.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
+    /// Only what has this in the name of the measure or of the contender; empty: everything.
+    pub only: String,
     /// Turns of each contender.
     pub runs: usize,
     /// Bytes of one bulk transfer.
@@ -111,14 +113,36 @@ pub struct Plan {
 impl Default for Plan {
     /// Some two minutes on two cores.
     fn default() -> Self {
-        Self { runs: 5, bulk_bytes: 4 << 30, connections: 200_000, crowd: 100_000, rounds: 200_000, crowd_rounds: 200 }
+        let only = String::new();
+        Self {
+            only,
+            runs: 5,
+            bulk_bytes: 4 << 30,
+            connections: 200_000,
+            crowd: 100_000,
+            rounds: 200_000,
+            crowd_rounds: 200,
+        }
     }
 }
 
 impl Plan {
     /// A plan of a few seconds, which shows that everything works and roughly where it stands.
     pub fn quick() -> Self {
-        Self { runs: 1, bulk_bytes: 256 << 20, connections: 20_000, crowd: 10_000, rounds: 20_000, crowd_rounds: 50 }
+        let only = String::new();
+        Self {
+            only,
+            runs: 1,
+            bulk_bytes: 256 << 20,
+            connections: 20_000,
+            crowd: 10_000,
+            rounds: 20_000,
+            crowd_rounds: 50,
+        }
+    }
+
+    fn wants(&self, measure: &str, contender: &dyn Contender) -> bool {
+        measure.contains(&self.only) || contender.name().contains(&self.only)
     }
 }
 
@@ -135,9 +159,10 @@ pub fn speed(contenders: &mut [Box<dyn Contender>], plan: &Plan) -> Report {
         ("bulk, MTU 1500, super-segments, no checksums", Link::OFFLOADED),
         ("bulk, MTU 65535, no checksums", Link::JUMBO),
     ];
+    let visits = "open, one byte each way, close; one connection at a time";
     for _ in 0..plan.runs {
         for (name, link) in links {
-            for contender in contenders.iter_mut() {
+            for contender in contenders.iter_mut().filter(|contender| plan.wants(name, contender.as_ref())) {
                 let bulk = contender.bulk(link, plan.bulk_bytes);
                 let rate = bulk.as_ref().map(Bulk::gbit_per_s).map_err(copy);
                 report.add_result((name, "Gbit/s", Better::Higher), contender.name(), rate);
@@ -146,16 +171,15 @@ pub fn speed(contenders: &mut [Box<dyn Contender>], plan: &Plan) -> Report {
                 report.add_result((&measure, "ns", Better::Lower), contender.name(), cost);
             }
         }
-        for contender in contenders.iter_mut() {
+        for contender in contenders.iter_mut().filter(|contender| plan.wants(visits, contender.as_ref())) {
             let rate = contender.open_exchange_close(plan.connections);
             let rate = rate.map(|elapsed| plan.connections as f64 / elapsed.as_secs_f64());
-            let what = ("open, one byte each way, close; one connection at a time", "1/s", Better::Higher);
-            report.add_result(what, contender.name(), rate);
+            report.add_result((visits, "1/s", Better::Higher), contender.name(), rate);
         }
         for (open, rounds) in [(1, plan.rounds), (plan.crowd, plan.crowd_rounds)] {
-            for contender in contenders.iter_mut() {
+            let measure = format!("a one-byte segment in and its ACK out, {open} connection(s) open");
+            for contender in contenders.iter_mut().filter(|contender| plan.wants(&measure, contender.as_ref())) {
                 let cost = contender.packet(open, rounds).map(|cost| cost.as_nanos() as f64);
-                let measure = format!("a one-byte segment in and its ACK out, {open} connection(s) open");
                 report.add_result((&measure, "ns", Better::Lower), contender.name(), cost);
             }
         }

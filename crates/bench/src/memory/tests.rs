@@ -36,7 +36,15 @@ fn packets_among_many_connections() {
 
 #[test]
 fn a_report_has_every_measure() {
-    let plan = Plan { runs: 1, bulk_bytes: 1 << 20, connections: 10, crowd: 10, rounds: 10, crowd_rounds: 10 };
+    let plan = Plan {
+        only: String::new(),
+        runs: 1,
+        bulk_bytes: 1 << 20,
+        connections: 10,
+        crowd: 10,
+        rounds: 10,
+        crowd_rounds: 10,
+    };
     let report = speed(&mut contenders(), &plan);
     assert_eq!(report.notes, Vec::<String>::new());
     assert_eq!(report.rows.len(), 9 * contenders().len());
