@@ -10,7 +10,11 @@ pub(crate) fn run() -> Result<(), String> {
     let mut report = Report::new();
     let mut tally = Tally::default();
     report.step("setup", setup::run);
-    report.step("fmt", || step::run(&mut cargo(&["fmt", "--all", "--check"])));
+    report.step("fmt", || {
+        step::run(&mut cargo(&["fmt", "--all", "--check"]))?;
+        // Not a member of the workspace.
+        step::run(&mut step::command("rustfmt", &["--check", "--edition", "2024", "ci/nostd/src/lib.rs"]))
+    });
     report.step("lints", lints::run);
     report.step("clippy", || {
         step::run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"]))

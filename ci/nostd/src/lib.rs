@@ -4,13 +4,14 @@
 //! library asks the linker for nothing but memory copies is checked by `cargo xtask nostd`.
 #![no_std]
 
-extern crate alloc;
-
-use alloc::boxed::Box;
 use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-pub use {bowline_base, bowline_stack, bowline_tcp, bowline_wire};
+use bowline_base::Instant;
+use bowline_stack::{Cidr, Config, Interface, Stack};
+use bowline_tcp::Listen;
+use bowline_wire::{Capabilities, RxPacket};
+use bytes::Bytes;
 
 /// The smallest allocator there is: it hands out an arena once and takes nothing back.
 struct Arena;
@@ -53,9 +54,29 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     }
 }
 
-/// Something for a linker to start from, which also uses the allocator.
+/// A host that takes a packet, sends what it has to, and says when to come back: everything that the core does, reachable
+/// for a linker. It returns the bytes sent.
+///
+/// # Safety
+/// `packet` points to `len` bytes.
 #[unsafe(no_mangle)]
-pub extern "C" fn bowline_nostd(nanoseconds: u64) -> u64 {
-    let now = Box::new(bowline_base::Instant::from_nanos(nanoseconds));
-    now.as_nanos()
+pub unsafe extern "C" fn bowline_nostd(nanoseconds: u64, packet: *const u8, len: usize) -> usize {
+    // SAFETY: the caller promises it.
+    let packet = unsafe { core::slice::from_raw_parts(packet, len) };
+    let now = Instant::from_nanos(nanoseconds);
+    let mut stack = Stack::new(Config::default(), [7; 32], now);
+    let addresses = "192.0.2.1/24".parse::<Cidr>().ok();
+    let Some(interface) = stack.add_interface(Interface::new(Capabilities::plain(1500), addresses)) else { return 0 };
+    if stack.tcp_mut().listen(Listen::on_port(80)).is_err() {
+        return 0;
+    }
+    let data = Bytes::copy_from_slice(packet);
+    stack.handle_packet(now, interface, RxPacket { pinned: data.len(), data, ..RxPacket::default() });
+    if stack.poll_timeout().is_some_and(|due| due <= now) {
+        stack.handle_timeout(now);
+    }
+    let mut sent = 0;
+    while stack.poll_transmit(now, &mut |_, packet| sent += packet.len()) {}
+    while stack.poll_event().is_some() {}
+    sent
 }
