@@ -5,5 +5,6 @@
 
 pub mod addresses;
 pub mod forward;
+pub mod host;
 pub mod rules;
 pub mod sandbox;
