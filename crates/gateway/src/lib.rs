@@ -4,7 +4,9 @@
 //! [`addresses`] says who lives where on that TUN.
 
 pub mod addresses;
+pub mod control;
 pub mod forward;
 pub mod host;
 pub mod rules;
 pub mod sandbox;
+pub mod target;

@@ -105,7 +105,7 @@ pub fn next(socket: impl AsFd) -> io::Result<Option<QueuedError>> {
                 _ => Err(error),
             };
         }
-        let len = (message.msg_controllen as usize).min(control.0.len());
+        let len = message.msg_controllen.min(control.0.len());
         if let (Some(destination), Some((verdict, offender))) =
             (address(&name), find(control.0.get(..len).unwrap_or_default()))
         {
