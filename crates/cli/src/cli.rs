@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::usage;
-use crate::verbs::{completions, man};
+use crate::verbs::{completions, man, run};
 
 /// Run programs behind a userspace TCP/IP stack, and see what their connections do.
 #[derive(Debug, Parser)]
@@ -19,12 +19,16 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  bowline run -- curl -sS http://bowline.internal/
+  bowline run --loss 2% --delay 40ms -- git clone https://example.org/repo
   bowline completions bash > ~/.local/share/bash-completion/completions/bowline
   bowline man | man -l -";
 
 /// A verb of the command.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Run a program behind the stack, without privilege, and see what its connections do
+    Run(Box<run::Args>),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print a manual page, in the format that `man -l -` reads
@@ -34,13 +38,14 @@ pub enum Verb {
 /// Runs the command that this process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
-    run(std::env::args_os())
+    execute(std::env::args_os())
 }
 
-fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+fn execute(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let words: Vec<_> = words.into_iter().collect();
     match Cli::try_parse_from(&words) {
         Ok(cli) => match cli.verb {
+            Verb::Run(args) => run::run(*args),
             Verb::Completions(args) => completions::run(&args),
             Verb::Man(args) => man::run(&args),
         },

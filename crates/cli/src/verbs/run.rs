@@ -4,8 +4,107 @@ pub mod args;
 pub mod network;
 pub mod settings;
 
-pub use args::Args;
-pub use settings::Settings;
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use bowline::Algorithm;
+use bowline_device::Impaired;
+use bowline_gateway::ports::Ports;
+use bowline_gateway::run::{Error, raise_descriptors};
+use bowline_gateway::sandbox::{Exit, Sandbox};
+use bowline_gateway::target::Targets;
+use bowline_gateway::{Config, run as run_behind};
+use bowline_observe::Summary;
+
+use crate::usage::{OURS, complain};
+
+pub use args::{Args, Congestion};
+pub use settings::{Ending, Settings};
+
+/// Runs the command.
+#[must_use]
+pub fn run(args: Args) -> ExitCode {
+    let settings = Settings::resolve(args, random_seed());
+    talk(&settings);
+    match execute(settings) {
+        Ok(exit) => ExitCode::from(exit.status()),
+        Err((status, problem)) => {
+            complain(&problem);
+            ExitCode::from(status)
+        }
+    }
+}
+
+fn random_seed() -> u64 {
+    let mut seed = [0; 8];
+    // without randomness every run has the same dice, which is better than none
+    let _ = getrandom::fill(&mut seed);
+    u64::from_ne_bytes(seed)
+}
+
+/// Says what happens while it happens, on standard error.
+fn talk(settings: &Settings) {
+    let level = match (settings.ending, settings.verbosity) {
+        (Ending::Quiet, _) => tracing::Level::ERROR,
+        (_, 0) => tracing::Level::WARN,
+        (_, 1) => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .with_max_level(level)
+        .finish();
+    // somebody else's is as good
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// A failure of ours: the status to exit with, and the line to print.
+type Failure = (u8, String);
+
+fn execute(settings: Settings) -> Result<Exit, Failure> {
+    let ports = Ports::bind(&settings.forwards).map_err(|(forward, error)| {
+        (OURS, format!("cannot listen on {}: {error}: choose another port", forward.listen))
+    })?;
+    let sandbox = Sandbox::spawn(&settings.sandbox).map_err(|error| (error.exit_status(), error.to_string()))?;
+    for note in &sandbox.notes {
+        tracing::warn!("{note}");
+    }
+    let config = Config {
+        targets: Targets { rules: settings.rules, host_loopback: settings.host_loopback },
+        ports,
+        congestion: settings.congestion.map(|congestion| match congestion {
+            Congestion::Reno => Algorithm::NewReno,
+            Congestion::Cubic => Algorithm::Cubic,
+        }),
+        descriptors: raise_descriptors(),
+    };
+    let network = settings.network;
+    let ended = run_behind(
+        sandbox,
+        settings.sandbox.mtu,
+        config,
+        |tun| Impaired::new(tun, network),
+        |_| std::future::ready(()),
+    );
+    let (exit, summary) = ended.map_err(|error: Error| (error.exit_status(), error.to_string()))?;
+    conclude(settings.ending, &summary);
+    Ok(exit)
+}
+
+fn conclude(ending: Ending, summary: &Summary) {
+    let text = match ending {
+        Ending::Quiet => return,
+        Ending::Text => summary.to_string(),
+        Ending::Json => serde_json::to_string(summary).unwrap_or_default(),
+    };
+    let mut out = std::io::stderr().lock();
+    for line in text.lines() {
+        let prefix = if ending == Ending::Text { "bowline: " } else { "" };
+        let _ = writeln!(out, "{prefix}{line}");
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -115,6 +115,16 @@ impl Process {
         }
     }
 
+    /// Takes the signals that have arrived, and says whether one of them asks to end. For when the program has ended
+    /// already.
+    pub fn is_interrupted(&mut self) -> bool {
+        let mut interrupted = false;
+        while let Ok(Some(info)) = SignalInfo::read(&self.signals) {
+            interrupted |= matches!(info.signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT);
+        }
+        interrupted
+    }
+
     /// Waits until the program ends.
     ///
     /// # Errors

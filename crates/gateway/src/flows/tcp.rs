@@ -1,0 +1,61 @@
+//! What becomes of each SYN: the host's socket is connected first, and its fate is the answer.
+
+use std::io;
+use std::sync::Arc;
+
+use bowline::{Forwarder, Incoming};
+use tokio::net::TcpStream;
+
+use super::{Shared, refusal, relay};
+use crate::host::{Verdict, dial};
+
+/// Serves SYNs until the network stops. Dials do not wait for each other; how many there may be at once, the forwarder
+/// bounds.
+pub(crate) async fn serve(mut forwarder: Forwarder, shared: Arc<Shared>) {
+    while let Ok(incoming) = forwarder.next().await {
+        tokio::spawn(carry(incoming, Arc::clone(&shared)));
+    }
+}
+
+async fn carry(incoming: Incoming, shared: Arc<Shared>) {
+    let (source, destination) = (incoming.source(), incoming.destination());
+    let outward = shared.outward.begin();
+    let host = match open(&incoming, &shared).await {
+        Ok(host) => host,
+        Err(verdict) => {
+            tracing::info!(%source, %destination, ?verdict, "refused");
+            return incoming.refuse(refusal(verdict));
+        }
+    };
+    tracing::info!(%source, %destination, "opened");
+    match incoming.accept_now(None) {
+        Ok(guest) => {
+            let result = relay::run(guest, host, &shared, outward).await;
+            relay::report(source, destination, &result);
+        }
+        // the program has given up meanwhile
+        Err(error) => {
+            tracing::debug!(%source, %destination, %error, "gone before it was open");
+            relay::reset(&host);
+        }
+    }
+}
+
+/// Dials, or says how to turn the program away.
+async fn open(incoming: &Incoming, shared: &Shared) -> Result<TcpStream, Verdict> {
+    let target = shared.find(incoming.destination())?;
+    let host = dial(target).await.map_err(|error| report(target, &error))?;
+    // where nobody listens on a loopback port, dialling it may connect a socket to itself
+    if host.local_addr().ok() == host.peer_addr().ok() {
+        relay::reset(&host);
+        return Err(Verdict::Closed);
+    }
+    Ok(host)
+}
+
+fn report(target: std::net::SocketAddr, error: &io::Error) -> Verdict {
+    if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)) {
+        tracing::warn!(%target, %error, "the gateway is at its limit; the program will try again");
+    }
+    Verdict::of(error)
+}

@@ -1,0 +1,141 @@
+//! The gateway: a network of ours on the TUN, and everything that serves it.
+
+use std::io;
+use std::sync::Arc;
+
+use bowline::{Algorithm, Cidr, Listen, Net, Options};
+use bowline_base::Instant;
+use bowline_device::{Capabilities, Device, Readiness, RxPacket, Transmitted, TxPacket};
+use bowline_observe::Summary;
+
+use crate::addresses::{DNS_V4, DNS_V6, HOST_V4, HOST_V6, PAGE_V4, PAGE_V6, PREFIX_V4, PREFIX_V6};
+use crate::flows::{Shared, echo, tcp, udp};
+use crate::page;
+use crate::ports::Ports;
+use crate::target::Targets;
+
+/// SYNs that may wait for their dial.
+const BACKLOG: usize = 4096;
+
+/// What a gateway does.
+#[derive(Debug)]
+pub struct Config {
+    /// Who may be reached.
+    pub targets: Targets,
+    /// The host's ports that lead to the program.
+    pub ports: Ports,
+    /// The congestion control of the stack, or `None` for what the device needs: none where it loses nothing.
+    pub congestion: Option<Algorithm>,
+    /// How many descriptors the process may have.
+    pub descriptors: usize,
+}
+
+/// A gateway at work. It ends when it is dropped: what is open is reset.
+#[derive(Debug)]
+pub struct Gateway {
+    net: Net,
+    shared: Arc<Shared>,
+}
+
+impl Gateway {
+    /// Puts a network on `device` and serves it, on the current runtime.
+    ///
+    /// # Errors
+    /// The runtime cannot watch a descriptor, or the system has no randomness.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start(device: impl Device + Send + 'static, config: Config) -> io::Result<Self> {
+        let device = Governed { device, governed: config.congestion.is_some() };
+        let lossless = device.capabilities().lossless;
+        let v4 = [HOST_V4, DNS_V4, PAGE_V4].map(|address| Cidr::new(address.into(), PREFIX_V4));
+        let v6 = [HOST_V6, DNS_V6, PAGE_V6].map(|address| Cidr::new(address.into(), PREFIX_V6));
+        let mut stack = bowline::Config::default();
+        stack.tcp.options = options(config.congestion, lossless);
+        let net = Net::builder()
+            .config(stack)
+            .device(device)
+            .addresses(v4.into_iter().chain(v6))
+            .routes([Cidr::default_v4(), Cidr::default_v6()])
+            .any_ip(true)
+            .start()?;
+        let shared = Arc::new(Shared::new(config.targets));
+        for address in [PAGE_V4.into(), PAGE_V6.into()] {
+            let listen = Listen { address: Some(address), ..Listen::on_port(page::PORT) };
+            tokio::spawn(page::serve(net.clone(), net.listen_with(listen)?, Arc::clone(&shared)));
+        }
+        let listen = Listen { port: None, backlog: BACKLOG, ..Listen::on_port(0) };
+        tokio::spawn(tcp::serve(net.forwarder_with(listen)?, Arc::clone(&shared)));
+        tokio::spawn(echo::serve(net.clone(), Arc::clone(&shared)));
+        let udp_ports = config.ports.start(&net, &shared)?;
+        let udp = udp::Udp::new(&net, Arc::clone(&shared), udp_ports, config.descriptors / 4)?;
+        tokio::spawn(udp.serve());
+        Ok(Self { net, shared })
+    }
+
+    /// The network, to look at.
+    #[must_use]
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+
+    /// What all connections came to, those that are still open among them.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let mut summary = self.shared.ended.lock().clone();
+        for info in self.net.connections().iter().filter(|info| info.key.is_some()) {
+            summary.add_connection(info, None);
+        }
+        summary.add_counters(&self.net.counters());
+        summary
+    }
+
+    /// Waits until everything that the program has written has gone out, or nothing moves any more.
+    pub async fn drained(&self) {
+        self.shared.outward.drained().await;
+    }
+}
+
+/// What connections start with. Both ends of a relay are on this machine, so that small writes are never held back.
+fn options(congestion: Option<Algorithm>, lossless: bool) -> Options {
+    let defaults = Options::default();
+    Options {
+        nodelay: true,
+        algorithm: congestion.unwrap_or(if lossless { Algorithm::Local } else { defaults.algorithm }),
+        ..defaults
+    }
+}
+
+/// A device whose host shall control its congestion although it may lose nothing.
+#[derive(Debug)]
+struct Governed<D> {
+    device: D,
+    governed: bool,
+}
+
+impl<D: Device> Device for Governed<D> {
+    fn capabilities(&self) -> Capabilities {
+        let capabilities = self.device.capabilities();
+        Capabilities { lossless: capabilities.lossless && !self.governed, ..capabilities }
+    }
+
+    fn receive(&mut self, now: Instant) -> io::Result<Option<RxPacket>> {
+        self.device.receive(now)
+    }
+
+    fn transmit(&mut self, now: Instant, packet: &TxPacket<'_>) -> io::Result<Transmitted> {
+        self.device.transmit(now, packet)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.device.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> io::Result<()> {
+        self.device.handle_timeout(now)
+    }
+
+    fn readiness(&self) -> Readiness<'_> {
+        self.device.readiness()
+    }
+}

@@ -1,0 +1,153 @@
+//! A whole run: the sandbox, the gateway on its TUN, the program, and its end.
+
+use std::future::Future;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use bowline::Net;
+use bowline_device::tun::Offloads;
+use bowline_device::{Device, Tun};
+use bowline_observe::Summary;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::Interest;
+
+use crate::gateway::{Config, Gateway};
+use crate::host::watch;
+use crate::sandbox::{self, Exit, Process, Sandbox};
+
+/// Why a run did not come about.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The sandbox could not be made, or the command not be executed.
+    Sandbox(sandbox::Error),
+    /// The gateway's own machinery failed.
+    Io(&'static str, io::Error),
+}
+
+impl Error {
+    /// The status to exit with: see [`sandbox::Error::exit_status`].
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Sandbox(error) => error.exit_status(),
+            Self::Io(..) => 125,
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sandbox(error) => error.fmt(f),
+            Self::Io(what, error) => write!(f, "cannot {what}: {error}"),
+        }
+    }
+}
+
+impl From<sandbox::Error> for Error {
+    fn from(error: sandbox::Error) -> Self {
+        Self::Sandbox(error)
+    }
+}
+
+fn io(what: &'static str) -> impl FnOnce(io::Error) -> Error {
+    move |error| Error::Io(what, error)
+}
+
+/// Raises the limit of open files to what is permitted, and returns it. Each flow of the program's is a descriptor here;
+/// the program itself keeps the limit that it would have had.
+#[must_use]
+pub fn raise_descriptors() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).is_ok();
+    let effective = if raised { limit.maximum } else { limit.current };
+    effective.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+}
+
+/// How long connections that are still open may take to end once the program has.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// Runs the program of `sandbox` behind a gateway, to its end, and says what its connections came to.
+///
+/// `wrap` puts what it likes around the TUN: impairments, captures. `observe` gets the network before the program runs,
+/// and what it returns is polled until the network has stopped; it should end then.
+///
+/// This builds a runtime of its own on the calling thread.
+///
+/// # Errors
+/// See [`Error`]: each says what to do.
+pub fn run<D, F>(
+    sandbox: Sandbox,
+    mtu: u16,
+    config: Config,
+    wrap: impl FnOnce(Tun) -> D,
+    observe: impl FnOnce(&Net) -> F,
+) -> Result<(Exit, Summary), Error>
+where
+    D: Device + Send + 'static,
+    F: Future<Output = ()>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io("start a runtime"))?;
+    let Sandbox { mut process, tun, .. } = sandbox;
+    let tun = Tun::from_fd(tun, Offloads::Udp, mtu).map_err(io("use the sandbox's TUN"))?;
+    let device = wrap(tun);
+    runtime.block_on(async {
+        let gateway = Gateway::start(device, config).map_err(io("start the gateway"))?;
+        let observer = observe(gateway.net());
+        process.start()?;
+        let serve = async {
+            let exit = wait(&mut process).await?;
+            drain(&gateway, &mut process).await;
+            let summary = gateway.summary();
+            gateway.net().shutdown(GRACE).await;
+            Ok((exit, summary))
+        };
+        let (ended, ()) = tokio::join!(serve, observer);
+        ended
+    })
+}
+
+/// Waits for the program's end, and passes signals on meanwhile.
+async fn wait(process: &mut Process) -> Result<Exit, Error> {
+    let [signals, channel] = watches(process)?;
+    loop {
+        if let Some(exit) = process.advance()? {
+            return Ok(exit);
+        }
+        tokio::select! {
+            ready = signals.readable() => ready.map_err(io("watch for signals"))?.clear_ready(),
+            ready = channel.readable() => ready.map_err(io("watch the sandbox"))?.clear_ready(),
+        }
+    }
+}
+
+/// Copies of the process's descriptors that the runtime watches.
+fn watches(process: &Process) -> Result<[tokio::io::unix::AsyncFd<OwnedFd>; 2], Error> {
+    let [signals, channel] = process.descriptors().map(|fd| {
+        let copy = fd.try_clone_to_owned().map_err(io("copy a descriptor"))?;
+        watch(copy, Interest::READABLE).map_err(io("watch a descriptor"))
+    });
+    Ok([signals?, channel?])
+}
+
+/// Lets what the program has written go out, unless the user is tired of waiting.
+async fn drain(gateway: &Gateway, process: &mut Process) {
+    let interrupted = async {
+        let Ok([signals, _]) = watches(process) else { return std::future::pending().await };
+        loop {
+            let Ok(mut ready) = signals.readable().await else { return };
+            if process.is_interrupted() {
+                return;
+            }
+            ready.clear_ready();
+        }
+    };
+    tokio::select! {
+        () = gateway.drained() => {}
+        () = interrupted => {}
+    }
+}
