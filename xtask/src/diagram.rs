@@ -36,7 +36,7 @@ pub(crate) fn write() -> Result<(), String> {
     Ok(())
 }
 
-/// Checks that the page is what [`write`] would write.
+/// Checks that the page is what [`write()`] would write.
 pub(crate) fn check() -> Result<(), String> {
     let path = step::root().join(FILE);
     let found = std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;

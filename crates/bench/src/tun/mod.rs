@@ -3,6 +3,7 @@
 //!
 //! It happens in a namespace made for the run. The receiving application counts, after a moment to get up to speed.
 
+mod bowline;
 mod smoltcp;
 
 use std::io::{Read, Write};
@@ -100,7 +101,11 @@ impl Plan {
 
 /// The stacks that this build has.
 fn endpoints() -> Vec<Box<dyn Endpoint>> {
-    vec![Box::new(smoltcp::Smoltcp::default())]
+    vec![
+        Box::new(bowline::Bowline::offloaded()),
+        Box::new(bowline::Bowline::plain()),
+        Box::new(smoltcp::Smoltcp::default()),
+    ]
 }
 
 /// Runs the plan in a namespace of its own.
