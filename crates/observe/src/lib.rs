@@ -8,6 +8,7 @@ pub mod diagram;
 pub mod plot;
 pub mod ss;
 pub mod summary;
+mod wire_count;
 pub mod words;
 
 #[cfg(test)]

@@ -3,17 +3,18 @@
 //! It has two sources, and a caller uses one for each number: the final [`Info`] of each connection (cheap, and enough
 //! for most), or the record stream, which also knows why segments were dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::Duration;
 
 use bowline_tcp::info::Info;
 use bowline_tcp::state::{Cause, State};
 use bowline_tcp::trace::{Record, Trace};
-use bowline_tcp::{ConnectionError, Counters};
-use bowline_wire::tcp::TcpFlags;
+use bowline_tcp::{ConnectionError, Counters, FourTuple};
+use bowline_wire::tcp::{TcpFlags, TcpHeader};
 use serde::{Deserialize, Serialize};
 
+use crate::wire_count::WireCount;
 use crate::words;
 
 /// What happened, in numbers. Bytes are payload.
@@ -27,9 +28,9 @@ pub struct Summary {
     pub bytes_sent: u64,
     /// Payload bytes received.
     pub bytes_received: u64,
-    /// Segments sent.
+    /// Wire segments sent.
     pub segments_sent: u64,
-    /// Segments received.
+    /// Wire segments received.
     pub segments_received: u64,
     /// Segments sent again.
     pub retransmissions: u64,
@@ -43,21 +44,45 @@ pub struct Summary {
     pub worst_rtt: Option<u64>,
     /// Segments dropped, by reason.
     pub drops: BTreeMap<String, u64>,
+    /// The segment sizes of open connections, to count wire segments in records.
+    #[serde(skip)]
+    sizes: Sizes,
 }
+
+/// It says nothing about what happened, and so takes no part in comparisons.
+#[derive(Clone, Debug, Default)]
+struct Sizes(HashMap<FourTuple, WireCount>);
+
+impl PartialEq for Sizes {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Sizes {}
+
+/// Connections whose segment size is remembered; the super-segments of others count as one each.
+const SIZES: usize = 65_536;
 
 impl Summary {
     /// Takes one record in.
     pub fn push(&mut self, record: &Record) {
         match &record.what {
-            Trace::State { from, to, cause } => self.on_state(*from, *to, *cause),
+            Trace::State { from, to, cause } => {
+                self.on_state(*from, *to, *cause);
+                if *to == State::Closed {
+                    self.sizes.0.remove(&record.tuple);
+                }
+            }
             Trace::Sent { header, len, why, .. } => {
-                self.segments_sent += 1;
+                let count = self.count(record, header, *len);
+                self.segments_sent += count;
                 self.bytes_sent += u64::from(*len);
-                self.retransmissions += u64::from(words::is_retransmission(*why));
+                self.retransmissions += if words::is_retransmission(*why) { count } else { 0 };
                 self.resets_sent += u64::from(header.flags.contains(TcpFlags::RST));
             }
-            Trace::Received { len, dropped, .. } => {
-                self.segments_received += 1;
+            Trace::Received { header, len, dropped, .. } => {
+                self.segments_received += self.count(record, header, *len);
                 match dropped {
                     Some(why) => *self.drops.entry(words::drop_reason(*why).to_owned()).or_default() += 1,
                     None => self.bytes_received += u64::from(*len),
@@ -117,6 +142,15 @@ impl Summary {
         self.connections += u64::from(!from.is_synchronized() && to.is_synchronized());
         self.failed += u64::from(matches!(from, State::SynSent | State::SynReceived) && to == State::Closed);
         self.resets_received += u64::from(was_open && cause == Cause::Reset);
+    }
+
+    /// The wire segments of one that a record tells of.
+    fn count(&mut self, record: &Record, header: &TcpHeader, len: u32) -> u64 {
+        let sizes = &mut self.sizes.0;
+        if record.id != 0 && header.flags.contains(TcpFlags::SYN) && sizes.len() < SIZES {
+            sizes.entry(record.tuple).or_default().observe(header);
+        }
+        sizes.get(&record.tuple).map_or(1, |size| u64::from(size.count(header, len)))
     }
 
     fn on_rtt(&mut self, rtt: Duration) {

@@ -10,9 +10,9 @@ use super::model::{Fold, Row, What};
 /// How much of a diagram is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Rows kept at the beginning of a plain run; default 6.
+    /// Rows kept at the beginning of a plain run; default 4.
     pub head: usize,
-    /// Rows kept at the end of a plain run; default 4.
+    /// Rows kept at the end of a plain run; default 2.
     pub tail: usize,
     /// Rows kept of a connection, at least 8; default 400. Those in its middle are folded.
     pub rows: usize,
@@ -20,7 +20,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head: 6, tail: 4, rows: 400 }
+        Self { head: 4, tail: 2, rows: 400 }
     }
 }
 

@@ -55,9 +55,9 @@ pub struct Diagram {
     pub bytes_out: u64,
     /// Payload bytes that we received, copies included.
     pub bytes_in: u64,
-    /// Segments that we sent.
+    /// Wire segments that we sent.
     pub segments_out: u64,
-    /// Segments that we received.
+    /// Wire segments that we received.
     pub segments_in: u64,
     /// Segments that we sent again.
     pub retransmissions: u64,
@@ -100,6 +100,8 @@ pub struct Segment {
     pub ack: Option<i64>,
     /// Payload length in bytes.
     pub len: u32,
+    /// Wire segments: more than one for a super-segment.
+    pub count: u32,
     /// The window in bytes, scaled where both SYNs allow it.
     pub window: u64,
     /// Options worth showing: all of them on a SYN, SACK blocks elsewhere.
@@ -130,9 +132,9 @@ pub struct Fate {
 pub struct Fold {
     /// The last of them, in microseconds since the connection's first event.
     pub until: u64,
-    /// Segments sent.
+    /// Wire segments sent.
     pub segments_out: u64,
-    /// Segments received.
+    /// Wire segments received.
     pub segments_in: u64,
     /// Payload bytes sent.
     pub bytes_out: u64,
@@ -156,14 +158,14 @@ pub struct Note {
 }
 
 impl Segment {
-    /// Whether it is part of a plain transfer, and so may be folded with its neighbours.
+    /// Whether it is part of a plain transfer, and so may be folded with its neighbours. SACK blocks are part of one: they
+    /// come with every acknowledgement while there is a hole.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.next_state.is_none()
             && self.why.is_none()
             && self.dropped.is_none()
             && self.fate.is_none()
-            && self.options.is_empty()
             && matches!(self.flags.as_str(), "ACK" | "PSH,ACK")
     }
 
@@ -181,12 +183,6 @@ impl Segment {
 }
 
 impl Fold {
-    /// How many rows it stands for.
-    #[must_use]
-    pub const fn rows(&self) -> u64 {
-        self.segments_out + self.segments_in + self.notes
-    }
-
     /// Takes a row in.
     pub fn add(&mut self, row: &Row) {
         self.until = self.until.max(row.at);
@@ -196,9 +192,9 @@ impl Fold {
                     Direction::Out => (&mut self.segments_out, &mut self.bytes_out),
                     Direction::In => (&mut self.segments_in, &mut self.bytes_in),
                 };
-                *segments += 1;
+                *segments += u64::from(segment.count);
                 *bytes += u64::from(segment.len);
-                self.retransmissions += u64::from(segment.is_retransmission());
+                self.retransmissions += if segment.is_retransmission() { u64::from(segment.count) } else { 0 };
                 self.drops += u64::from(segment.is_lost() || segment.dropped.is_some());
             }
             What::Note(_) => self.notes += 1,

@@ -96,6 +96,9 @@ fn arrow(out: &mut String, (row, segment): (&Row, &Segment), y: u32, us: Side) {
     if segment.len > 0 {
         let _ = write!(words, " len {}", segment.len);
     }
+    if segment.count > 1 {
+        let _ = write!(words, " ({}x)", segment.count);
+    }
     if let Some(ack) = segment.ack {
         let _ = write!(words, " ack {ack}");
     }

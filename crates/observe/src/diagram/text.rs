@@ -296,7 +296,9 @@ impl<'a> Pen<'a> {
 fn fit(segment: &Segment, room: usize, dots: &str) -> String {
     let mut words = format!("{} seq {}", segment.flags, segment.seq);
     let mut more = Vec::new();
-    if segment.len > 0 {
+    if segment.count > 1 {
+        more.push(format!(" len {} ({}x)", segment.len, segment.count));
+    } else if segment.len > 0 {
         more.push(format!(" len {}", segment.len));
     }
     more.extend(segment.ack.map(|ack| format!(" ack {ack}")));

@@ -14,6 +14,7 @@ use super::sequence::Stream;
 use super::{OnTheWay, is_last};
 use crate::diagram::fold::{Limits, Rows};
 use crate::diagram::model::{Diagram, Direction, Ending, Fate, Note, Row, Segment, What};
+use crate::wire_count::WireCount;
 use crate::words;
 
 /// A connection's diagram while it grows.
@@ -26,9 +27,15 @@ pub(super) struct Conversation {
     theirs: Stream,
     /// A change of state whose segment has not been seen yet.
     pending: Option<(Instant, State, State, Cause)>,
+    /// Notes about what a segment that arrived did: it is recorded after them, and is to stand before them.
+    notes: Vec<(Instant, Note)>,
+    count: WireCount,
     closed: bool,
     diagram: Diagram,
 }
+
+/// As many notes wait for their segment; no segment causes more.
+const NOTES: usize = 8;
 
 impl Conversation {
     pub(super) fn new(at: Instant, tuple: FourTuple, id: u64, limits: Limits) -> Self {
@@ -54,6 +61,8 @@ impl Conversation {
             ours: Stream::default(),
             theirs: Stream::default(),
             pending: None,
+            notes: Vec::new(),
+            count: WireCount::default(),
             closed: false,
             diagram,
         }
@@ -94,6 +103,8 @@ impl Conversation {
 
     /// A segment that we sent.
     pub(super) fn sent(&mut self, at: Instant, header: &TcpHeader, len: u32, (why, state): (SendReason, State)) {
+        self.flush_notes();
+        self.count.observe(header);
         let place = self.ours.place(header, len);
         let ack = header.flags.contains(TcpFlags::ACK).then(|| self.theirs.relative_ack(header.ack.0));
         let mut segment = self.segment(Direction::Out, header, len, (place.seq, ack), state);
@@ -108,8 +119,8 @@ impl Conversation {
         if why == SendReason::WindowUpdate && len == 0 {
             segment.why = None;
         }
-        self.diagram.retransmissions += u64::from(again);
-        self.diagram.segments_out += 1;
+        self.diagram.retransmissions += if again { u64::from(segment.count) } else { 0 };
+        self.diagram.segments_out += u64::from(segment.count);
         self.diagram.bytes_out += u64::from(len);
         if header.flags.contains(TcpFlags::RST) {
             self.reset(if self.ours_never_opened() { Ending::Refused } else { Ending::Reset }, "we sent RST");
@@ -126,6 +137,7 @@ impl Conversation {
         len: u32,
         (dropped, state): (Option<DropReason>, State),
     ) {
+        self.count.observe(header);
         // What is dropped may be far from the stream, and must not move its end.
         let place = if dropped.is_some() && self.diagram.segments_in > 0 {
             { self.theirs }.place(header, len)
@@ -138,23 +150,27 @@ impl Conversation {
         if place.repeated {
             segment.why = Some(Cow::Borrowed("sent again by the peer"));
         }
-        self.diagram.segments_in += 1;
+        self.diagram.segments_in += u64::from(segment.count);
         self.diagram.bytes_in += u64::from(len);
         if header.flags.contains(TcpFlags::RST) && dropped.is_none() {
             self.reset(Ending::Reset, "the peer sent RST");
         }
         self.take_pending(at, &mut segment, is_from_peer);
+        if self.notes.iter().any(|(when, _)| *when != at) {
+            self.flush_notes();
+        }
         self.push(at, What::Segment(Box::new(segment)));
+        self.flush_notes();
     }
 
     pub(super) fn lost(&mut self, at: Instant, range: &Range<Position>, why: LossReason) {
         let (left, right) = (self.ours.relative(range.start), self.ours.relative(range.end));
-        self.note(at, true, format!("believed lost: {left}–{right} ({})", words::loss_reason(why)));
+        self.note_later(at, true, format!("believed lost: {left}–{right} ({})", words::loss_reason(why)));
     }
 
     pub(super) fn recovery(&mut self, at: Instant, change: RecoveryChange) {
         let trouble = matches!(change, RecoveryChange::FastRecovery | RecoveryChange::TimeoutRecovery);
-        self.note(at, trouble, words::recovery_change(change));
+        self.note_later(at, trouble, words::recovery_change(change));
     }
 
     pub(super) fn timer(&mut self, at: Instant, kind: TimerKind) {
@@ -219,6 +235,7 @@ impl Conversation {
     }
 
     pub(super) fn finish(mut self) -> Diagram {
+        self.flush_notes();
         self.flush_pending();
         self.diagram.id = self.id;
         self.diagram.rows = self.rows.finish();
@@ -243,6 +260,7 @@ impl Conversation {
             seq,
             ack,
             len,
+            count: self.count.count(header, len),
             window: mine.window(other, header),
             options: options(header, other),
             state: state.name().to_owned(),
@@ -287,7 +305,21 @@ impl Conversation {
         }
     }
 
+    fn note_later(&mut self, at: Instant, trouble: bool, text: impl Into<Cow<'static, str>>) {
+        if self.notes.len() >= NOTES {
+            self.flush_notes();
+        }
+        self.notes.push((at, Note { trouble, text: text.into() }));
+    }
+
+    fn flush_notes(&mut self) {
+        for (at, note) in std::mem::take(&mut self.notes) {
+            self.push(at, What::Note(note));
+        }
+    }
+
     fn note(&mut self, at: Instant, trouble: bool, text: impl Into<Cow<'static, str>>) {
+        self.flush_notes();
         self.flush_pending();
         self.push(at, note(trouble, text));
     }
