@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use bowline::{Net, Refusal};
-use bowline_device::impairment::Loss;
+use bowline_device::impairment::{Impairment, Loss};
 use bowline_device::memory::{self, MemoryConfig};
 use bowline_device::{Impaired, ImpairmentConfig, Impairments};
-use bowline_observe::diagram::{Diagram, Diagrams, Direction, Ending, Settings, What, text};
+use bowline_observe::diagram::fold::Limits;
+use bowline_observe::diagram::{Diagram, Diagrams, Direction, Ending, OnTheWay, Row as Line, Settings, What, text};
 use bowline_observe::ss::{Filter, Row, table};
 use bowline_observe::{Comments, Summary};
 use bowline_tcp::trace::Trace;
@@ -136,6 +137,63 @@ async fn a_live_network_answers_filters() {
     drop((listener, stream));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_the_link_does_to_segments_is_drawn_on_their_arrows() {
+    let (left, right) = memory::pair(MemoryConfig::plain(1500));
+    let loss = Impairments { loss: Loss::Random("10%".parse().unwrap()), ..Impairments::default() };
+    let right = Impaired::new(right, ImpairmentConfig::symmetric(loss, 3));
+    let monitor = right.monitor().clone();
+    monitor.observe(1000);
+    let client = Net::builder().device(left).address("10.0.2.100/24".parse().unwrap()).seed([1; 32]);
+    let server = Net::builder().device(right).address("10.0.2.2/24".parse().unwrap()).seed([2; 32]);
+    let (client, server) = (client.coarse_timers(true).start().unwrap(), server.coarse_timers(true).start().unwrap());
+    let mut trace = server.trace();
+    let listener = server.listen("10.0.2.2:80".parse().unwrap()).await.unwrap();
+    let (opened, accepted) = tokio::join!(client.connect("10.0.2.2:80".parse().unwrap()), listener.accept());
+    let (mut opened, (mut accepted, _)) = (opened.unwrap(), accepted.unwrap());
+    let sending = tokio::spawn(async move {
+        for _ in 0..60 {
+            opened.write_all(&[1; 1000]).await.unwrap();
+            opened.flushed().await.unwrap();
+        }
+        opened
+    });
+    for _ in 0..60 {
+        accepted.read_exact(&mut [0; 1000]).await.unwrap();
+        accepted.write_all(&[2; 100]).await.unwrap();
+        accepted.flushed().await.unwrap();
+    }
+    drop((sending.await.unwrap(), accepted));
+
+    // Both streams in the order of their times, decisions after the records that they are about.
+    let mut diagrams = Diagrams::new(Settings { limits: Limits::whole(), ..Settings::default() });
+    let (decisions, missed) = monitor.drain();
+    assert_eq!(missed, 0);
+    let mut decisions = decisions.iter().peekable();
+    let mut lost = [0; 2];
+    let tell = |diagrams: &mut Diagrams, lost: &mut [usize; 2], one: &Impairment| {
+        let out = one.direction == bowline_device::impairment::Direction::Egress;
+        let direction = if out { Direction::Out } else { Direction::In };
+        let event = OnTheWay::of_packet(one.at, direction, &one.head, one.what.is_drop(), one.what.to_string());
+        diagrams.on_the_way(&event.unwrap());
+        lost[usize::from(out)] += 1;
+    };
+    while let Some(record) = trace.try_next() {
+        while let Some(one) = decisions.next_if(|one| one.at < record.at) {
+            tell(&mut diagrams, &mut lost, one);
+        }
+        diagrams.push(&record);
+    }
+    decisions.for_each(|one| tell(&mut diagrams, &mut lost, one));
+    assert!(lost[0] > 3 && lost[1] > 3, "{lost:?}");
+    let diagram = diagrams.finish().pop().unwrap();
+    let arrows = |direction: Direction| {
+        let lost = |row: &&Line| matches!(&row.what, What::Segment(s) if s.direction == direction && s.is_lost());
+        diagram.rows.iter().filter(lost).count()
+    };
+    assert_eq!([arrows(Direction::In), arrows(Direction::Out)], lost, "{}", draw(&diagram));
+}
+
 /// All readers of one trace.
 struct Told {
     diagrams: Diagrams,
@@ -160,7 +218,7 @@ impl Told {
 
 /// The states that a diagram shows, each of which must stand beside the segment that made it.
 fn states(diagram: &Diagram) -> Vec<String> {
-    let of = |row: &bowline_observe::diagram::Row| match &row.what {
+    let of = |row: &Line| match &row.what {
         What::Segment(segment) => segment.next_state.clone(),
         What::Note(note) if note.text.contains('→') => Some(format!("note: {}", note.text)),
         What::Fold(_) | What::Note(_) => None,

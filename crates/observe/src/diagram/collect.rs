@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bowline_base::Instant;
@@ -13,6 +14,7 @@ use bowline_tcp::FourTuple;
 use bowline_tcp::reason::TimerKind;
 use bowline_tcp::state::State;
 use bowline_tcp::trace::{Record, Trace};
+use bowline_wire::ip::{self, Protocol};
 use bowline_wire::tcp::TcpHeader;
 
 use super::fold::Limits;
@@ -59,6 +61,30 @@ pub struct OnTheWay {
     pub lost: bool,
     /// What happened: `random loss`, `duplicated`.
     pub what: Cow<'static, str>,
+}
+
+impl OnTheWay {
+    /// Something that happened to an IP packet, of which `head` is the beginning, as an impairment layer keeps it; `None`
+    /// where it is no TCP segment, or `head` ends within its headers.
+    #[must_use]
+    pub fn of_packet(
+        at: Instant,
+        direction: Direction,
+        head: &[u8],
+        lost: bool,
+        what: impl Into<Cow<'static, str>>,
+    ) -> Option<Self> {
+        let ip = ip::parse_quoted(head).filter(|ip| ip.protocol == Protocol::TCP && ip.fragment.is_none())?;
+        let (header, header_len) = TcpHeader::parse(head.get(ip.header_len..)?).ok()?;
+        let len = u32::try_from(ip.payload_len.checked_sub(header_len)?).ok()?;
+        let source = SocketAddr::new(ip.src, header.src_port);
+        let destination = SocketAddr::new(ip.dst, header.dst_port);
+        let tuple = match direction {
+            Direction::Out => FourTuple::new(source, destination),
+            Direction::In => FourTuple::new(destination, source),
+        };
+        Some(Self { at, tuple, direction, header, len, lost, what: what.into() })
+    }
 }
 
 /// The diagrams of all connections of one stack.
