@@ -232,7 +232,10 @@ impl Stack {
     }
 
     /// Tells the sender of a packet that it could not be passed on, as a router would: for callers who take packets for
-    /// others (any-IP). `error` is what they learned themselves. The rate limits apply.
+    /// others (any-IP). `error` is what they learned themselves.
+    ///
+    /// Each report answers a decision of the caller, so only the limit for all destinations applies: behind a gateway there
+    /// may be one destination and many flows.
     ///
     /// A "port unreachable" or "protocol unreachable" comes from the destination itself, everything else from our own
     /// address.
@@ -242,7 +245,8 @@ impl Stack {
         let Some((id, _, ours)) = self.interfaces.route(src) else { return };
         let from = if is_host_error { dst } else { ours.unwrap_or(dst) };
         let error = on_the_wire(error, src.is_ipv4());
-        self.push_error(now, id, (from, src), &packet.quotation(), error);
+        let allowance = self.error_rate.take_for_all(now);
+        self.push_error(allowance, id, (from, src), &packet.quotation(), error);
     }
 
     /// Turns away a SYN that waits for a decision, with an ICMP error.
@@ -275,7 +279,8 @@ impl Stack {
             self.interfaces.get(interface).and_then(|interface| interface.source_for(header.src))
         };
         let Some(from) = from.filter(|from| from.is_ipv4() == is_v4) else { return };
-        self.push_error(now, interface, (from, header.src), packet, error);
+        let allowance = self.error_rate.take(now, header.src);
+        self.push_error(allowance, interface, (from, header.src), packet, error);
     }
 
     /// RFC 1122 3.3.2, RFC 8200 4.5: the sender of a first fragment learns that the rest did not come in time.
@@ -295,16 +300,16 @@ impl Stack {
         }
     }
 
-    /// Queues an error within the rate limits.
+    /// Queues an error, if the rate limits allow it.
     fn push_error(
         &mut self,
-        now: Instant,
+        allowance: Allowance,
         interface: IfaceId,
         (from, to): (IpAddr, IpAddr),
         packet: &[u8],
         error: icmp::IcmpError,
     ) {
-        match self.error_rate.take(now, to) {
+        match allowance {
             Allowance::Granted => {}
             Allowance::RefusedForAll => return self.counters.icmp.out_rate_limit_global += 1,
             Allowance::RefusedForDestination => return self.counters.icmp.out_rate_limit_host += 1,

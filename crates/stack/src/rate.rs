@@ -74,6 +74,12 @@ impl ErrorRate {
         }
     }
 
+    /// Whether an error may be sent whose number for its destination is bounded elsewhere; counts it if so.
+    pub(crate) fn take_for_all(&mut self, now: Instant) -> Allowance {
+        let granted = self.all.take(now, self.price_of_all, self.capacity_of_all);
+        if granted { Allowance::Granted } else { Allowance::RefusedForAll }
+    }
+
     /// Whether an error may go to `destination` now; counts it if so.
     pub(crate) fn take(&mut self, now: Instant, destination: IpAddr) -> Allowance {
         let bits = match destination {
@@ -86,11 +92,11 @@ impl ErrorRate {
         if bucket.credit < self.price {
             return Allowance::RefusedForDestination;
         }
-        if !self.all.take(now, self.price_of_all, self.capacity_of_all) {
-            return Allowance::RefusedForAll;
+        if self.all.take(now, self.price_of_all, self.capacity_of_all) {
+            bucket.take(now, self.price, self.capacity);
+            return Allowance::Granted;
         }
-        bucket.take(now, self.price, self.capacity);
-        Allowance::Granted
+        Allowance::RefusedForAll
     }
 }
 

@@ -1,9 +1,10 @@
 //! What strangers send: refused, counted by name, answered only where an answer is due, and never more than the bounds allow.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on shall stop")]
 
 mod common;
 
 use bowline_base::Instant;
-use bowline_stack::{Cidr, Config, ReassemblyConfig, UdpBind};
+use bowline_stack::{Cidr, Config, ReassemblyConfig, UdpBind, Undelivered};
 use bowline_wire::icmp::{Icmp, IcmpError};
 use bowline_wire::{Capabilities, Fragment, IpHeader, Protocol, ip as wire_ip};
 use common::*;
@@ -175,6 +176,18 @@ fn a_scan_of_closed_ports_gets_no_more_errors_than_the_rate_allows() {
     assert_eq!(answers, 6 + 2, "a burst of six, and one a second");
     assert_eq!(host.counter("IcmpOutRateLimitHost"), 30_000 - 8);
     assert_eq!(host.counter("UdpNoPorts"), 30_000);
+}
+
+#[test]
+fn reports_of_a_gateway_are_bounded_for_all_but_not_for_one() {
+    let mut host = host();
+    let mut report = |now| {
+        let packet = Undelivered::Udp { source: at(A4, 9), destination: at("9.9.9.9", 53), len: 4 };
+        host.stack.report_unreachable(now, &packet, bowline_stack::IcmpError::HostUnreachable);
+        host.drain(now).len()
+    };
+    assert_eq!((0..1000).map(|_| report(NOW)).sum::<usize>(), 50);
+    assert_eq!((0..1000).map(|_| report(Instant::from_millis(20))).sum::<usize>(), 20);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! TCP between two hosts: through every kind of device, refused, unreachable, over a narrow path, for others.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on shall stop")]
 
 mod common;
 

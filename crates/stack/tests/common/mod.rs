@@ -1,5 +1,6 @@
 //! The bench: two hosts in virtual time with a link between them, and packets made by hand.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on shall stop")]
 
 use bowline_base::Instant;
 use bowline_stack::{Cidr, Config, Event, IfaceId, Interface, Stack};
@@ -91,6 +92,9 @@ pub fn received(packet: &TxPacket<'_>, mtu: usize) -> RxPacket {
     RxPacket { pinned: data.len(), data: data.into(), checksum, segment_size }
 }
 
+/// Decides whether a packet gets lost: its number, and itself.
+pub type Loss = Box<dyn FnMut(usize, &RxPacket) -> bool>;
+
 /// Two hosts on one link without delay.
 pub struct Pair {
     pub a: Host,
@@ -98,8 +102,8 @@ pub struct Pair {
     pub now: Instant,
     /// Every packet in the order of its sending; true: from `a`.
     pub log: Vec<(bool, RxPacket)>,
-    /// Decides what gets lost: the number of the packet, and the packet.
-    pub lose: Box<dyn FnMut(usize, &RxPacket) -> bool>,
+    /// What gets lost; nothing by default.
+    pub lose: Loss,
 }
 
 impl Pair {
