@@ -102,8 +102,8 @@ impl Undelivered {
 impl Stack {
     // ---- what comes in
 
-    pub(crate) fn on_icmp(&mut self, now: Instant, inbound: &Inbound) {
-        let Inbound { interface, header: ip, cast, packet } = inbound;
+    pub(crate) fn on_icmp(&mut self, now: Instant, inbound: &Inbound<'_>) {
+        let Inbound { interface, header: ip, cast, packet } = *inbound;
         self.counters.icmp.in_msgs += 1;
         let payload = inbound.payload();
         let message = match Icmp::parse(ip.src, ip.dst, &payload, packet.checksum) {
@@ -115,7 +115,7 @@ impl Stack {
             }
         };
         let echo = |ident, sequence, data: &[u8]| Echo {
-            interface: *interface,
+            interface,
             src: ip.src,
             dst: ip.dst,
             ident,
@@ -143,7 +143,7 @@ impl Stack {
     }
 
     /// Finds whose packet an error quotes (RFC 1122 3.2.2, RFC 5927 4).
-    fn on_icmp_error(&mut self, now: Instant, inbound: &Inbound, error: icmp::IcmpError, quoted: &[u8]) {
+    fn on_icmp_error(&mut self, now: Instant, inbound: &Inbound<'_>, error: icmp::IcmpError, quoted: &[u8]) {
         self.count_error(error);
         let Some(quoted) = Quoted::parse(quoted) else {
             self.counters.icmp.in_errors += 1;

@@ -19,14 +19,14 @@ use crate::stack::Stack;
 use crate::udp::Datagram;
 
 /// A packet that was found acceptable, with what is known of it.
-pub(crate) struct Inbound {
+pub(crate) struct Inbound<'a> {
     pub(crate) interface: IfaceId,
-    pub(crate) header: IpHeader,
+    pub(crate) header: &'a IpHeader,
     pub(crate) cast: Cast,
-    pub(crate) packet: RxPacket,
+    pub(crate) packet: &'a RxPacket,
 }
 
-impl Inbound {
+impl Inbound<'_> {
     /// Its payload, which keeps the buffer alive.
     pub(crate) fn payload(&self) -> Bytes {
         let (from, len) = (self.header.header_len, self.header.payload_len);
@@ -44,7 +44,7 @@ impl Stack {
             Err(error) => return self.on_bad_header(now, interface, &packet.data, error),
         };
         let Some(cast) = self.admit(interface, &header) else { return };
-        let inbound = Inbound { interface, header, cast, packet };
+        let inbound = Inbound { interface, header: &header, cast, packet: &packet };
         match inbound.header.fragment {
             None => self.deliver(now, &inbound),
             Some(fragment) => self.on_fragment(now, &inbound, fragment),
@@ -84,8 +84,8 @@ impl Stack {
         }
     }
 
-    fn on_fragment(&mut self, now: Instant, inbound: &Inbound, fragment: Fragment) {
-        let header = &inbound.header;
+    fn on_fragment(&mut self, now: Instant, inbound: &Inbound<'_>, fragment: Fragment) {
+        let header = inbound.header;
         let is_v4 = header.src.is_ipv4();
         self.counters.ip_of(is_v4).reasm_reqds += 1;
         let data = header.payload(&inbound.packet.data);
@@ -113,7 +113,7 @@ impl Stack {
     }
 
     /// A datagram has been put together: it is a packet like any other now, but for what the device knew about it.
-    fn on_whole(&mut self, now: Instant, inbound: &Inbound, data: Bytes) {
+    fn on_whole(&mut self, now: Instant, inbound: &Inbound<'_>, data: Bytes) {
         let Ok(header) = ip::parse(&data) else {
             self.counters.ip_of(inbound.header.src.is_ipv4()).in_hdr_errors += 1;
             return;
@@ -123,10 +123,13 @@ impl Stack {
         }
         let pinned = data.len();
         let packet = RxPacket { data, pinned, checksum: RxChecksum::Unverified, segment_size: None };
-        self.deliver(now, &Inbound { interface: inbound.interface, cast: inbound.cast, header, packet });
+        self.deliver(
+            now,
+            &Inbound { interface: inbound.interface, cast: inbound.cast, header: &header, packet: &packet },
+        );
     }
 
-    fn deliver(&mut self, now: Instant, inbound: &Inbound) {
+    fn deliver(&mut self, now: Instant, inbound: &Inbound<'_>) {
         let is_v4 = inbound.header.src.is_ipv4();
         match (inbound.header.protocol, is_v4) {
             (Protocol::TCP, _) => self.on_tcp(now, inbound),
@@ -139,8 +142,8 @@ impl Stack {
     }
 
     /// RFC 1122 3.2.2.1 and RFC 8200 4: a transport that we do not know.
-    fn on_unknown_protocol(&mut self, now: Instant, inbound: &Inbound) {
-        let Inbound { header, packet, .. } = inbound;
+    fn on_unknown_protocol(&mut self, now: Instant, inbound: &Inbound<'_>) {
+        let Inbound { header, packet, .. } = *inbound;
         let is_v4 = header.src.is_ipv4();
         self.counters.ip_of(is_v4).in_unknown_protos += 1;
         let error = if is_v4 {
@@ -153,14 +156,14 @@ impl Stack {
     }
 
     /// Answers with an ICMP error, if the packet was for us alone.
-    fn refuse(&mut self, now: Instant, inbound: &Inbound, error: icmp::IcmpError) {
+    fn refuse(&mut self, now: Instant, inbound: &Inbound<'_>, error: icmp::IcmpError) {
         if matches!(inbound.cast, Cast::Own | Cast::Any) {
-            self.answer_with_error(now, inbound.interface, &inbound.header, &inbound.packet.data, error);
+            self.answer_with_error(now, inbound.interface, inbound.header, &inbound.packet.data, error);
         }
     }
 
-    fn on_tcp(&mut self, now: Instant, inbound: &Inbound) {
-        let Inbound { interface, header: ip, cast, packet } = inbound;
+    fn on_tcp(&mut self, now: Instant, inbound: &Inbound<'_>) {
+        let Inbound { interface, header: ip, cast, packet } = *inbound;
         // RFC 9293 3.9.2.3, MUST-57: a SYN to a broadcast or multicast address is dropped; so is everything else there.
         if !matches!(cast, Cast::Own | Cast::Any) {
             self.counters.ip_of(ip.src.is_ipv4()).in_discards += 1;
@@ -179,7 +182,7 @@ impl Stack {
             self.counters.tcp_in.in_errs += 1;
             return self.trace_bad_checksum(now, tuple, header, segment.len() - header_len);
         }
-        let Some(interface) = self.interfaces.get(*interface) else { return };
+        let Some(interface) = self.interfaces.get(interface) else { return };
         let start = ip.header_len + header_len;
         let arrival = Arrival {
             tuple,
@@ -202,8 +205,8 @@ impl Stack {
         }
     }
 
-    fn on_udp(&mut self, now: Instant, inbound: &Inbound) {
-        let Inbound { header: ip, cast, packet, .. } = inbound;
+    fn on_udp(&mut self, now: Instant, inbound: &Inbound<'_>) {
+        let Inbound { header: ip, cast, packet, .. } = *inbound;
         let check = packet.checksum;
         let header = match UdpHeader::parse(ip.src, ip.dst, ip.payload(&packet.data), check) {
             Ok(header) => header,
@@ -222,7 +225,7 @@ impl Stack {
             return self.refuse(now, inbound, icmp::IcmpError::Unreachable { code });
         };
         // Multicast needs a group that was joined, and there are none.
-        if *cast == Cast::Multicast {
+        if cast == Cast::Multicast {
             self.counters.ip_of(ip.src.is_ipv4()).in_discards += 1;
             return;
         }
