@@ -4,6 +4,7 @@
 //! `bowline-fuzz`, which needs nothing but a stable compiler; and the tests, which replay `fuzz/corpus`.
 
 pub mod mutate;
+pub mod stack;
 pub mod wire;
 
 /// A fuzz target.
@@ -18,7 +19,10 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: &[Target] = &[Target { name: "wire", run: wire::run, seeds: wire::seeds }];
+pub const TARGETS: &[Target] = &[
+    Target { name: "wire", run: wire::run, seeds: wire::seeds },
+    Target { name: "stack", run: stack::run, seeds: stack::seeds },
+];
 
 /// The target with this name.
 #[must_use]
