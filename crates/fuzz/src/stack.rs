@@ -439,6 +439,9 @@ impl Bench<'_> {
             self.drain();
         }
         assert_eq!(self.stack.poll_timeout(), None, "timers are left");
+        let left = self.stack.tcp().connections(self.now);
+        let left: Vec<_> = left.iter().map(|info| (info.tuple, info.state)).collect();
+        assert!(left.is_empty(), "connections are left: {left:?}");
         assert_eq!(self.stack.tcp().population(), (0, 0, 0), "connections are left");
         assert_eq!(self.stack.reassembly_usage(), (0, 0), "fragments are left");
     }
