@@ -319,3 +319,31 @@ fn tcp_reports_come_out_as_events() {
     let mut out = [0; 1];
     assert_eq!(pair.a.stack.tcp_mut().receive(pair.now, client, &mut out), Err(CallError::WouldBlock));
 }
+
+#[test]
+fn an_admitted_connection_that_its_peer_forgets_goes_away() {
+    for close in [false, true] {
+        let (mut pair, listener) = gateway();
+        let remote = at("9.9.9.9", 80);
+        let syn = TcpHeader { flags: TcpFlags::SYN, window: 1000, ..TcpHeader::default() };
+        let answers = pair.b.answer(pair.now, &tcp(at(A4, 4000), remote, syn, b""));
+        assert!(answers.is_empty());
+        let pending = pair.b.stack.tcp_mut().pending(listener).unwrap();
+        let key = pair.b.stack.tcp_mut().admit(pair.now, pending.key, None).unwrap();
+        assert_eq!(pair.b.drain(pair.now).len(), 1, "SYN-ACK");
+        if close {
+            pair.b.stack.tcp_mut().send(pair.now, key, b"data").unwrap();
+            pair.b.stack.tcp_mut().close(pair.now, key);
+        }
+        let mut sent = 0;
+        while let Some(next) = pair.b.stack.poll_timeout() {
+            assert!(next < Instant::from_secs(1000), "{close}: it goes on for ever");
+            pair.b.stack.handle_timeout(next);
+            sent += pair.b.drain(next).len();
+        }
+        assert!(sent >= 5, "{close}: {sent} SYN-ACKs were sent again");
+        pair.b.stack.tcp_mut().close(Instant::from_secs(1000), key);
+        pair.b.drain(Instant::from_secs(1000));
+        assert_eq!(pair.b.stack.tcp().population(), (0, 0, 0), "{close}");
+    }
+}
