@@ -39,7 +39,8 @@ impl Pair {
 
     /// Carries everything both ways until nothing moves.
     fn settle(&mut self) {
-        while carry(self.now, &mut self.client, &mut self.server) | carry(self.now, &mut self.server, &mut self.client) {
+        while carry(self.now, &mut self.client, &mut self.server) | carry(self.now, &mut self.server, &mut self.client)
+        {
         }
     }
 

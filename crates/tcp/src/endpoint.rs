@@ -37,6 +37,7 @@ use crate::config::{Config, Options};
 use crate::connection::{Context, Tcb};
 use crate::isn::IsnGenerator;
 use crate::listener::{Listener, PendingLimits, PendingTable, SynCookies, SynQueue};
+use crate::packed::PackedTuple;
 use crate::ports::PortAllocator;
 use crate::reason::SendReason;
 use crate::state::{Cause, State};
@@ -102,6 +103,8 @@ pub struct Endpoint {
     pending: PendingTable,
     time_wait: TimeWaitTable,
     demux: Demux,
+    /// The connection that the last segment was for: the next one is often for the same.
+    recent: u32,
     wheel: Wheel,
     /// Connections that may have something to send, each once.
     ready: VecDeque<u32>,
@@ -133,6 +136,7 @@ impl Endpoint {
             pending: PendingTable::new(PendingLimits::default()),
             time_wait: TimeWaitTable::new(config.max_time_wait, config.time_wait),
             demux: Demux::new(random.secret_key()),
+            recent: 0,
             wheel: Wheel::new(),
             ready: VecDeque::new(),
             events: VecDeque::new(),
@@ -151,11 +155,7 @@ impl Endpoint {
 
     /// Runs `f` on a connection with what it may touch of the endpoint, then sees to what came of it.
     fn with<R>(&mut self, now: Instant, index: u32, f: impl FnOnce(&mut Tcb, &mut Context<'_>) -> R) -> Option<R> {
-        let (_, tcb) = self.connections.at_mut(index)?;
-        let mut cx = Context { now, counters: &mut self.counters, trace: &mut self.trace };
-        let result = f(tcb, &mut cx);
-        self.settle(now, index);
-        Some(result)
+        self.with_if(now, index, |_, _| true, f)
     }
 
     /// Like [`with`](Self::with), by handle.
@@ -165,23 +165,33 @@ impl Endpoint {
         key: ConnectionKey,
         f: impl FnOnce(&mut Tcb, &mut Context<'_>) -> R,
     ) -> Option<R> {
-        self.connections.get(key.index, key.generation).filter(|tcb| !tcb.user.orphan)?;
-        self.with(now, key.index, f)
+        self.with_if(now, key.index, |generation, tcb| generation == key.generation && !tcb.user.orphan, f)
+    }
+
+    #[inline]
+    fn with_if<R>(
+        &mut self,
+        now: Instant,
+        index: u32,
+        may: impl FnOnce(u32, &Tcb) -> bool,
+        f: impl FnOnce(&mut Tcb, &mut Context<'_>) -> R,
+    ) -> Option<R> {
+        let (generation, tcb) = self.connections.at_mut(index)?;
+        if !may(generation, tcb) {
+            return None;
+        }
+        let mut cx = Context { now, counters: &mut self.counters, trace: &mut self.trace };
+        let result = f(tcb, &mut cx);
+        if queue_up(index, tcb, &mut self.ready, &mut self.events) {
+            self.detach(now, index);
+        }
+        Some(result)
     }
 
     /// After anything happened to a connection: it may have something to send, to report, or it is over.
     fn settle(&mut self, now: Instant, index: u32) {
         let Some((_, tcb)) = self.connections.at_mut(index) else { return };
-        if !tcb.user.in_ready {
-            tcb.user.in_ready = true;
-            self.ready.push_back(index);
-        }
-        if !tcb.user.events.is_empty() && !tcb.user.in_events && !tcb.user.orphan && tcb.user.listener.is_none() {
-            tcb.user.in_events = true;
-            self.events.push_back(index);
-        }
-        if tcb.is_over() && !tcb.user.detached {
-            tcb.user.detached = true;
+        if queue_up(index, tcb, &mut self.ready, &mut self.events) {
             self.detach(now, index);
         }
     }
@@ -190,7 +200,7 @@ impl Endpoint {
     fn detach(&mut self, now: Instant, index: u32) {
         self.wheel.cancel(index);
         let Some((_, tcb)) = self.connections.at_mut(index) else { return };
-        let tuple = tcb.tuple;
+        let tuple = tcb.tuple.unpack();
         let remains = (tcb.state == State::TimeWait).then(|| tcb.remains());
         self.demux.remove(&tuple, Slot::Connection(index));
         if let Some(remains) = remains {
@@ -210,7 +220,7 @@ impl Endpoint {
     fn occupy(&mut self, tuple: &FourTuple, slot: Slot) {
         let Self { demux, connections, syn_queue, pending, time_wait, .. } = self;
         demux.insert(tuple, slot, |slot| match slot {
-            Slot::Connection(i) => connections.at(i).map(|(_, tcb)| tcb.tuple),
+            Slot::Connection(i) => connections.at(i).map(|(_, tcb)| tcb.tuple.unpack()),
             Slot::HalfOpen(i) => syn_queue.get(i).map(crate::listener::HalfOpen::tuple),
             Slot::Pending(i) => pending.at(i).map(|syn| syn.tuple),
             Slot::TimeWait(i) => time_wait.get(i).map(crate::time_wait::TimeWaitEntry::tuple),
@@ -219,8 +229,15 @@ impl Endpoint {
 
     /// The slot of a four-tuple.
     fn find(&self, tuple: &FourTuple) -> Option<Slot> {
+        let packed = PackedTuple::new(tuple);
+        if let Some((_, tcb)) = self.connections.at(self.recent)
+            && tcb.tuple == packed
+            && !tcb.user.detached
+        {
+            return Some(Slot::Connection(self.recent));
+        }
         self.demux.find(tuple, |slot| match slot {
-            Slot::Connection(i) => self.connections.at(i).is_some_and(|(_, tcb)| tcb.tuple == *tuple),
+            Slot::Connection(i) => self.connections.at(i).is_some_and(|(_, tcb)| tcb.tuple == packed),
             Slot::HalfOpen(i) => self.syn_queue.get(i).is_some_and(|half| half.is(tuple)),
             Slot::Pending(i) => self.pending.at(i).is_some_and(|syn| syn.tuple == *tuple),
             Slot::TimeWait(i) => self.time_wait.get(i).is_some_and(|entry| entry.is(tuple)),
@@ -243,7 +260,9 @@ impl Endpoint {
 
     /// Reports a listener once until the event is taken.
     fn notify_listener(&mut self, key: ListenerKey) {
-        if !self.listener_events.contains(&key) {
+        if let Some(listener) = self.listeners.get_mut(key.index, key.generation)
+            && !core::mem::replace(&mut listener.in_events, true)
+        {
             self.listener_events.push_back(key);
         }
     }
@@ -254,4 +273,18 @@ impl Endpoint {
         let live = self.connections.iter().filter(|(_, tcb)| !tcb.user.orphan);
         live.map(|((index, generation), _)| ConnectionKey { index, generation }).collect()
     }
+}
+
+/// Puts a connection into the queues that it belongs in now. Whether it has just ended and is to be detached.
+#[inline]
+fn queue_up(index: u32, tcb: &mut Tcb, ready: &mut VecDeque<u32>, events: &mut VecDeque<u32>) -> bool {
+    if !tcb.user.in_ready {
+        tcb.user.in_ready = true;
+        ready.push_back(index);
+    }
+    if !tcb.user.events.is_empty() && !tcb.user.in_events && !tcb.user.orphan && tcb.user.listener.is_none() {
+        tcb.user.in_events = true;
+        events.push_back(index);
+    }
+    tcb.is_over() && !core::mem::replace(&mut tcb.user.detached, true)
 }

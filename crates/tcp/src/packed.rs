@@ -1,7 +1,8 @@
-//! A four-tuple in 37 bytes without padding, for the small entries that a flood multiplies.
+//! A four-tuple in 37 bytes without padding, for everything that exists once for each connection.
 //!
 //! It knows nothing of connections. Flow labels and scope identifiers are not part of a connection's name and not kept.
 
+use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::FourTuple;
@@ -34,12 +35,28 @@ impl PackedTuple {
         )
     }
 
+    pub(crate) const fn is_ipv6(&self) -> bool {
+        self.ipv6
+    }
+
     pub(crate) const fn local_port(&self) -> u16 {
         u16::from_be_bytes(self.local_port)
     }
 
     pub(crate) const fn remote_port(&self) -> u16 {
         u16::from_be_bytes(self.remote_port)
+    }
+}
+
+impl From<PackedTuple> for FourTuple {
+    fn from(packed: PackedTuple) -> Self {
+        packed.unpack()
+    }
+}
+
+impl fmt::Debug for PackedTuple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.unpack(), f)
     }
 }
 

@@ -31,7 +31,8 @@ fn nearest_looks_both_ways() {
 #[test]
 fn there_is_room_below_the_first_position() {
     let first = Position::initial(0);
-    assert_eq!(first.nearest(1 << 31).since(Position::default()), 1 << 31);
+    assert_eq!(first.nearest(1 << 31).as_u64(), 1 << 31);
+    assert!(first.nearest(1 << 31) > Position::default());
     assert!(first.nearest(u32::MAX) < first);
 }
 
@@ -48,7 +49,12 @@ proptest! {
     #[test]
     fn nearest_inverts_wire(isn in any::<u32>(), gone in 0..1_u64 << 40, offset in -(1_i64 << 31)..1 << 31) {
         let here = Position::initial(isn) + gone;
-        let there = Position(here.0.saturating_add_signed(offset));
+        let there = Position::new(here.as_u64().saturating_add_signed(offset));
         prop_assert_eq!(here.nearest(there.wire()), there);
     }
+}
+
+#[test]
+fn an_optional_position_takes_no_more_room() {
+    assert_eq!(size_of::<Option<Position>>(), 8);
 }

@@ -11,6 +11,7 @@ mod syn;
 mod text;
 mod urgent;
 
+use alloc::borrow::Cow;
 use core::ops::ControlFlow;
 
 use bowline_base::Position;
@@ -35,7 +36,9 @@ pub(super) struct Segment<'a> {
     pub(super) fin: Option<Position>,
     /// SEG.ACK; meaningless without the ACK flag.
     pub(super) ack: Position,
-    pub(super) text: Bytes,
+    /// The text, of which only `text_len` bytes count: the rest lies beyond the window.
+    payload: &'a Bytes,
+    text_len: usize,
     pub(super) pinned: usize,
     /// How many wire segments it stands for.
     pub(super) count: u64,
@@ -44,7 +47,7 @@ pub(super) struct Segment<'a> {
 
 impl<'a> Segment<'a> {
     /// The arrival as the connection sees it.
-    pub(super) fn new(tcb: &Tcb, arrival: &Arrival<'a>) -> Self {
+    pub(super) fn new(tcb: &Tcb, arrival: &'a Arrival<'a>) -> Self {
         let header = arrival.header;
         let seq = tcb.rcv.nxt().nearest(header.seq.0);
         let text = seq + u64::from(header.flags.contains(TcpFlags::SYN)) + arrival.payload.len() as u64;
@@ -55,7 +58,8 @@ impl<'a> Segment<'a> {
             end: text + u64::from(fin.is_some()),
             fin,
             ack: tcb.snd.una.nearest(header.ack.0),
-            text: arrival.payload.clone(),
+            payload: &arrival.payload,
+            text_len: arrival.payload.len(),
             pinned: arrival.pinned,
             count: arrival.count(),
             congestion_experienced: arrival.congestion_experienced,
@@ -64,6 +68,26 @@ impl<'a> Segment<'a> {
 
     pub(super) fn has(&self, flag: TcpFlags) -> bool {
         self.header.flags.contains(flag)
+    }
+
+    /// The bytes of text.
+    pub(super) fn text_len(&self) -> usize {
+        self.text_len
+    }
+
+    /// The text.
+    pub(super) fn text(&self) -> Cow<'a, Bytes> {
+        if self.text_len == self.payload.len() {
+            Cow::Borrowed(self.payload)
+        } else {
+            Cow::Owned(self.payload.slice(..self.text_len.min(self.payload.len())))
+        }
+    }
+
+    /// Leaves only the first `len` bytes of the text, and no FIN.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.text_len = len;
+        self.fin = None;
     }
 
     /// SEG.LEN: text, and one each for SYN and FIN (RFC 9293 3.4).
@@ -110,7 +134,7 @@ impl Tcb {
     /// A segment arrives in any state but LISTEN and TIME-WAIT.
     pub(crate) fn segment_arrives(&mut self, cx: &mut Context<'_>, arrival: &Arrival<'_>) -> Reply {
         let mut segment = Segment::new(self, arrival);
-        let (state, len) = (self.state, segment.text.len() as u32);
+        let (state, len) = (self.state, segment.text_len() as u32);
         self.stats.segs_in += segment.count;
         let check =
             if state == State::SynSent { self.in_syn_sent(cx, &mut segment) } else { self.run(cx, &mut segment) };

@@ -15,9 +15,9 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// Records what `what` builds, if anybody listens.
     #[inline]
-    pub(crate) fn record(&mut self, tuple: FourTuple, id: u64, what: impl FnOnce() -> Trace) {
+    pub(crate) fn record(&mut self, tuple: impl Into<FourTuple>, id: u64, what: impl FnOnce() -> Trace) {
         if self.trace.is_enabled() {
-            self.trace.push(Record { at: self.now, tuple, id, what: what() });
+            self.trace.push(Record { at: self.now, tuple: tuple.into(), id, what: what() });
         }
     }
 }

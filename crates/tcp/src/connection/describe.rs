@@ -21,7 +21,7 @@ impl Tcb {
         Info {
             key,
             id: self.id,
-            tuple: self.tuple,
+            tuple: self.tuple.unpack(),
             state: self.state,
             recv_queue: rcv.queue.len() as u64,
             send_queue: snd.buffer.len(),

@@ -14,6 +14,7 @@ use crate::budget::Budget;
 use crate::config::{Algorithm, Options};
 use crate::congestion::{CongestionControl, Controller};
 use crate::negotiate::{Negotiated, OurSide};
+use crate::packed::PackedTuple;
 use crate::reason::Hold;
 use crate::recovery::Recovery;
 use crate::recv::{AckPolicy, ReceiveQueue, ReceiveWindow};
@@ -99,7 +100,7 @@ impl Tcb {
         let algorithm = effective_algorithm(lossless, &options);
         let stats = Stats { last_heard: now, hold_since: now, ..Stats::default() };
         Self {
-            tuple,
+            tuple: PackedTuple::new(&tuple),
             id,
             state,
             passive: false,
@@ -133,7 +134,7 @@ impl Tcb {
     /// What we bring into the handshake.
     pub(crate) fn our_side(&self) -> OurSide<'_> {
         OurSide {
-            tuple: self.tuple,
+            tuple: self.tuple.unpack(),
             options: &self.options,
             mss: self.announced_mss(),
             timestamp_offset: self.timestamps.map_or(0, |clock| clock.offset()),

@@ -60,7 +60,7 @@ impl Tcb {
         self.apply_negotiated(cx.now, &agreed);
         // Positions of the peer's stream mean something only now.
         let seq = self.rcv.irs;
-        let text = seq + 1 + segment.text.len() as u64;
+        let text = seq + 1 + segment.text_len() as u64;
         segment.seq = seq;
         segment.fin = segment.fin.map(|_| text);
         segment.end = text + u64::from(segment.fin.is_some());

@@ -10,17 +10,18 @@ use super::context::Context;
 use super::send::buffer::SendBuffer;
 use super::timers::Timers;
 use super::timestamps::TimestampClock;
+use crate::ConnectionError;
 use crate::budget::Budget;
 use crate::config::Options;
 use crate::congestion::{CongestionControl, Controller};
 use crate::event::Readiness;
+use crate::packed::PackedTuple;
 use crate::reason::{Hold, SendReason};
 use crate::recovery::Recovery;
 use crate::recv::{AckPolicy, ReceiveQueue, ReceiveWindow};
 use crate::state::{self, Cause, State};
 use crate::time_wait::Remains;
 use crate::trace::Trace;
-use crate::{ConnectionError, FourTuple};
 
 /// The half that sends: SND of RFC 9293 3.3.1.
 #[derive(Debug)]
@@ -165,7 +166,7 @@ pub(crate) struct Stats {
 /// A transmission control block: one connection from SYN-SENT or SYN-RECEIVED on.
 #[derive(Debug)]
 pub(crate) struct Tcb {
-    pub(crate) tuple: FourTuple,
+    pub(crate) tuple: PackedTuple,
     pub(crate) id: u64,
     pub(crate) state: State,
     /// Whether it began with a SYN of the peer's that a listener took.
@@ -233,7 +234,7 @@ impl Tcb {
     pub(crate) fn remains(&self) -> Remains {
         Remains {
             id: self.id,
-            tuple: self.tuple,
+            tuple: self.tuple.unpack(),
             snd_nxt: SeqNumber(self.snd.nxt.wire()),
             rcv_nxt: SeqNumber(self.rcv.nxt().wire()),
             window: u16::MAX,
@@ -302,7 +303,7 @@ mod tests {
     fn an_idle_connection_stays_within_its_budget() {
         let sizes = [
             ("tcb", size_of::<Tcb>()),
-            ("tuple", size_of::<FourTuple>()),
+            ("tuple", size_of::<PackedTuple>()),
             ("snd", size_of::<SendHalf>()),
             ("rcv", size_of::<ReceiveHalf>()),
             ("queue", size_of::<ReceiveQueue>()),

@@ -27,7 +27,7 @@ impl Endpoint {
     /// A connection's name.
     #[must_use]
     pub fn tuple(&self, key: ConnectionKey) -> Option<FourTuple> {
-        self.get(key).map(|tcb| tcb.tuple)
+        self.get(key).map(|tcb| tcb.tuple.unpack())
     }
 
     /// Why a connection ended, if it ended early.

@@ -33,7 +33,7 @@ impl Endpoint {
             self.ready.push_back(index);
             let pieces = tcb.snd.buffer.slices(built.text);
             return Some(transmit(Departure {
-                tuple: tcb.tuple,
+                tuple: tcb.tuple.unpack(),
                 header: built.header,
                 payload: &pieces,
                 segment_size: built.segment_size,
@@ -71,8 +71,11 @@ impl Endpoint {
 
     /// The next event, each connection and listener at most once until it is taken.
     pub fn poll_event(&mut self) -> Option<Event> {
-        if let Some(key) = self.listener_events.pop_front() {
-            return Some(Event::Listener(key));
+        while let Some(key) = self.listener_events.pop_front() {
+            if let Some(listener) = self.listeners.get_mut(key.index, key.generation) {
+                listener.in_events = false;
+                return Some(Event::Listener(key));
+            }
         }
         while let Some(index) = self.events.pop_front() {
             let Some((generation, tcb)) = self.connections.at_mut(index) else { continue };
@@ -127,7 +130,7 @@ impl Endpoint {
     pub(super) fn say_reset_of(&mut self, index: u32) {
         let Some((_, tcb)) = self.connections.at_mut(index) else { return };
         let header = tcb.reset_header();
-        let (tuple, id, state) = (tcb.tuple, tcb.id, tcb.state);
+        let (tuple, id, state) = (tcb.tuple.unpack(), tcb.id, tcb.state);
         self.say_for(tuple, id, header, SendReason::Reset, state);
     }
 }

@@ -17,15 +17,19 @@ impl Endpoint {
     /// A segment arrives. Its checksum has been verified (RFC 9293 3.1, MUST-3), and its addresses are those of hosts.
     pub fn handle_segment(&mut self, now: Instant, arrival: &Arrival<'_>) {
         self.counters.in_segs += arrival.count();
-        // RFC 9293 3.9.2.3, MUST-57: no connection with a broadcast, multicast or unspecified address.
-        if !is_host(&arrival.tuple) {
-            return self.note_dropped(now, arrival, 0, State::Closed, DropReason::InvalidAddress);
-        }
         match self.find(&arrival.tuple) {
-            Some(Slot::Connection(index)) => self.to_connection(now, index, arrival),
+            Some(Slot::Connection(index)) => {
+                self.recent = index;
+                self.to_connection(now, index, arrival);
+            }
             Some(Slot::HalfOpen(place)) => self.to_half_open(now, place, arrival),
             Some(Slot::Pending(place)) => self.to_pending(now, place, arrival),
             Some(Slot::TimeWait(place)) => self.to_time_wait(now, place, arrival),
+            // RFC 9293 3.9.2.3, MUST-57: no connection with a broadcast, multicast or unspecified address. There is none in
+            // any table, so that only what is new has to be looked at.
+            None if !is_host(&arrival.tuple) => {
+                self.note_dropped(now, arrival, 0, State::Closed, DropReason::InvalidAddress);
+            }
             None => self.to_listener(now, arrival, None),
         }
     }

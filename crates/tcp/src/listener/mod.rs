@@ -86,6 +86,8 @@ pub struct Listener {
     half_open: usize,
     last_cookie: Option<Instant>,
     counters: ListenerCounters,
+    /// In the endpoint's queue of events.
+    pub(crate) in_events: bool,
 }
 
 impl Listener {
@@ -114,6 +116,7 @@ impl Listener {
             half_open: 0,
             last_cookie: None,
             counters: ListenerCounters::default(),
+            in_events: false,
         }
     }
 

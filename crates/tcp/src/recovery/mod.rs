@@ -222,6 +222,13 @@ impl Recovery {
         self.ring.outstanding() == 0
     }
 
+    /// Whether nothing is amiss: nothing to retransmit, and no sign that there may be.
+    #[inline]
+    #[must_use]
+    pub const fn is_calm(&self) -> bool {
+        self.episode.is_none()
+    }
+
     /// Bytes that may go out now, new or retransmitted, where the congestion window is `cwnd`. In fast recovery
     /// `cwnd` is taken as the window to arrive at (ssthresh), and the answer follows RFC 9937. Send whole segments.
     ///

@@ -102,13 +102,14 @@ impl ReceiveQueue {
     /// Takes in `data` whose first byte is at `at`, a slice of a buffer of `pinned` bytes which it keeps alive, as long
     /// as the memory stays within `limit` (bytes, at most 2^31). What is here already is trimmed; the caller has trimmed
     /// what lies outside the window.
-    pub fn insert(&mut self, at: Position, data: Bytes, pinned: usize, limit: usize) -> Inserted {
+    #[inline]
+    pub fn insert(&mut self, at: Position, data: &Bytes, pinned: usize, limit: usize) -> Inserted {
         let (len, limit) = (data.len(), limit.min(1 << 31));
         if at == self.rcv_nxt && self.beyond.is_none() {
             let stored = self.store_in_order(data, pinned, limit) as u64;
             return Inserted { advanced: stored, new: stored, refused: len as u64 - stored, ..Inserted::default() };
         }
-        self.insert_around(at, data, pinned, limit)
+        self.insert_around(at, data.clone(), pinned, limit)
     }
 
     /// Counts a SYN or FIN, which takes one position and has no data. What was received beyond it is dropped: nothing
@@ -229,7 +230,7 @@ impl ReceiveQueue {
     /// Takes in a piece that overlaps nothing. Gives how many bytes of it were stored.
     fn store(&mut self, pos: Position, piece: Bytes, pinned: usize, limit: usize, out: &mut Inserted) -> u64 {
         if pos == self.rcv_nxt {
-            let stored = self.store_in_order(piece, pinned, limit) as u64;
+            let stored = self.store_in_order(&piece, pinned, limit) as u64;
             self.absorb();
             return stored;
         }
@@ -249,19 +250,19 @@ impl ReceiveQueue {
     }
 
     /// Appends to what can be read. Gives how many bytes were stored.
-    fn store_in_order(&mut self, data: Bytes, pinned: usize, limit: usize) -> usize {
+    fn store_in_order(&mut self, data: &Bytes, pinned: usize, limit: usize) -> usize {
         let mut n = data.len();
         let hold = self.hold(n, pinned, limit);
         let added = if hold == Hold::Copy {
             let held = self.len();
             if self.memory() + self.chunks.copy_cost(n, held) <= limit {
-                self.chunks.copy(&data, held)
+                self.chunks.copy(data, held)
             } else {
                 n = self.make_room(n, limit);
                 self.chunks.copy_exact(data.get(..n).unwrap_or_default())
             }
         } else {
-            self.chunks.take(&data, hold, 0)
+            self.chunks.take(data, hold, 0)
         };
         self.memory += added as u32;
         self.len += n as u32;

@@ -23,12 +23,12 @@ impl Tcb {
             return discard(DropReason::ResetIgnored);
         }
         let duplicate = segment.end <= self.rcv.nxt() && segment.len() > 0;
-        if duplicate && !segment.text.is_empty() {
+        if duplicate && segment.text_len() > 0 {
             self.rcv.acks.set_dsack(segment.seq..segment.end);
         }
         // RFC 5961 5.3: text out of the window is answered each time, so that a peer whose ACKs were lost recovers;
         // what carries none is answered within the budget, so that two ends cannot answer each other for ever.
-        if segment.text.is_empty() {
+        if segment.text_len() == 0 {
             self.challenge(cx);
         } else {
             self.rcv.acks.on_immediate(SendReason::DuplicateAck);

@@ -1,8 +1,6 @@
 //! Seventh check: the text (RFC 9293 3.10.7.4). What fits goes to the receive queue, in order or not; the ACK policy
 //! hears what came of it.
 
-use bytes::Bytes;
-
 use super::{Check, Segment, discard, reset};
 use crate::ConnectionError;
 use crate::connection::context::Context;
@@ -15,7 +13,7 @@ use crate::state::{Cause, State};
 impl Tcb {
     /// Queues the text.
     pub(super) fn check_text(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) -> Check {
-        if segment.text.is_empty() {
+        if segment.text_len() == 0 {
             return Check::Continue(());
         }
         if !matches!(self.state, State::Established | State::FinWait1 | State::FinWait2) {
@@ -40,22 +38,21 @@ impl Tcb {
     fn trim_to_window(&self, segment: &mut Segment<'_>) {
         let right = self.rcv.window.right_edge().max(self.rcv.nxt());
         let fits = right.since(segment.seq) as usize;
-        if segment.text.len() > fits {
-            segment.text.truncate(fits);
-            segment.fin = None;
+        if segment.text_len() > fits {
+            segment.truncate(fits);
         }
     }
 
     fn queue_text(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) -> Check {
         let count = segment.count;
-        let text: Bytes = core::mem::take(&mut segment.text);
+        let text = segment.text();
         let len = text.len() as u64;
         if len == 0 {
             self.rcv.acks.on_immediate(SendReason::DuplicateAck);
             return discard(DropReason::OutOfWindow);
         }
         let limit = self.rcv.window.memory_limit();
-        let inserted = self.rcv.queue.insert(segment.seq, text, segment.pinned, limit);
+        let inserted = self.rcv.queue.insert(segment.seq, &text, segment.pinned, limit);
         self.stats.data_segs_in += count;
         self.stats.bytes_received += inserted.advanced;
         self.stats.last_data_received = cx.now;

@@ -54,8 +54,8 @@ impl Tcb {
     /// The header but for SYN, FIN and PSH. Taking the window here is what advertises it.
     fn header(&mut self, cx: &Context<'_>, plan: &Plan, syn: bool) -> TcpHeader {
         let mut header = TcpHeader {
-            src_port: self.tuple.local.port(),
-            dst_port: self.tuple.remote.port(),
+            src_port: self.tuple.local_port(),
+            dst_port: self.tuple.remote_port(),
             seq: SeqNumber(plan.range.start.wire()),
             ack: SeqNumber(0),
             flags: TcpFlags::empty(),
@@ -90,8 +90,8 @@ impl Tcb {
     /// any state can check it.
     pub(crate) fn reset_header(&self) -> TcpHeader {
         TcpHeader {
-            src_port: self.tuple.local.port(),
-            dst_port: self.tuple.remote.port(),
+            src_port: self.tuple.local_port(),
+            dst_port: self.tuple.remote_port(),
             seq: SeqNumber(self.snd.nxt.wire()),
             ack: SeqNumber(self.rcv.nxt().wire()),
             flags: TcpFlags::RST | TcpFlags::ACK,

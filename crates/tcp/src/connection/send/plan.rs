@@ -43,6 +43,11 @@ impl Tcb {
             State::SynSent | State::SynReceived => return self.plan_handshake(),
             _ => {}
         }
+        if self.has_only_acks() {
+            self.snd.uncorked = false;
+            self.set_hold(cx, Hold::Application);
+            return self.plan_ack();
+        }
         if !self.snd.syn_acknowledged()
             && let Some(plan) = self.plan_handshake()
         {
@@ -55,6 +60,15 @@ impl Tcb {
             return self.plan_ack();
         }
         self.plan_text(cx).or_else(|| self.plan_rescue()).or_else(|| self.plan_probe()).or_else(|| self.plan_ack())
+    }
+
+    /// Whether there can be nothing to send but acknowledgements: all is sent, nothing is amiss, nobody wants a probe.
+    /// What most segments find.
+    fn has_only_acks(&self) -> bool {
+        self.snd.nxt == self.snd.end()
+            && self.snd.syn_acknowledged()
+            && self.recovery.is_calm()
+            && self.snd.probe.is_none()
     }
 
     /// Our SYN or SYN-ACK, first or again; in SYN-RECEIVED an acknowledgement besides.

@@ -41,7 +41,7 @@ fn queue() -> ReceiveQueue {
 fn put(queue: &mut ReceiveQueue, range: Range<u64>) -> Inserted {
     let data = Bytes::from(stream(range.clone()));
     let len = data.len();
-    queue.insert(at(range.start), data, len, PLENTY)
+    queue.insert(at(range.start), &data, len, PLENTY)
 }
 
 fn blocks(queue: &ReceiveQueue, dsack: Option<Range<u64>>, max: usize) -> Vec<Range<u64>> {
@@ -187,7 +187,7 @@ fn a_duplicate_comes_first_and_the_range_around_it_second() {
 fn large_slices_are_kept_and_small_ones_copied() {
     let mut queue = queue();
     let large = Bytes::from(stream(0..20_000));
-    queue.insert(start(), large.clone(), 65_536, PLENTY);
+    queue.insert(start(), &large, 65_536, PLENTY);
     assert!(queue.memory() >= 65_536, "a kept slice costs its whole buffer");
     let out = queue.read_bytes(usize::MAX).unwrap();
     assert_eq!(out.as_ptr(), large.as_ptr(), "and comes out without a copy");
@@ -197,7 +197,7 @@ fn large_slices_are_kept_and_small_ones_copied() {
     for (len, pinned) in [(8_000, 65_536), (2_047, 2_047)] {
         let at = queue.rcv_nxt();
         let data = Bytes::from(vec![7; len]);
-        queue.insert(at, data.clone(), pinned, PLENTY);
+        queue.insert(at, &data, pinned, PLENTY);
         assert!(queue.memory() < 2 * len + 256, "{} bytes for {len}", queue.memory());
         let out = queue.read_bytes(usize::MAX).unwrap();
         assert_ne!(out.as_ptr(), data.as_ptr());
@@ -209,7 +209,7 @@ fn large_slices_are_kept_and_small_ones_copied() {
 fn a_kept_slice_can_be_read_in_parts_without_a_copy() {
     let mut queue = queue();
     let data = Bytes::from(stream(0..20_000));
-    queue.insert(start(), data.clone(), 20_000, PLENTY);
+    queue.insert(start(), &data, 20_000, PLENTY);
     assert_eq!(queue.read_bytes(0), None);
     let first = queue.read_bytes(5_000).unwrap();
     assert_eq!((first.as_ptr(), first.len()), (data.as_ptr(), 5_000));
@@ -227,7 +227,7 @@ fn a_million_single_bytes_cost_about_a_million_bytes() {
     let device_buffer = Bytes::from(stream(0..65_536));
     for n in 0..1_000_000_u64 {
         let slice = device_buffer.slice((n % 65_536) as usize..(n % 65_536) as usize + 1);
-        let done = queue.insert(at(n), slice, 65_536, PLENTY);
+        let done = queue.insert(at(n), &slice, 65_536, PLENTY);
         assert_eq!(done.advanced, 1);
     }
     assert!(queue.memory() < 1_050_000, "{} bytes", queue.memory());
@@ -248,13 +248,13 @@ fn single_bytes_out_of_order_stay_within_the_limit() {
     for order in orders {
         let mut queue = queue();
         for &n in &order {
-            let done = queue.insert(at(n), Bytes::from(vec![byte(n)]), 65_536, limit);
+            let done = queue.insert(at(n), &Bytes::from(vec![byte(n)]), 65_536, limit);
             assert!(queue.memory() <= limit, "{} bytes", queue.memory());
             assert!(queue.holes() <= 256);
             assert_eq!(done.new + done.refused, 1);
         }
         for n in 0..40_000 {
-            let done = queue.insert(at(n), Bytes::from(vec![byte(n)]), 65_536, limit);
+            let done = queue.insert(at(n), &Bytes::from(vec![byte(n)]), 65_536, limit);
             assert!(done.refused == 0 || done.out_of_order, "data in order is taken");
         }
         assert_eq!(read_all(&mut queue), stream(0..40_000));
@@ -268,11 +268,11 @@ fn data_in_order_pushes_out_the_farthest() {
     let mut queue = queue();
     for n in 1..4 {
         let data = Bytes::from(stream(n * 20_000..n * 20_000 + 19_000));
-        assert_eq!(queue.insert(at(n * 20_000), data, 19_000, limit).new, 19_000);
+        assert_eq!(queue.insert(at(n * 20_000), &data, 19_000, limit).new, 19_000);
     }
-    let refused = queue.insert(at(90_000), Bytes::from(vec![0; 19_000]), 19_000, limit);
+    let refused = queue.insert(at(90_000), &Bytes::from(vec![0; 19_000]), 19_000, limit);
     assert_eq!((refused.new, refused.refused, refused.out_of_order), (0, 19_000, true));
-    let taken = queue.insert(at(0), Bytes::from(stream(0..20_000)), 20_000, limit);
+    let taken = queue.insert(at(0), &Bytes::from(stream(0..20_000)), 20_000, limit);
     assert_eq!((taken.advanced, taken.refused), (39_000, 0));
     assert!(queue.memory() <= limit);
     assert_eq!(queue.highest(), at(59_000), "the farthest range made room");
@@ -282,13 +282,13 @@ fn data_in_order_pushes_out_the_farthest() {
 #[test]
 fn a_full_queue_takes_what_fits_and_refuses_the_rest() {
     let mut queue = queue();
-    let done = queue.insert(start(), Bytes::from(stream(0..100_000)), 100_000, 50_000);
+    let done = queue.insert(start(), &Bytes::from(stream(0..100_000)), 100_000, 50_000);
     assert_eq!(done.new + done.refused, 100_000);
     assert!(done.new > 49_000 && queue.memory() <= 50_000);
     assert_eq!(queue.rcv_nxt(), at(done.new));
-    let more = queue.insert(at(done.new), Bytes::from(vec![1; 10_000]), 10_000, 50_000);
+    let more = queue.insert(at(done.new), &Bytes::from(vec![1; 10_000]), 10_000, 50_000);
     assert_eq!((more.new, more.refused), (0, 10_000));
-    assert_eq!(queue.insert(at(done.new), Bytes::from(vec![1]), 1, 0).refused, 1);
+    assert_eq!(queue.insert(at(done.new), &Bytes::from(vec![1]), 1, 0).refused, 1);
     assert_eq!(read_all(&mut queue), stream(0..done.new));
 }
 
@@ -300,7 +300,7 @@ fn wasteful_slices_are_copied_together_before_anything_is_refused() {
     let mut n = 0;
     while n < 256 << 10 {
         let data = Bytes::from(stream(n..n + 8_300));
-        assert_eq!(queue.insert(at(n), data, 66_000, limit).refused, 0, "at {n}");
+        assert_eq!(queue.insert(at(n), &data, 66_000, limit).refused, 0, "at {n}");
         assert!(queue.memory() <= limit);
         n += 8_300;
     }
@@ -406,7 +406,7 @@ fn converse(ops: Vec<Op>, limit: usize) -> Result<(), TestCaseError> {
             let pinned = len as usize * slack;
             alive.fetch_add(pinned, Ordering::Relaxed);
             let data = Bytes::from_owner(Counted(stream(first..first + len), alive.clone(), pinned));
-            let done = queue.insert(at(first), data, pinned, limit);
+            let done = queue.insert(at(first), &data, pinned, limit);
             if limit == PLENTY {
                 let (advanced, new, _) = oracle.insert(first..first + len);
                 prop_assert_eq!((done.advanced, done.new, done.refused), (advanced, new, 0));

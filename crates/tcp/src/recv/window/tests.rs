@@ -26,7 +26,7 @@ fn pair(buffer: u32, most: u32, shift: u8) -> (ReceiveWindow, ReceiveQueue) {
 }
 
 fn receive(window: &ReceiveWindow, queue: &mut ReceiveQueue, n: usize) {
-    let done = queue.insert(queue.rcv_nxt(), Bytes::from(vec![0; n]), n, window.memory_limit());
+    let done = queue.insert(queue.rcv_nxt(), &Bytes::from(vec![0; n]), n, window.memory_limit());
     assert_eq!(done.new, n as u64);
 }
 
@@ -221,7 +221,7 @@ fn data_behind_a_hole_makes_the_buffer_grow() {
     rounds(&mut window, &mut queue, 100_000, usize::MAX, 10);
     assert_eq!(window.buffer(), 200_000);
     let far = queue.rcv_nxt() + 50_000;
-    queue.insert(far, Bytes::from(vec![0; 100_000]), 100_000, window.memory_limit());
+    queue.insert(far, &Bytes::from(vec![0; 100_000]), 100_000, window.memory_limit());
     window.on_out_of_order(&queue);
     assert_eq!(window.buffer(), 350_000);
 }
