@@ -53,6 +53,36 @@ impl Pair {
         (client, server)
     }
 
+    /// A whole life, each side acting on what has just arrived: seven segments.
+    fn short(&mut self, local: SocketAddr, byte: &mut [u8]) {
+        let remote = SocketAddr::from((Ipv4Addr::new(10, 0, 0, 2), 80));
+        let client = self.client.connect(self.now, local, remote, Path::new(MTU), None).unwrap();
+        self.client.send(self.now, client, b"q").unwrap();
+        self.there();
+        self.back();
+        self.there();
+        let server = self.server.accept(self.now, self.listener).unwrap();
+        assert_eq!(self.server.receive(self.now, server, byte), Ok(1));
+        self.server.send(self.now, server, b"a").unwrap();
+        self.back();
+        assert_eq!(self.client.receive(self.now, client, byte), Ok(1));
+        self.client.close(self.now, client);
+        self.there();
+        assert_eq!(self.server.receive(self.now, server, byte), Ok(0));
+        self.server.close(self.now, server);
+        self.back();
+        self.there();
+        self.back();
+    }
+
+    fn there(&mut self) {
+        carry(self.now, &mut self.client, &mut self.server);
+    }
+
+    fn back(&mut self) {
+        carry(self.now, &mut self.server, &mut self.client);
+    }
+
     fn drain_events(&mut self) {
         while self.client.poll_event().is_some() {}
         while self.server.poll_event().is_some() {}
@@ -226,17 +256,7 @@ fn short_connections() -> f64 {
     measure(|| {
         for _ in 0..50_000 {
             number = (number + 1) % 50_000;
-            let (client, server) = pair.connect(local(number));
-            pair.client.send(pair.now, client, b"q").unwrap();
-            pair.settle();
-            pair.server.receive(pair.now, server, &mut byte).unwrap();
-            pair.server.send(pair.now, server, b"a").unwrap();
-            pair.settle();
-            pair.client.receive(pair.now, client, &mut byte).unwrap();
-            pair.client.close(pair.now, client);
-            pair.settle();
-            pair.server.close(pair.now, server);
-            pair.settle();
+            pair.short(local(number), &mut byte);
             pair.drain_events();
             pair.tick(Duration::from_micros(2));
         }

@@ -1,6 +1,7 @@
 //! What comes out of an endpoint: segments, events, and when to come back.
 
 use bowline_base::Instant;
+use bowline_wire::tcp::TcpHeader;
 
 use super::demux::Slot;
 use super::{Control, Endpoint};
@@ -29,17 +30,19 @@ impl Endpoint {
                 self.rest(index);
                 continue;
             };
-            let built = tcb.build(&mut cx, &plan);
-            self.ready.push_back(index);
-            let pieces = tcb.snd.buffer.slices(built.text);
-            return Some(transmit(Departure {
+            let mut departure = Departure {
                 tuple: tcb.tuple.unpack(),
-                header: built.header,
-                payload: &pieces,
-                segment_size: built.segment_size,
-                traffic_class: built.traffic_class,
+                header: TcpHeader::default(),
+                payload: &[],
+                segment_size: None,
+                traffic_class: 0,
                 hop_limit: tcb.options.hop_limit,
-            }));
+            };
+            let text = tcb.build(&mut cx, &plan, &mut departure);
+            self.ready.push_back(index);
+            let pieces = tcb.snd.buffer.slices(text);
+            departure.payload = &pieces;
+            return Some(transmit(departure));
         }
         None
     }
@@ -59,7 +62,7 @@ impl Endpoint {
         let Some((generation, tcb)) = self.connections.at_mut(index) else { return };
         tcb.user.in_ready = false;
         if tcb.is_over() && tcb.user.orphan {
-            self.connections.remove(index, generation);
+            self.connections.discard(index, generation);
             self.wheel.cancel(index);
             return;
         }

@@ -1,6 +1,9 @@
 //! How a plan becomes a segment: its header, and what its departure changes (SND.NXT, timers, counters, the ACK that it
 //! carried). The only place where a connection's segments are made.
 
+use core::ops::Range;
+
+use bowline_base::Position;
 use bowline_wire::packet::MAX_PACKET;
 use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{SackBlock, TcpFlags, TcpHeader, TcpOptions};
@@ -11,60 +14,45 @@ use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
 use crate::reason::SendReason;
 use crate::recv::ReceiveWindow;
+use crate::segment::Departure;
 use crate::state::State;
 use crate::trace::Trace;
 
 /// ECN-capable transport (0), in the IP traffic class (RFC 3168 5).
 const ECT_0: u8 = 0b10;
 
-/// A segment ready for the host: the text is still in the send queue.
-pub(crate) struct Built {
-    pub(crate) header: TcpHeader,
-    /// The text, as positions.
-    pub(crate) text: core::ops::Range<bowline_base::Position>,
-    /// Payload bytes per wire segment, where it is a super-segment.
-    pub(crate) segment_size: Option<u16>,
-    pub(crate) traffic_class: u8,
-}
-
 impl Tcb {
-    /// Makes the segment, and accounts for it as sent.
-    pub(crate) fn build(&mut self, cx: &mut Context<'_>, plan: &Plan) -> Built {
+    /// Makes the segment, and accounts for it as sent. All but the addresses and the text, whose positions are returned:
+    /// it is still in the send queue. (The departure is filled in where it is: headers are large to move.)
+    pub(crate) fn build(&mut self, cx: &mut Context<'_>, plan: &Plan, out: &mut Departure<'_>) -> Range<Position> {
         let syn = plan.range.start == self.snd.iss && plan.range.end > plan.range.start;
         let text_start = plan.range.start + u64::from(syn);
         let text = text_start..plan.range.end.min(self.snd.buffer.end()).max(text_start);
         let fin = !plan.range.is_empty() && plan.range.end > self.snd.buffer.end() && self.snd.closed && !syn;
         let len = text.end.since(text.start);
         let mss = u64::from(self.snd.mss);
-        let count = len.div_ceil(mss).max(1);
+        let count = if len <= mss { 1 } else { len.div_ceil(mss) };
 
-        let mut header = self.header(cx, plan, syn);
+        let header = &mut out.header;
+        self.fill_header(cx, plan, syn, header);
         header.flags.set(TcpFlags::SYN, syn);
         header.flags.set(TcpFlags::FIN, fin);
         header.flags.set(TcpFlags::PSH, plan.push && len > 0);
-        let traffic_class = self.mark_congestion(&mut header, plan, len > 0);
+        out.traffic_class = self.mark_congestion(header, plan, len > 0);
+        out.segment_size = (len > mss).then_some(u16::try_from(mss).unwrap_or(u16::MAX));
 
         self.account(cx, plan, len, count);
         let (state, why) = (self.state, plan.why);
         cx.record(self.tuple, self.id, || Trace::Sent { header: header.clone(), len: len as u32, why, state });
-        let segment_size = (len > mss).then_some(u16::try_from(mss).unwrap_or(u16::MAX));
-        Built { header, text, segment_size, traffic_class }
+        text
     }
 
     /// The header but for SYN, FIN and PSH. Taking the window here is what advertises it.
-    fn header(&mut self, cx: &Context<'_>, plan: &Plan, syn: bool) -> TcpHeader {
-        let mut header = TcpHeader {
-            src_port: self.tuple.local_port(),
-            dst_port: self.tuple.remote_port(),
-            seq: SeqNumber(plan.range.start.wire()),
-            ack: SeqNumber(0),
-            flags: TcpFlags::empty(),
-            window: 0,
-            urgent: 0,
-            options: TcpOptions::default(),
-        };
-        let acknowledges = self.state != State::SynSent;
-        if acknowledges {
+    fn fill_header(&mut self, cx: &Context<'_>, plan: &Plan, syn: bool, header: &mut TcpHeader) {
+        header.src_port = self.tuple.local_port();
+        header.dst_port = self.tuple.remote_port();
+        header.seq = SeqNumber(plan.range.start.wire());
+        if self.state != State::SynSent {
             header.ack = SeqNumber(self.rcv.nxt().wire());
             header.flags |= TcpFlags::ACK;
             self.rcv.last_ack = self.rcv.nxt();
@@ -72,18 +60,17 @@ impl Tcb {
         if syn {
             header.options = self.syn_options(cx);
             header.window = ReceiveWindow::syn_window(&self.options);
-            return header;
+            return;
         }
         header.window = self.rcv.window.advertise(&self.rcv.queue);
         header.options.timestamps = self.timestamps.map(|clock| clock.option(cx.now));
         if self.sack && plan.range.is_empty() {
             let most = if header.options.timestamps.is_some() { 3 } else { 4 };
             let blocks = self.rcv.queue.sack_blocks(self.rcv.acks.take_dsack(), most);
-            header.options.sack =
-                blocks.iter().map(|b| SackBlock { left: wire(b.start), right: wire(b.end) }).collect();
+            let blocks = blocks.iter().map(|b| SackBlock { left: wire(b.start), right: wire(b.end) });
+            header.options.sack.extend(blocks);
         }
-        self.mark_urgent(&mut header, plan);
-        header
+        self.mark_urgent(header, plan);
     }
 
     /// The RST that tells the peer of an abort (RFC 9293 3.10.5): <SEQ=SND.NXT><CTL=RST>, with an ACK so that a peer in
@@ -168,12 +155,18 @@ impl Tcb {
             self.stats.total_retrans += count;
             self.stats.bytes_retrans += len;
             cx.counters.retrans_segs += count;
-        } else if len % u64::from(self.snd.mss) != 0 {
+        } else if !self.fills_segments(len) {
             self.snd.small_end = plan.range.end;
         }
         if len > 0 {
             self.stop_persist();
         }
+    }
+
+    /// Whether so much text leaves no segment that is smaller than a full one. (A division only where it is needed.)
+    fn fills_segments(&self, len: u64) -> bool {
+        let mss = u64::from(self.snd.mss);
+        len == mss || len == 0 || (len > mss && len % mss == 0)
     }
 
     /// RFC 5681 4.1: after a silence longer than the RTO the old congestion window says little.
@@ -206,6 +199,6 @@ impl Tcb {
     }
 }
 
-fn wire(position: bowline_base::Position) -> SeqNumber {
+fn wire(position: Position) -> SeqNumber {
     SeqNumber(position.wire())
 }

@@ -36,7 +36,7 @@ pub(super) fn sendable(u: &Unsent) -> (u64, Hold) {
         return tail(u);
     }
     let limit = if u.usable <= u.quota { Hold::Window } else { Hold::Congestion };
-    let full = allowed - allowed % u.mss;
+    let full = full_segments(allowed, u.mss);
     if full > 0 {
         return (full, limit);
     }
@@ -51,7 +51,7 @@ pub(super) fn sendable(u: &Unsent) -> (u64, Hold) {
 
 /// All of the text may go as far as the windows are concerned: what about the part that fills no segment?
 fn tail(u: &Unsent) -> (u64, Hold) {
-    let full = u.len - u.len % u.mss;
+    let full = full_segments(u.len, u.mss);
     if full == u.len || u.closing {
         return (u.len, Hold::Application);
     }
@@ -64,6 +64,11 @@ fn tail(u: &Unsent) -> (u64, Hold) {
         return (full, Hold::Nagle);
     }
     (u.len, Hold::Application)
+}
+
+/// What of `len` fills segments. (A division only where it is needed.)
+fn full_segments(len: u64, mss: u64) -> u64 {
+    if len < mss { 0 } else { len - len % mss }
 }
 
 #[cfg(test)]
