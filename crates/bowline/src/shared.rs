@@ -25,6 +25,9 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
 }
 
+/// What writers may queue before the driver gets its turn: a few super-segments.
+const BURST: usize = 256 << 10;
+
 /// How far a network is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
@@ -47,6 +50,8 @@ pub(crate) struct Core {
     pub(crate) echoes: EchoQueue,
     pub(crate) tracers: Tracers,
     pub(crate) phase: Phase,
+    /// Bytes that sockets have queued since the driver last looked.
+    pub(crate) queued: usize,
     /// Who waits for `Stopped`.
     pub(crate) stopped: Waiters,
     driver: Option<Waker>,
@@ -72,6 +77,7 @@ impl Shared {
             echoes: EchoQueue::default(),
             tracers: Tracers::default(),
             phase: Phase::Running,
+            queued: 0,
             stopped: Waiters::default(),
             driver: None,
             awake: false,
@@ -121,6 +127,7 @@ impl Shared {
     pub(crate) fn drive<R>(&self, turn: impl FnOnce(&mut Core) -> R) -> R {
         let mut core = self.core.lock();
         core.dirty = false;
+        core.queued = 0;
         turn(&mut core)
     }
 }
@@ -141,6 +148,18 @@ impl Core {
     /// As [`check`](Self::check), for what begins something new.
     pub(crate) fn check_open(&self) -> io::Result<()> {
         if self.phase == Phase::Running { Ok(()) } else { Err(error::network_down()) }
+    }
+
+    /// Whether a writer should let the driver send before it queues more.
+    ///
+    /// A task that fills a large send queue in one go would leave the device idle meanwhile, and push what it wrote out of
+    /// the cache before it is sent. It is asked for once per [`BURST`], so that it never spins where the driver cannot send.
+    pub(crate) fn should_yield(&mut self) -> bool {
+        let full = self.queued >= BURST;
+        if full {
+            self.queued = 0;
+        }
+        full
     }
 
     /// Nobody waits on this connection any more.

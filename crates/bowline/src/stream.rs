@@ -223,7 +223,7 @@ impl TcpStream {
         if data.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        self.poll_call(cx, Direction::Write, |core, key, now| core.tcp().send_bytes(now, key, data))
+        self.poll_queue(cx, |core, key, now| core.tcp().send_bytes(now, key, data))
     }
 
     /// Sends one byte or more as urgent data (RFC 6093): the peer is told where it ends, and gets it in the stream.
@@ -300,14 +300,14 @@ impl TcpStream {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        self.poll_call(cx, Direction::Write, |core, key, now| core.tcp().send(now, key, buf))
+        self.poll_queue(cx, |core, key, now| core.tcp().send(now, key, buf))
     }
 
     pub(crate) fn poll_send_vectored(&self, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         if bufs.iter().all(|buf| buf.is_empty()) {
             return Poll::Ready(Ok(0));
         }
-        self.poll_call(cx, Direction::Write, |core, key, now| {
+        self.poll_queue(cx, |core, key, now| {
             let mut total = 0;
             for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
                 match core.tcp().send(now, key, buf) {
@@ -323,6 +323,28 @@ impl TcpStream {
             }
             Ok(total)
         })
+    }
+
+    /// A call that queues bytes. Now and then it lets the driver send them first.
+    fn poll_queue(
+        &self,
+        cx: &mut Context<'_>,
+        call: impl FnOnce(&mut Core, ConnectionKey, Instant) -> Result<usize, CallError>,
+    ) -> Poll<io::Result<usize>> {
+        let mut yields = false;
+        let queued = self.poll_call(cx, Direction::Write, |core, key, now| {
+            yields = core.should_yield();
+            if yields {
+                return Err(CallError::WouldBlock);
+            }
+            let count = call(core, key, now)?;
+            core.queued += count;
+            Ok(count)
+        });
+        if yields {
+            cx.waker().wake_by_ref();
+        }
+        queued
     }
 
     /// Makes a call that may have to wait. The task is registered under the same lock, so no wake-up is lost.

@@ -3,6 +3,7 @@
 //! Each test runs itself again under `unshare`. Where that or `/dev/net/tun` is not to be had it says so and passes.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
+#![allow(clippy::print_stdout, reason = "why a test was skipped, and what it measured")]
 
 mod common;
 
