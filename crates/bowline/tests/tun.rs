@@ -133,9 +133,13 @@ fn errors_look_alike_from_both_sides() {
         let listener = net.listen("10.9.0.2:80".parse().unwrap()).await.unwrap();
         let reading = tokio::task::spawn_blocking(|| {
             let mut stream = std::net::TcpStream::connect("10.9.0.2:80").unwrap();
+            stream.write_all(b"x").unwrap();
             stream.read(&mut [0; 1]).unwrap_err()
         });
-        listener.accept().await.unwrap().0.abort();
+        // Not before the kernel's connect has returned: it would fail instead.
+        let (mut accepted, _) = listener.accept().await.unwrap();
+        accepted.read_exact(&mut [0; 1]).await.unwrap();
+        accepted.abort();
         assert_eq!(reading.await.unwrap().kind(), ErrorKind::ConnectionReset);
     });
 }
