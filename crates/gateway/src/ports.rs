@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bowline::{Datagram, Net};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use socket2::SockRef;
 
 use crate::addresses::{GUEST_V4, GUEST_V6};
 use crate::flows::{Shared, relay};
@@ -172,7 +173,7 @@ impl UdpPorts {
         let mut parts = datagram.payload.chunks(size);
         let first = parts.next().unwrap_or_default();
         for part in std::iter::once(first).chain(parts) {
-            let _ = port.socket.try_send_to(part, peer);
+            let _ = SockRef::from(&port.socket).send_to(part, &peer.into());
         }
         true
     }

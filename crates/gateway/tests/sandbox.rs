@@ -189,6 +189,9 @@ fn the_commands_status_is_ours() {
         let output = run_in_sandbox(&["sh", "-c", &format!("ulimit -c 0; kill -{signal} $$")]);
         assert_eq!(code(output.status), Some(status), "{signal}");
     }
+    // whatever process group it has put itself in
+    assert_eq!(code(run_in_sandbox(&["setsid", "--wait", "sh", "-c", "exit 9"]).status), Some(9));
+    assert_eq!(code(run_in_sandbox(&["timeout", "10", "sh", "-c", "exit 8"]).status), Some(8));
     // a script without a first line is the shell's, as execvp has it
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("script");

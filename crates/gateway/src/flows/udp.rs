@@ -82,7 +82,8 @@ impl Mapping {
         // an empty datagram is a datagram
         let first = parts.next().unwrap_or_default();
         for part in std::iter::once(first).chain(parts) {
-            self.socket.try_send_to(part, to)?;
+            // not by the runtime, which calls a socket that it has not watched yet not ready
+            SockRef::from(&self.socket).send_to(part, &to.into())?;
         }
         Ok(())
     }
