@@ -138,6 +138,7 @@ impl Tcb {
         self.stats.segs_in += segment.count;
         let check =
             if state == State::SynSent { self.in_syn_sent(cx, &mut segment) } else { self.run(cx, &mut segment) };
+        self.settle_fin(cx);
         let stop = match check {
             Check::Break(stop) => stop,
             Check::Continue(()) => Stop { dropped: None, reply: Reply::Nothing },

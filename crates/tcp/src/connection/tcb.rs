@@ -242,9 +242,10 @@ impl Tcb {
         }
     }
 
-    /// Whether the connection is over for the network: CLOSED, or TIME-WAIT, which another table keeps.
+    /// Whether the connection is over for the network: CLOSED, back to its listener's LISTEN, or in TIME-WAIT, which
+    /// another table keeps.
     pub(crate) const fn is_over(&self) -> bool {
-        matches!(self.state, State::Closed | State::TimeWait)
+        matches!(self.state, State::Closed | State::Listen | State::TimeWait)
     }
 
     /// The first of all deadlines.

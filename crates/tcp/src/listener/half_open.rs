@@ -254,6 +254,10 @@ impl HalfOpen {
         if header.ack != self.iss + 1 {
             return Reset(header.ack);
         }
+        if self.flags.contains(Flags::TIMESTAMPS) && header.options.timestamps.is_none() {
+            // RFC 7323 3.2: once agreed on, a segment without timestamps is dropped silently.
+            return Drop(DropReason::Paws);
+        }
         if accept_queue_full {
             // As Linux without tcp_abort_on_overflow: the peer believes itself connected, and our SYN-ACK, sent again,
             // will make it acknowledge once more when there may be room.

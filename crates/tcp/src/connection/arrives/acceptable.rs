@@ -57,8 +57,9 @@ impl Tcb {
             return Check::Continue(());
         }
         let Some(timestamps) = segment.header.options.timestamps else {
-            // RFC 7323 3.2: once agreed on, a segment without the option is dropped silently.
-            return discard(DropReason::Paws);
+            // RFC 7323 3.2: once agreed on, a segment without the option is dropped silently. Not so a SYN: a peer that has
+            // started anew, without timestamps, must be challenged.
+            return if segment.has(TcpFlags::SYN) { Check::Continue(()) } else { discard(DropReason::Paws) };
         };
         if clock.is_old(cx.now, timestamps.value) {
             cx.counters.paws_estab += 1;

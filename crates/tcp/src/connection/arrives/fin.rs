@@ -22,6 +22,14 @@ impl Tcb {
         Check::Continue(())
     }
 
+    /// Our FIN was acknowledged together with a FIN of the peer's that then was not taken: FIN-WAIT-2 after all.
+    pub(super) fn settle_fin(&mut self, cx: &mut Context<'_>) {
+        if self.state == State::FinWait1 && self.snd.fin_acknowledged() {
+            self.advance(cx, Cause::AckOfFin);
+            self.arm_fin_wait_2(cx.now);
+        }
+    }
+
     fn take_fin(&mut self, cx: &mut Context<'_>) {
         self.rcv.queue.skip_one();
         self.rcv.fin_received = true;

@@ -42,7 +42,9 @@ fn half_open() -> HalfOpen {
 fn segment(flags: TcpFlags, offset: i32, ack: u32) -> TcpHeader {
     // `offset` is relative to RCV.NXT.
     let seq = SeqNumber(IRS.wrapping_add(1).wrapping_add_signed(offset));
-    TcpHeader { src_port: 4000, dst_port: 80, seq, ack: SeqNumber(ack), flags, window: 99, ..TcpHeader::default() }
+    let header =
+        TcpHeader { src_port: 4000, dst_port: 80, seq, ack: SeqNumber(ack), flags, window: 99, ..TcpHeader::default() };
+    with_timestamp(header, 50)
 }
 
 fn with_timestamp(mut header: TcpHeader, value: u32) -> TcpHeader {
@@ -131,6 +133,13 @@ fn old_timestamps_make_a_segment_unacceptable() {
     let mut entry = HalfOpen::new(9, LISTENER, &tuple(), &plain, 1460, &Options::default());
     let header = with_timestamp(segment(ACK, 0, good), 0);
     assert_eq!(entry.on_segment(Instant::ZERO, &header, 0, false), Complete);
+}
+
+#[test]
+fn the_last_ack_must_have_the_timestamps_that_were_agreed_on() {
+    let mut ack = segment(ACK, 0, ISS + 1);
+    ack.options.timestamps = None;
+    assert_eq!(half_open().on_segment(Instant::ZERO, &ack, 0, false), Drop(DropReason::Paws));
 }
 
 #[test]
