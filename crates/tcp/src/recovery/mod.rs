@@ -199,6 +199,8 @@ impl Recovery {
             return None;
         }
         let last = self.ring.last_unsacked()?;
+        // What was sent again already is no tail that nobody has heard of: its loss shows by what arrives after it.
+        self.ring.first_original(last.clone())?;
         Some(last.start.max(last.end - mss)..last.end)
     }
 

@@ -517,3 +517,20 @@ fn only_hosts_speak_tcp() {
     assert_eq!(p.counters().in_errs, 1);
     p.pass(Duration::from_secs(10));
 }
+
+#[test]
+fn a_fin_behind_a_hole_is_reported_with_the_text_before_it() {
+    let mut p = Peer::new();
+    p.listen(5);
+    p.run(
+        "< SYN seq=0 mss=1400 ws=9 sackok ts=500
+         > SYN,ACK seq=0 ack=1
+         < ACK seq=1 ack=1 ts=501
+         < FIN,ACK seq=1001 ack=1 len=10 ts=502
+         > ACK seq=1 ack=1 sack=1001-1012
+         = ESTABLISHED
+         < ACK seq=1 ack=1 len=1000 ts=503
+         > ACK seq=1 ack=1012
+         = CLOSE-WAIT",
+    );
+}

@@ -67,7 +67,11 @@ impl Tcb {
         if self.sack && plan.range.is_empty() {
             let most = if header.options.timestamps.is_some() { 3 } else { 4 };
             let blocks = self.rcv.queue.sack_blocks(self.rcv.acks.take_dsack(), most);
-            let blocks = blocks.iter().map(|b| SackBlock { left: wire(b.start), right: wire(b.end) });
+            // A FIN has arrived with the text before it (as Linux reports it). If it were left out, the sender would take
+            // the ACK that ends a recovery for news of its FIN alone, and the recovery for needless (RFC 5682).
+            let fin = self.rcv.fin_at;
+            let end = |end| if fin == Some(end) { end + 1 } else { end };
+            let blocks = blocks.iter().map(|b| SackBlock { left: wire(b.start), right: wire(end(b.end)) });
             header.options.sack.extend(blocks);
         }
         self.mark_urgent(header, plan);

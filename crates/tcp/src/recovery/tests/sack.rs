@@ -161,6 +161,18 @@ fn the_tail_is_rescued_once() {
 }
 
 #[test]
+fn a_copy_on_its_way_is_not_rescued() {
+    let mut r = established(true);
+    send(&mut r, at(0), 0..9);
+    // 0 and 3 are lost, and everything else arrives: there is no tail.
+    ack(&mut r, at(10), 0, &[1..3, 4..9]);
+    assert_eq!(repair(&mut r, at(10), 9 * MSS), [0, 3]);
+    ack(&mut r, at(20), 3, &[4..9]);
+    assert_eq!((r.phase(), r.next_lost(), r.next_rescue()), (Phase::FastRecovery, None, None));
+    assert_eq!(ack(&mut r, at(21), 9, &[]).change, Some(RecoveryChange::Recovered));
+}
+
+#[test]
 fn a_peer_that_forgets_what_it_reported_is_sent_it_again() {
     let mut r = established(true);
     send(&mut r, at(0), 0..10);
