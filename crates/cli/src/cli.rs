@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::usage;
-use crate::verbs::{completions, man, run};
+use crate::verbs::{completions, demo, man, run};
 
 /// Run programs behind a userspace TCP/IP stack, and see what their connections do.
 #[derive(Debug, Parser)]
@@ -21,6 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   bowline run -- curl -sS http://bowline.internal/
   bowline run --loss 2% --delay 40ms -- git clone https://example.org/repo
+  bowline demo
   bowline completions bash > ~/.local/share/bash-completion/completions/bowline
   bowline man | man -l -";
 
@@ -29,6 +30,8 @@ Examples:
 pub enum Verb {
     /// Run a program behind the stack, without privilege, and see what its connections do
     Run(Box<run::Args>),
+    /// Watch two hosts in memory talk over a bad network: no privilege, no waiting
+    Demo(Box<demo::Args>),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print a manual page, in the format that `man -l -` reads
@@ -46,6 +49,7 @@ fn execute(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::try_parse_from(&words) {
         Ok(cli) => match cli.verb {
             Verb::Run(args) => run::run(*args),
+            Verb::Demo(args) => demo::run(&args),
             Verb::Completions(args) => completions::run(&args),
             Verb::Man(args) => man::run(&args),
         },

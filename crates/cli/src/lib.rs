@@ -4,5 +4,6 @@
 //! behind the verb knows settings only.
 
 pub mod cli;
+pub mod demo;
 pub mod usage;
 pub mod verbs;

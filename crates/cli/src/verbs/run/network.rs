@@ -97,7 +97,7 @@ pub struct NetworkArgs {
     #[arg(long, value_name = "RATE", hide_short_help = true)]
     pub rate_down: Option<Rate>,
 
-    /// The largest packet on CMD's interface, in bytes [default: 1500]; below 1280 there is no IPv6
+    /// The largest packet on the interface, in bytes [default: 1500]; below 1280 there is no IPv6
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(576..))]
     pub mtu: Option<u16>,
     /// The largest packet that a router on the way up passes on: larger ones are answered by ICMP
