@@ -15,5 +15,5 @@ pub use hash::KeyedHash;
 pub use position::Position;
 pub use random::Randomness;
 pub use slab::Slab;
-pub use time::Instant;
+pub use time::{Instant, Span};
 pub use wheel::Wheel;

@@ -65,6 +65,46 @@ impl Instant {
     }
 }
 
+/// A length of time in eight bytes, where [`Duration`] takes sixteen: for what every connection keeps. Nanoseconds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Span(u64);
+
+impl Span {
+    /// No time.
+    pub const ZERO: Self = Self(0);
+
+    /// Whether it is no time at all.
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The same as a [`Duration`].
+    #[must_use]
+    pub const fn get(self) -> Duration {
+        Duration::from_nanos(self.0)
+    }
+}
+
+impl From<Duration> for Span {
+    /// At most 584 years.
+    fn from(d: Duration) -> Self {
+        Self(nanos(d))
+    }
+}
+
+impl AddAssign<Duration> for Span {
+    fn add_assign(&mut self, d: Duration) {
+        self.0 = self.0.saturating_add(nanos(d));
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.get(), f)
+    }
+}
+
 fn nanos(d: Duration) -> u64 {
     u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)
 }

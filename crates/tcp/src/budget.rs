@@ -38,12 +38,36 @@ impl Budget {
     /// Takes one, if there is one to take.
     #[must_use]
     pub fn take(&mut self, now: Instant) -> bool {
-        let Some(others) = self.burst.checked_sub(1) else { return false };
-        let interval = Duration::from_nanos(u64::from(self.interval));
-        if self.full_at.since(now) > interval.saturating_mul(others) {
-            return false;
-        }
-        self.full_at = self.full_at.max(now) + interval;
-        true
+        take(&mut self.full_at, now, self.interval, self.burst)
     }
+}
+
+/// A budget in 8 bytes, its numbers in its type: `BURST` at once, then one each `MILLIS` milliseconds (at most 4,294).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FixedBudget<const MILLIS: u32, const BURST: u32> {
+    full_at: Instant,
+}
+
+impl<const MILLIS: u32, const BURST: u32> FixedBudget<MILLIS, BURST> {
+    /// A full budget.
+    #[must_use]
+    pub const fn full() -> Self {
+        Self { full_at: Instant::ZERO }
+    }
+
+    /// Takes one, if there is one to take.
+    #[must_use]
+    pub fn take(&mut self, now: Instant) -> bool {
+        take(&mut self.full_at, now, MILLIS.saturating_mul(1_000_000), BURST)
+    }
+}
+
+fn take(full_at: &mut Instant, now: Instant, interval: u32, burst: u32) -> bool {
+    let Some(others) = burst.checked_sub(1) else { return false };
+    let interval = Duration::from_nanos(u64::from(interval));
+    if full_at.since(now) > interval.saturating_mul(others) {
+        return false;
+    }
+    *full_at = (*full_at).max(now) + interval;
+    true
 }

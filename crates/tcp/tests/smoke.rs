@@ -106,4 +106,7 @@ fn a_bulk_transfer_arrives_whole() {
         b.handle_timeout(now);
     }
     assert!(got == data);
+    exchange(now, &mut a, &mut b);
+    let heap = [a.info(now, client), b.info(now, server)].map(|info| info.map(|info| info.memory));
+    assert_eq!(heap, [Some(0), Some(0)], "what has been delivered leaves no memory behind");
 }

@@ -3,7 +3,7 @@ extern crate std;
 use core::time::Duration;
 use std::format;
 
-use super::Instant;
+use super::{Instant, Span};
 
 #[test]
 fn units_agree() {
@@ -30,4 +30,14 @@ fn never_stays_never_and_the_origin_is_the_first() {
 fn it_prints_seconds_with_microseconds() {
     assert_eq!(format!("{}", Instant::from_nanos(12_345_678_999)), "12.345678");
     assert_eq!(format!("{:?}", Instant::from_micros(7)), "0.000007");
+}
+
+#[test]
+fn a_span_is_a_duration_in_eight_bytes() {
+    let mut span = Span::from(Duration::from_millis(3));
+    span += Duration::from_nanos(7);
+    assert_eq!((span.get(), size_of_val(&span)), (Duration::from_nanos(3_000_007), 8));
+    span += Duration::MAX;
+    assert_eq!(span, Span::from(Duration::MAX), "it saturates");
+    assert!(Span::ZERO.is_zero() && !span.is_zero());
 }

@@ -38,3 +38,12 @@ fn zero_is_nothing_and_the_clock_may_stand_still_or_go_back() {
     let mut at_the_end = Budget::every(Duration::from_secs(9), 2);
     assert!(at_the_end.take(Instant::MAX), "arithmetic saturates");
 }
+
+#[test]
+fn a_fixed_budget_is_the_same_in_half_the_room() {
+    let (mut fixed, mut other) = (FixedBudget::<500, 3>::full(), Budget::every(Duration::from_millis(500), 3));
+    assert_eq!(size_of_val(&fixed), 8);
+    for now in (0..20_000).step_by(70).map(Instant::from_millis) {
+        assert_eq!(fixed.take(now), other.take(now), "{now}");
+    }
+}

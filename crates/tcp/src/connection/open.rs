@@ -6,11 +6,10 @@ use core::time::Duration;
 use bowline_base::{Instant, Position};
 
 use super::send::buffer::SendBuffer;
-use super::tcb::{Attachment, ReceiveHalf, SendHalf, Stats, Tcb};
+use super::tcb::{Attachment, ChallengeBudget, ReceiveHalf, SendHalf, Stats, Tcb};
 use super::timers::Timers;
 use super::timestamps::TimestampClock;
 use crate::FourTuple;
-use crate::budget::Budget;
 use crate::config::{Algorithm, Options};
 use crate::congestion::{CongestionControl, Controller};
 use crate::negotiate::{Negotiated, OurSide};
@@ -20,10 +19,6 @@ use crate::recovery::Recovery;
 use crate::recv::{AckPolicy, ReceiveQueue, ReceiveWindow};
 use crate::segment::Path;
 use crate::state::State;
-
-/// Challenge ACKs of one connection: 10 at once, then two a second (RFC 5961 7 proposes 10 in 5 s).
-const CHALLENGE_BURST: u32 = 10;
-const CHALLENGE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What a connection is born with.
 pub(crate) struct Birth {
@@ -76,7 +71,7 @@ impl Tcb {
         tcb.snd.wl2 = tcb.snd.iss;
         match handshake {
             Handshake::Begins { window } => {
-                tcb.snd.wnd = u64::from(window);
+                tcb.snd.wnd = u32::from(window);
                 tcb.snd.max_wnd = tcb.snd.wnd;
             }
             Handshake::Answered { rtt } => {
@@ -116,8 +111,8 @@ impl Tcb {
             recovery: Recovery::new(&options, iss),
             congestion: CongestionControl::new(algorithm, u32::from(peer_mss)),
             timers: Timers::new(),
-            challenge: Budget::every(CHALLENGE_INTERVAL, CHALLENGE_BURST),
-            stuck_since: None,
+            challenge: ChallengeBudget::full(),
+            stuck_since: Instant::MAX,
             error: None,
             soft_error: None,
             user: Attachment::default(),

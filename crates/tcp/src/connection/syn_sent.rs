@@ -1,5 +1,6 @@
 //! A segment arrives in SYN-SENT (RFC 9293 3.10.7.3): the other half of a handshake, simultaneous opens among them.
 
+use bowline_base::Instant;
 use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::TcpFlags;
 
@@ -79,7 +80,7 @@ impl Tcb {
         self.recovery.on_ack(cx.now, &ack);
         self.snd.una = segment.ack;
         self.snd.retries = 0;
-        self.stuck_since = None;
+        self.stuck_since = Instant::MAX;
         self.advance(cx, Cause::SynAck);
         self.become_established(cx);
         self.rcv.acks.on_immediate(SendReason::Ack);

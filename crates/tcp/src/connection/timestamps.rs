@@ -6,7 +6,7 @@ use bowline_base::Instant;
 use bowline_wire::tcp::Timestamps;
 
 /// A peer's timestamp older than this says nothing any more (RFC 7323 5.5: 24 days).
-const STALE: Duration = Duration::from_secs(24 * 24 * 3600);
+const STALE_SECONDS: u32 = 24 * 24 * 3600;
 
 /// The state of the option on one connection.
 #[derive(Clone, Copy, Debug)]
@@ -15,14 +15,14 @@ pub(crate) struct TimestampClock {
     offset: u32,
     /// TS.Recent.
     recent: u32,
-    /// When `recent` was taken.
-    recent_at: Instant,
+    /// When `recent` was taken, in whole seconds.
+    recent_at: u32,
 }
 
 impl TimestampClock {
     /// The option as agreed with a peer whose SYN carried `recent`.
     pub(crate) const fn new(now: Instant, offset: u32, recent: u32) -> Self {
-        Self { offset, recent, recent_at: now }
+        Self { offset, recent, recent_at: seconds(now) }
     }
 
     /// Our clock: one tick a millisecond.
@@ -47,14 +47,14 @@ impl TimestampClock {
 
     /// PAWS (RFC 7323 5.3 R1): whether `value` is older than what the peer has sent before.
     pub(crate) fn is_old(&self, now: Instant, value: u32) -> bool {
-        (value.wrapping_sub(self.recent) as i32) < 0 && now.since(self.recent_at) < STALE
+        (value.wrapping_sub(self.recent) as i32) < 0 && seconds(now).wrapping_sub(self.recent_at) < STALE_SECONDS
     }
 
     /// Takes the timestamp of a segment at the left edge of what was last acknowledged (RFC 7323 4.3).
     pub(crate) fn take(&mut self, now: Instant, value: u32) {
         if !self.is_old(now, value) {
             self.recent = value;
-            self.recent_at = now;
+            self.recent_at = seconds(now);
         }
     }
 
@@ -63,4 +63,8 @@ impl TimestampClock {
         let ticks = self.value(now).wrapping_sub(echo);
         (echo != 0 && ticks < 1 << 30).then(|| Duration::from_millis(u64::from(ticks)))
     }
+}
+
+const fn seconds(now: Instant) -> u32 {
+    (now.as_nanos() / 1_000_000_000) as u32
 }

@@ -36,7 +36,7 @@ pub use self::rtt::RttEstimator;
 
 /// The sender's memory of what it sent, from SND.UNA to SND.NXT.
 ///
-/// It holds no heap memory while nothing is outstanding, but for room for four records.
+/// It holds no heap memory while nothing is outstanding.
 #[derive(Debug)]
 pub struct Recovery {
     ring: Ring,
@@ -65,10 +65,6 @@ pub struct Stats {
     pub undone: u32,
     /// Times that data arrived out of the order in which it was sent.
     pub reordered: u32,
-    /// Transmissions of what had been sent before.
-    pub retransmissions: u64,
-    /// Bytes in them.
-    pub retransmitted: u64,
 }
 
 impl Recovery {
@@ -129,8 +125,6 @@ impl Recovery {
     }
 
     fn on_resent(&mut self, now: Instant, range: &Range<Position>) {
-        self.stats.retransmissions += 1;
-        self.stats.retransmitted += range.end.since(range.start);
         let una = self.ring.una();
         let repaired = self.ring.resend(now, range.clone());
         let Some(episode) = self.episode.as_deref_mut() else { return };

@@ -13,8 +13,6 @@ use bowline_base::{Instant, Position};
 
 /// Records beyond which no cut is made: 96 KiB of memory.
 pub(super) const MAX_RECORDS: usize = 4096;
-/// Records whose memory is kept while nothing is outstanding.
-const KEPT_RECORDS: usize = 4;
 
 /// What is believed of a stretch of the stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -205,7 +203,8 @@ impl Ring {
                 self.records.pop_front();
             }
         }
-        if self.records.is_empty() && self.records.capacity() > KEPT_RECORDS {
+        if self.records.is_empty() {
+            // Of very many connections most are idle: they own no heap memory.
             self.records = VecDeque::new();
         }
     }

@@ -18,18 +18,20 @@ const MAX_BACKOFF: u8 = 32;
 
 /// Smoothed round-trip time, its variance, its extremes, and the retransmission time-out.
 ///
-/// Times are kept in nanoseconds; the clock's granularity G is therefore taken as 1 ns. A sample of zero counts as
-/// 1 ns, so that nothing divides by it.
+/// What is averaged is kept in nanoseconds; the clock's granularity G is therefore taken as 1 ns. A sample of zero counts
+/// as 1 ns, so that nothing divides by it. Extremes and bounds are kept in microseconds, rounded up; at most 71 minutes.
 #[derive(Clone, Debug)]
 pub struct RttEstimator {
     srtt: u64,
     rttvar: u64,
     rto: u64,
-    min_rto: u64,
-    max_rto: u64,
-    max_rtt: u64,
-    /// The smallest sample since `window`, and of the window before it.
-    min_rtt: [u64; 2],
+    /// The bounds, in microseconds.
+    min_rto: u32,
+    max_rto: u32,
+    /// The largest sample, in microseconds.
+    max_rtt: u32,
+    /// The smallest sample since `window`, and of the window before it, in microseconds.
+    min_rtt: [u32; 2],
     window: Instant,
     backoff: u8,
 }
@@ -38,21 +40,30 @@ fn nanos(d: Duration) -> u64 {
     u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Rounded up, so that only zero is zero.
+fn micros(nanos: u64) -> u32 {
+    u32::try_from(nanos.div_ceil(1_000)).unwrap_or(u32::MAX)
+}
+
+fn from_micros(micros: u32) -> u64 {
+    u64::from(micros) * 1_000
+}
+
 impl RttEstimator {
     /// An estimator without a sample. `min_rto` and `max_rto` bound the time-out; a `max_rto` below `min_rto` yields.
     #[must_use]
     pub fn new(min_rto: Duration, max_rto: Duration) -> Self {
-        let min_rto = nanos(min_rto).max(1);
-        let max_rto = nanos(max_rto).max(min_rto);
+        let min_rto = micros(nanos(min_rto)).max(1);
+        let max_rto = micros(nanos(max_rto)).max(min_rto);
         Self {
             srtt: 0,
             rttvar: 0,
             // RFC 6298 2.1: 1 s until there is a sample.
-            rto: INITIAL_RTO.clamp(min_rto, max_rto),
+            rto: INITIAL_RTO.clamp(from_micros(min_rto), from_micros(max_rto)),
             min_rto,
             max_rto,
             max_rtt: 0,
-            min_rtt: [u64::MAX; 2],
+            min_rtt: [u32::MAX; 2],
             window: Instant::ZERO,
             backoff: 0,
         }
@@ -72,19 +83,20 @@ impl RttEstimator {
         }
         // RFC 6298 2.3 and 2.4. The lower bound stands in for the variance, as in Linux, rather than for the whole: with
         // 200 ms instead of 1 s a steady path of 200 ms would otherwise time out on every delayed acknowledgement.
-        self.rto = self.srtt.saturating_add(self.rttvar.saturating_mul(4).max(self.min_rto)).min(self.max_rto);
+        self.rto = self.srtt.saturating_add(self.rttvar.saturating_mul(4).max(from_micros(self.min_rto)));
+        self.rto = self.rto.min(from_micros(self.max_rto));
         self.backoff = 0;
         self.observe(now, rtt);
     }
 
     /// Takes a sample for the extremes only.
     pub fn observe(&mut self, now: Instant, rtt: Duration) {
-        let r = nanos(rtt).clamp(1, u64::MAX >> 8);
+        let r = micros(nanos(rtt).max(1));
         self.max_rtt = self.max_rtt.max(r);
         if now.since(self.window) >= MIN_RTT_WINDOW {
             // After a silence of more than a window the older minimum is stale too.
             let stale = now.since(self.window) >= MIN_RTT_WINDOW * 2;
-            self.min_rtt = [u64::MAX, if stale { u64::MAX } else { self.min_rtt[0] }];
+            self.min_rtt = [u32::MAX, if stale { u32::MAX } else { self.min_rtt[0] }];
             self.window = now;
         }
         self.min_rtt[0] = self.min_rtt[0].min(r);
@@ -104,7 +116,7 @@ impl RttEstimator {
     pub fn on_syn_lost(&mut self) {
         if self.srtt == 0 {
             // RFC 6298 5.7
-            self.rto = INITIAL_RTO_AFTER_LOST_SYN.clamp(self.min_rto, self.max_rto);
+            self.rto = INITIAL_RTO_AFTER_LOST_SYN.clamp(from_micros(self.min_rto), from_micros(self.max_rto));
             self.backoff = 0;
         }
     }
@@ -125,13 +137,13 @@ impl RttEstimator {
     #[must_use]
     pub fn min_rtt(&self) -> Option<Duration> {
         let least = self.min_rtt[0].min(self.min_rtt[1]);
-        (least != u64::MAX).then(|| Duration::from_nanos(least))
+        (least != u32::MAX).then(|| Duration::from_micros(least.into()))
     }
 
     /// The largest sample ever; `None` before the first one.
     #[must_use]
     pub const fn max_rtt(&self) -> Option<Duration> {
-        if self.max_rtt == 0 { None } else { Some(Duration::from_nanos(self.max_rtt)) }
+        if self.max_rtt == 0 { None } else { Some(Duration::from_micros(self.max_rtt as u64)) }
     }
 
     /// The retransmission time-out without backoff.
@@ -144,7 +156,7 @@ impl RttEstimator {
     #[must_use]
     pub fn rto(&self) -> Duration {
         let shift = u32::from(self.backoff.min(MAX_BACKOFF));
-        Duration::from_nanos(self.rto.saturating_mul(1 << shift).min(self.max_rto))
+        Duration::from_nanos(self.rto.saturating_mul(1 << shift).min(from_micros(self.max_rto)))
     }
 
     /// Doublings since the last sample.

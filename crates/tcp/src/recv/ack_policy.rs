@@ -10,7 +10,7 @@
 use core::ops::Range;
 use core::time::Duration;
 
-use bowline_base::{Instant, Position};
+use bowline_base::{Instant, Position, Span};
 
 use super::queue::Inserted;
 use crate::reason::SendReason;
@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// RFC 9293 3.8.6.3, MUST-40: less than half a second.
 const MAX_DELAY: Duration = Duration::from_millis(499);
 /// Full-sized segments are at least this large (RFC 9293 3.7.1: the default MSS, less room for options).
-const MIN_FULL: u32 = 500;
+const MIN_FULL: u16 = 500;
 
 /// What a segment with data or FIN was, apart from what became of its data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -43,7 +43,7 @@ pub struct Arrived {
 /// Which acknowledgements one connection owes.
 #[derive(Clone, Debug)]
 pub struct AckPolicy {
-    delay: Duration,
+    delay: Span,
     /// When the delayed acknowledgement is due; `MAX` if none is.
     deadline: Instant,
     last_data: Instant,
@@ -51,8 +51,8 @@ pub struct AckPolicy {
     /// Bytes in order since the last acknowledgement.
     unacknowledged: u32,
     /// The size of the peer's full segments, as seen, and the size of the last one.
-    full: u32,
-    last_size: u32,
+    full: u16,
+    last_size: u16,
     /// Acknowledgements owed at once, by kind.
     duplicates: u8,
     answers: u8,
@@ -68,12 +68,12 @@ impl AckPolicy {
     #[must_use]
     pub fn new(delay: Duration, mss: u16) -> Self {
         Self {
-            delay: delay.min(MAX_DELAY),
+            delay: delay.min(MAX_DELAY).into(),
             deadline: Instant::MAX,
             last_data: Instant::ZERO,
             dsack: None,
             unacknowledged: 0,
-            full: u32::from(mss).clamp(1, MIN_FULL),
+            full: mss.clamp(1, MIN_FULL),
             last_size: 0,
             duplicates: 0,
             answers: 0,
@@ -85,7 +85,7 @@ impl AckPolicy {
 
     /// Sets the delay, at most 499 ms, for acknowledgements from now on.
     pub fn set_delay(&mut self, delay: Duration) {
-        self.delay = delay.min(MAX_DELAY);
+        self.delay = delay.min(MAX_DELAY).into();
     }
 
     /// A segment with data or FIN was taken in, in whole, in part or not at all.
@@ -95,7 +95,8 @@ impl AckPolicy {
             self.quick = QUICK;
         }
         let segments = arrived.segments.max(1);
-        self.measure((arrived.len / segments) as u32);
+        let size = if segments == 1 { arrived.len } else { arrived.len / segments };
+        self.measure(u16::try_from(size).unwrap_or(u16::MAX));
         if inserted.duplicate.is_some() {
             self.dsack.clone_from(&inserted.duplicate);
         }
@@ -111,7 +112,7 @@ impl AckPolicy {
             self.ack = Some(SendReason::Ack);
             self.quick = self.quick.saturating_sub(segments.min(usize::from(QUICK)) as u8);
         } else {
-            self.deadline = self.deadline.min(now + self.delay);
+            self.deadline = self.deadline.min(now + self.delay.get());
         }
     }
 
@@ -164,7 +165,7 @@ impl AckPolicy {
     /// A segment with data, or a SYN or FIN, went out, and acknowledged what has arrived. Duplicates are still owed: a
     /// segment with data is not one (RFC 5681 2).
     pub fn on_data_sent(&mut self, now: Instant) {
-        if now.since(self.last_data) < self.delay {
+        if now.since(self.last_data) < self.delay.get() {
             self.interactive = true;
             self.quick = 0;
         }
@@ -194,7 +195,7 @@ impl AckPolicy {
     /// Whether data that moved RCV.NXT, or a FIN, is acknowledged now.
     fn at_once(&self, inserted: &Inserted, arrived: Arrived) -> bool {
         // RFC 9293 3.8.6.3, MUST-58/59: every second full-sized segment; a joined one counts as its parts.
-        let second = self.unacknowledged >= 2 * self.full;
+        let second = self.unacknowledged >= 2 * u32::from(self.full);
         let disorder = inserted.filled_hole || inserted.out_of_order || inserted.duplicate.is_some();
         let short = inserted.refused > 0;
         let quick = self.quick > 0 || self.delay.is_zero();
@@ -202,7 +203,7 @@ impl AckPolicy {
     }
 
     /// Learns the size of the peer's full segments: the largest seen, or a smaller one that repeats.
-    fn measure(&mut self, size: u32) {
+    fn measure(&mut self, size: u16) {
         if size > self.full || (size == self.last_size && size >= MIN_FULL) {
             self.full = size;
         }

@@ -4,6 +4,7 @@
 //! (copy-break); a large one is kept as it is. Every byte of memory is charged, the bookkeeping included, because the
 //! peer chooses how its data is cut.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -102,28 +103,37 @@ fn charge(capacity: usize) -> u32 {
     u32::try_from(capacity.saturating_add(OVERHEAD)).unwrap_or(u32::MAX)
 }
 
-/// Chunks one after another. The first one lies inline, so that a run of one piece allocates nothing for itself.
+/// Chunks one after another. The first one lies inline, so that a run of one piece allocates nothing for itself; the list
+/// of the others is boxed, because most connections have none most of the time.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
     front: Option<Chunk>,
-    more: VecDeque<Chunk>,
+    more: Option<Box<VecDeque<Chunk>>>,
 }
 
 impl Chunks {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Chunk> {
-        self.front.iter().chain(&self.more)
+        self.front.iter().chain(self.more.iter().flat_map(|more| more.iter()))
     }
 
     /// How many bytes the last chunk takes without allocating.
     pub(super) fn spare(&self) -> usize {
-        self.more.back().or(self.front.as_ref()).map_or(0, Chunk::spare)
+        self.last().map_or(0, Chunk::spare)
+    }
+
+    fn last(&self) -> Option<&Chunk> {
+        self.more.as_ref().and_then(|more| more.back()).or(self.front.as_ref())
+    }
+
+    fn others(&self) -> usize {
+        self.more.as_ref().map_or(0, |more| more.len())
     }
 
     pub(super) fn push(&mut self, chunk: Chunk) {
         if self.front.is_none() {
             self.front = Some(chunk);
         } else {
-            self.more.push_back(chunk);
+            self.more.get_or_insert_default().push_back(chunk);
         }
     }
 
@@ -148,16 +158,14 @@ impl Chunks {
 
     fn pop(&mut self) -> Option<Chunk> {
         let first = self.front.take();
-        self.front = self.more.pop_front();
-        if self.more.is_empty() && self.more.capacity() > 0 {
-            self.more = VecDeque::new();
-        }
+        self.front = self.more.as_mut().and_then(|more| more.pop_front());
+        self.more.take_if(|more| more.is_empty());
         first
     }
 
     fn push_front(&mut self, chunk: Chunk) {
         if let Some(second) = self.front.replace(chunk) {
-            self.more.push_front(second);
+            self.more.get_or_insert_default().push_front(second);
         }
     }
 
@@ -175,7 +183,8 @@ impl Chunks {
 
     /// Copies to the end; what the last chunk cannot take goes into a new one of at least `capacity`.
     fn copy_into(&mut self, data: &[u8], capacity: usize) -> usize {
-        let done = match self.more.back_mut().or(self.front.as_mut()) {
+        let last = self.more.as_mut().and_then(|more| more.back_mut()).or(self.front.as_mut());
+        let done = match last {
             Some(last) => last.append(data),
             None => 0,
         };
@@ -197,9 +206,10 @@ impl Chunks {
 
     /// Takes all chunks of `after` behind our own; moves the fewer ones.
     pub(super) fn append(&mut self, mut after: Self) {
-        if self.more.len() <= after.more.len() {
+        if self.others() <= after.others() {
             core::mem::swap(self, &mut after);
-            let Self { front, mut more } = after;
+            let Self { front, more } = after;
+            let mut more = more.map_or_else(VecDeque::new, |more| *more);
             while let Some(chunk) = more.pop_back() {
                 self.push_front(chunk);
             }
@@ -208,8 +218,9 @@ impl Chunks {
             }
         } else {
             let Self { front, more } = after;
-            self.more.extend(front);
-            self.more.extend(more);
+            let ours = self.more.get_or_insert_default();
+            ours.extend(front);
+            ours.extend(more.into_iter().flat_map(|more| *more));
         }
     }
 
@@ -250,7 +261,7 @@ impl Chunks {
     pub(super) fn compact(&mut self) -> usize {
         let Self { front, more } = core::mem::take(self);
         let (mut run, mut freed) = (Run::default(), 0);
-        for chunk in front.into_iter().chain(more) {
+        for chunk in front.into_iter().chain(more.into_iter().flat_map(|more| *more)) {
             if chunk.charge() > chunk.bytes().len() + chunk.bytes().len() / 8 + OVERHEAD
                 || chunk.bytes().len() < COPY_BREAK
             {

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use bowline_base::{Instant, Position};
+use bowline_base::{Instant, Position, Span};
 
 /// Echoed timestamps tick in milliseconds, so a measurement below this says nothing.
 const FINEST_ECHO: Duration = Duration::from_millis(2);
@@ -14,7 +14,7 @@ const FINEST_ECHO: Duration = Duration::from_millis(2);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReceiveRtt {
     /// Smoothed; zero while unknown.
-    estimate: Duration,
+    estimate: Span,
     echoed: bool,
     /// When the window now being filled was first offered, and its right edge.
     since: Instant,
@@ -23,11 +23,11 @@ pub(super) struct ReceiveRtt {
 
 impl ReceiveRtt {
     pub(super) fn new() -> Self {
-        Self { estimate: Duration::ZERO, echoed: false, since: Instant::ZERO, until: None }
+        Self { estimate: Span::ZERO, echoed: false, since: Instant::ZERO, until: None }
     }
 
     pub(super) fn estimate(&self) -> Option<Duration> {
-        (!self.estimate.is_zero()).then_some(self.estimate)
+        (!self.estimate.is_zero()).then_some(self.estimate.get())
     }
 
     /// RCV.NXT moved, and `right` is the right edge offered now. When the edge of before is reached, that took a round
@@ -37,6 +37,7 @@ impl ReceiveRtt {
             Some(until) if rcv_nxt < until => return,
             Some(_) if !self.echoed => {
                 let sample = now.since(self.since).max(Duration::from_nanos(1));
+                let sample = Span::from(sample);
                 self.estimate = if self.estimate.is_zero() { sample } else { self.estimate.min(sample) };
             }
             _ => {}
@@ -51,7 +52,7 @@ impl ReceiveRtt {
         if sample < FINEST_ECHO {
             return;
         }
-        self.estimate = if self.echoed { (self.estimate * 7 + sample) / 8 } else { sample };
+        self.estimate = if self.echoed { (self.estimate.get() * 7 + sample) / 8 } else { sample }.into();
         self.echoed = true;
     }
 }

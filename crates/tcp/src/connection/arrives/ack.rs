@@ -2,7 +2,7 @@
 //! means for the state; recovery and congestion control learn of it here.
 
 use arrayvec::ArrayVec;
-use bowline_base::Position;
+use bowline_base::{Instant, Position};
 use bowline_wire::tcp::TcpFlags;
 use core::ops::Range;
 
@@ -26,11 +26,10 @@ impl Tcb {
             self.check_handshake_ack(cx, segment)?;
         }
         // RFC 5961 5.2: too old or of what was never sent.
-        if segment.ack > self.snd.nxt || segment.ack + self.snd.max_wnd.max(1) < self.snd.una {
+        if segment.ack > self.snd.nxt || segment.ack + u64::from(self.snd.max_wnd.max(1)) < self.snd.una {
             self.challenge(cx);
             return discard(DropReason::BadAck);
         }
-        self.stats.last_ack_received = cx.now;
         self.stats.last_heard = cx.now;
         self.take_ack(cx, segment);
         self.after_our_fin(cx, segment)
@@ -96,13 +95,11 @@ impl Tcb {
 
     /// Text up to `ack` has arrived: its memory is given back and the user may write again.
     fn advance_una(&mut self, cx: &mut Context<'_>, ack: Position) {
-        let was = self.snd.una;
         self.snd.una = ack;
         self.snd.buffer.acknowledge(ack);
         self.snd.retries = 0;
         self.snd.small_end = self.snd.small_end.max(ack);
-        self.stuck_since = (ack < self.snd.nxt).then_some(cx.now);
-        self.stats.bytes_acked += ack.min(self.snd.buffer.end()).since(was.max(self.snd.iss + 1));
+        self.stuck_since = if ack < self.snd.nxt { cx.now } else { Instant::MAX };
         if self.snd.up.is_some_and(|up| up <= ack) {
             self.snd.up = None;
         }
@@ -189,14 +186,14 @@ impl Tcb {
     /// RFC 9293 3.8.6, MUST-1: the window as an unsigned number, shifted as agreed, except on a SYN.
     pub(in crate::connection) fn set_window(&mut self, segment: &Segment<'_>) {
         let shift = if segment.has(TcpFlags::SYN) { 0 } else { self.snd.shift };
-        self.snd.wnd = u64::from(segment.header.window) << shift;
+        self.snd.wnd = u32::from(segment.header.window) << shift;
         self.snd.max_wnd = self.snd.max_wnd.max(self.snd.wnd);
         self.snd.wl1 = segment.seq;
         self.snd.wl2 = segment.ack;
     }
 
     /// A window that opens ends the probing; any answer shows that the peer lives (MUST-37: probing has no end then).
-    fn after_window_change(&mut self, cx: &mut Context<'_>, before: u64) {
+    fn after_window_change(&mut self, cx: &mut Context<'_>, before: u32) {
         self.snd.probes = 0;
         if before == 0 && self.snd.wnd > 0 {
             self.stop_persist();

@@ -54,7 +54,6 @@ impl Tcb {
         let limit = self.rcv.window.memory_limit();
         let inserted = self.rcv.queue.insert(segment.seq, &text, segment.pinned, limit);
         self.stats.data_segs_in += count;
-        self.stats.bytes_received += inserted.advanced;
         self.stats.last_data_received = cx.now;
         if inserted.out_of_order {
             self.stats.out_of_order += 1;

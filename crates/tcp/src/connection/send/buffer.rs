@@ -113,7 +113,7 @@ impl SendBuffer {
         while self.chunks.front().is_some_and(|chunk| chunk.end() <= self.front) {
             self.chunks.pop_front();
         }
-        if self.chunks.is_empty() && self.chunks.capacity() > 4 {
+        if self.chunks.is_empty() {
             self.chunks = VecDeque::new();
         }
     }

@@ -149,14 +149,14 @@ impl Tcb {
         self.recovery.on_sent(cx.now, plan.range.clone(), plan.again);
         self.snd.syn_again = false;
         self.snd.nxt = self.snd.nxt.max(plan.range.end);
-        self.stuck_since.get_or_insert(cx.now);
+        self.stuck_since = self.stuck_since.min(cx.now);
         self.stats.bytes_sent += len;
         self.stats.data_segs_out += if len > 0 { count } else { 0 };
         if len > 0 {
             self.stats.last_data_sent = cx.now;
         }
         if plan.again {
-            self.stats.total_retrans += count;
+            self.stats.total_retrans = self.stats.total_retrans.saturating_add(count as u32);
             self.stats.bytes_retrans += len;
             cx.counters.retrans_segs += count;
         } else if !self.fills_segments(len) {

@@ -163,7 +163,7 @@ impl Tcb {
             usable: self.snd.usable(),
             quota: if in_flight { quota } else { quota.max(u64::from(self.snd.mss)) },
             mss: u64::from(self.snd.mss),
-            max_wnd: self.snd.max_wnd,
+            max_wnd: u64::from(self.snd.max_wnd),
             small_in_flight: self.snd.small_end > self.snd.una,
             in_flight,
             closing: self.snd.closed,

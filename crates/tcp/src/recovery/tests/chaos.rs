@@ -110,6 +110,6 @@ proptest! {
             prop_assert!(r.in_flight() > 0 || r.quota(10_000) > 0);
         }
         r.on_ack(now, &Ack { ack: nxt, sack: &[], echo_rtt: None, has_data: true, window_changed: true });
-        prop_assert!(r.is_idle() && r.deadline().is_none() && r.phase() == Phase::Open && r.memory() <= 128);
+        prop_assert!(r.is_idle() && r.deadline().is_none() && r.phase() == Phase::Open && r.memory() == 0);
     }
 }

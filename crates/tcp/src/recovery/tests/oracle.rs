@@ -196,7 +196,7 @@ fn compare(r: &Recovery, oracle: &Oracle) {
     assert_eq!(r.deadline().is_some(), oracle.nxt > oracle.una, "the timer runs while something is outstanding");
     if oracle.nxt == oracle.una {
         assert!(r.next_lost().is_none());
-        assert!(r.memory() <= 128 + size_of::<super::super::Episode>());
+        assert!(r.memory() <= size_of::<super::super::Episode>());
     }
 }
 
@@ -221,6 +221,6 @@ proptest! {
         });
         prop_assert!(r.is_idle() && r.deadline().is_none() && r.next_lost().is_none() && r.phase() == Phase::Open);
         prop_assert_eq!((r.in_flight(), r.lost(), r.sacked(), r.retries()), (0, 0, 0, 0));
-        prop_assert!(r.memory() <= 128, "the episode is gone");
+        prop_assert!(r.memory() == 0, "the episode is gone");
     }
 }
