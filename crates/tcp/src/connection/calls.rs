@@ -90,7 +90,7 @@ impl Tcb {
         if self.user.orphan {
             return Err(CallError::NoConnection);
         }
-        if self.rcv.queue.len() > 0 {
+        if !self.rcv.queue.is_empty() {
             return Ok(true);
         }
         match self.error {
@@ -160,7 +160,7 @@ impl Tcb {
             return Closing::Silent;
         }
         // RFC 9293 3.6.1, SHLD-3 and MUST-13's care for the peer: what was not read is not silently thrown away.
-        let unread = self.rcv.queue.len() > 0;
+        let unread = !self.rcv.queue.is_empty();
         if unread || self.options.linger == Some(core::time::Duration::ZERO) {
             cx.counters.abort_on_data += u64::from(unread);
             return self.abort(cx);

@@ -30,6 +30,14 @@ pub(crate) struct Birth {
     pub(crate) timestamp_offset: u32,
 }
 
+impl Birth {
+    /// For a passive open that has agreed on `agreed`.
+    pub(crate) fn passive(tuple: FourTuple, id: u64, options: Arc<Options>, path: Path, agreed: &Negotiated) -> Self {
+        let timestamp_offset = agreed.timestamps.map_or(0, |(offset, _)| offset);
+        Self { tuple, id, options, path, iss: agreed.iss.0, timestamp_offset }
+    }
+}
+
 /// How far the handshake of a passive open has come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Handshake {

@@ -84,7 +84,7 @@ impl Tcb {
         self.advance(cx, Cause::SynAck);
         self.become_established(cx);
         self.rcv.acks.on_immediate(SendReason::Ack);
-        segment.seq = segment.seq + 1;
+        segment.seq += 1;
         self.after_ack(cx, segment)
     }
 

@@ -81,7 +81,8 @@ impl Endpoint {
         };
         let agreed = ours.answer(self.isn.isn(now, &syn.tuple), &syn.header);
         let begins = Handshake::Begins { window: syn.header.window };
-        let index = self.insert_passive(now, syn.id, &syn.tuple, syn.path, options, &agreed, begins)?;
+        let birth = Birth::passive(syn.tuple, syn.id, options, syn.path, &agreed);
+        let index = self.insert_passive(now, birth, &agreed, begins)?;
         let (from, to, cause) = (State::Listen, State::SynReceived, Cause::Syn);
         self.note(now, syn.tuple, syn.id, Trace::State { from, to, cause });
         self.settle(now, index);
@@ -126,7 +127,7 @@ impl Endpoint {
         options: Option<Options>,
     ) -> Result<ConnectionKey, ConnectError> {
         let options = options.map_or_else(|| self.options.clone(), Arc::new);
-        self.open(now, local, remote, path, options, State::Closed)
+        self.open(now, FourTuple::new(local, remote), path, options, State::Closed)
     }
 
     /// LISTEN to SYN-SENT (3.10.1): the listener's port connects from `local`, and listens no more.
@@ -145,7 +146,8 @@ impl Endpoint {
         let (port, options) = found
             .and_then(|listener| Some((listener.port()?, listener.options().clone())))
             .ok_or(ConnectError::NoListener)?;
-        let key = self.open(now, SocketAddr::new(local, port), remote, path, options, State::Listen)?;
+        let tuple = FourTuple::new(SocketAddr::new(local, port), remote);
+        let key = self.open(now, tuple, path, options, State::Listen)?;
         self.close_listener(now, listener);
         Ok(key)
     }
@@ -153,16 +155,16 @@ impl Endpoint {
     fn open(
         &mut self,
         now: Instant,
-        mut local: SocketAddr,
-        remote: SocketAddr,
+        mut tuple: FourTuple,
         path: Path,
         options: Arc<Options>,
         from: State,
     ) -> Result<ConnectionKey, ConnectError> {
+        let FourTuple { local, remote } = tuple;
         if local.port() == 0 {
-            local.set_port(self.pick_port(now, local, remote, options.timestamps).ok_or(ConnectError::NoFreePort)?);
+            let port = self.pick_port(now, local, remote, options.timestamps).ok_or(ConnectError::NoFreePort)?;
+            tuple.local.set_port(port);
         }
-        let tuple = FourTuple::new(local, remote);
         // RFC 9293 3.9.2.3, MUST-46: a connection with a broadcast or multicast address is refused to the user.
         if !is_host(&tuple) || local.is_ipv4() != remote.is_ipv4() {
             return Err(ConnectError::InvalidDestination);
@@ -264,13 +266,13 @@ impl Endpoint {
     /// # Errors
     /// [`CallError::Closing`] if that was done before; why the connection ended, if it ended early.
     pub fn shutdown(&mut self, now: Instant, key: ConnectionKey) -> Result<(), CallError> {
-        self.call(now, key, |tcb, cx| tcb.shutdown(cx))
+        self.call(now, key, super::super::connection::tcb::Tcb::shutdown)
     }
 
     /// CLOSE (3.10.4) of both directions; the handle is given back. What is queued is delivered in the background;
     /// what was received and not read makes it a reset.
     pub fn close(&mut self, now: Instant, key: ConnectionKey) {
-        let closing = self.with_key(now, key, |tcb, cx| tcb.close(cx));
+        let closing = self.with_key(now, key, super::super::connection::tcb::Tcb::close);
         if closing == Some(Closing::Reset) {
             self.say_reset_of(key.index);
         }
@@ -278,7 +280,7 @@ impl Endpoint {
 
     /// ABORT (3.10.5): a RST, and the handle is given back.
     pub fn abort(&mut self, now: Instant, key: ConnectionKey) {
-        let closing = self.with_key(now, key, |tcb, cx| tcb.abort(cx));
+        let closing = self.with_key(now, key, super::super::connection::tcb::Tcb::abort);
         if closing == Some(Closing::Reset) {
             self.say_reset_of(key.index);
         }

@@ -16,7 +16,7 @@ use crate::connection::{Birth, Tcb};
 use crate::listener::{HalfOpen, HalfOpenOutcome, ListenOutcome, PendingOutcome, PendingSyn};
 use crate::negotiate::{Negotiated, OurSide};
 use crate::reason::{DropReason, SendReason};
-use crate::segment::{Arrival, IcmpError, Path};
+use crate::segment::{Arrival, IcmpError};
 use crate::state::{Cause, State};
 use crate::time_wait::{Gone, TimeWaitOutcome};
 use crate::trace::Trace;
@@ -37,7 +37,7 @@ impl Endpoint {
 
     /// A segment that no connection claims. `above`: the four-tuple comes out of TIME-WAIT, and our new sequence
     /// numbers must lie above this one.
-    pub(super) fn to_listener(&mut self, now: Instant, arrival: &Arrival<'_>, above: Option<SeqNumber>) {
+    pub(super) fn for_listener(&mut self, now: Instant, arrival: &Arrival<'_>, above: Option<SeqNumber>) {
         let Some(key) = self.listener_for(&arrival.tuple) else {
             self.note_dropped(now, arrival, 0, State::Closed, DropReason::NoConnection);
             return self.reset(now, arrival, 0, State::Closed);
@@ -112,7 +112,7 @@ impl Endpoint {
         };
         self.counters.syncookies_recv += 1;
         let id = self.take_id();
-        self.establish(now, id, key, &agreed, Handshake::Answered { rtt: None }, arrival);
+        self.establish(now, (id, key), &agreed, Handshake::Answered { rtt: None }, arrival);
     }
 
     fn defer_syn(&mut self, now: Instant, key: ListenerKey, arrival: &Arrival<'_>) {
@@ -142,7 +142,7 @@ impl Endpoint {
         self.notify_listener(key);
     }
 
-    pub(super) fn to_pending(&mut self, now: Instant, place: u32, arrival: &Arrival<'_>) {
+    pub(super) fn for_pending(&mut self, now: Instant, place: u32, arrival: &Arrival<'_>) {
         let id = self.pending.at(place).map_or(0, |syn| syn.id);
         match self.pending.on_segment(place, arrival.header) {
             PendingOutcome::Drop(why) => self.note_dropped(now, arrival, id, State::Listen, why),
@@ -158,7 +158,7 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn to_half_open(&mut self, now: Instant, place: u32, arrival: &Arrival<'_>) {
+    pub(super) fn for_half_open(&mut self, now: Instant, place: u32, arrival: &Arrival<'_>) {
         let Some(half) = self.syn_queue.get_mut(place) else { return };
         let (id, key) = (half.id(), half.listener());
         let listener = self.listeners.get(key.index, key.generation);
@@ -225,22 +225,21 @@ impl Endpoint {
         let sent = half.deadline() - SYN_ACK_TIMEOUT;
         let rtt = (half.retries() == 0).then(|| now.since(sent));
         let (id, key) = (half.id(), half.listener());
-        self.establish(now, id, key, &half.negotiated(), Handshake::Answered { rtt: Some(rtt) }, arrival);
+        self.establish(now, (id, key), &half.negotiated(), Handshake::Answered { rtt: Some(rtt) }, arrival);
     }
 
+    /// A connection of a listener's, which takes the arrived segment as its first.
     fn establish(
         &mut self,
         now: Instant,
-        id: u64,
-        key: ListenerKey,
+        (id, key): (u64, ListenerKey),
         agreed: &Negotiated,
         handshake: Handshake,
         arrival: &Arrival<'_>,
     ) {
         let Some(listener) = self.listeners.get(key.index, key.generation) else { return };
-        let options = listener.options().clone();
-        let tuple = arrival.tuple;
-        let Some(index) = self.insert_passive(now, id, &tuple, arrival.path, options, agreed, handshake) else {
+        let birth = Birth::passive(arrival.tuple, id, listener.options().clone(), arrival.path, agreed);
+        let Some(index) = self.insert_passive(now, birth, agreed, handshake) else {
             return self.note_dropped(now, arrival, id, State::SynReceived, DropReason::NoMemory);
         };
         let Some((generation, tcb)) = self.connections.at_mut(index) else { return };
@@ -249,31 +248,26 @@ impl Endpoint {
         if let Some(listener) = self.listeners.get_mut(key.index, key.generation) {
             listener.push_accept(connection);
         }
-        self.to_connection(now, index, arrival);
+        self.for_connection(now, index, arrival);
         self.notify_listener(key);
     }
 
     /// A connection in SYN-RECEIVED in every table. `None` if there are too many.
-    #[allow(clippy::too_many_arguments)]
     pub(super) fn insert_passive(
         &mut self,
         now: Instant,
-        id: u64,
-        tuple: &FourTuple,
-        path: Path,
-        options: Arc<Options>,
+        birth: Birth,
         agreed: &Negotiated,
         handshake: Handshake,
     ) -> Option<u32> {
-        let timestamp_offset = agreed.timestamps.map_or(0, |(offset, _)| offset);
-        let birth = Birth { tuple: *tuple, id, options, path, iss: agreed.iss.0, timestamp_offset };
+        let tuple = birth.tuple;
         let (index, _) = self.connections.insert(Tcb::open_passively(now, birth, agreed, handshake)).ok()?;
         self.counters.passive_opens += 1;
-        self.occupy(tuple, Slot::Connection(index));
+        self.occupy(&tuple, Slot::Connection(index));
         Some(index)
     }
 
-    pub(super) fn to_time_wait(&mut self, now: Instant, place: u32, arrival: &Arrival<'_>) {
+    pub(super) fn for_time_wait(&mut self, now: Instant, place: u32, arrival: &Arrival<'_>) {
         let listener = self.listener_for(&arrival.tuple).and_then(|key| self.listeners.get(key.index, key.generation));
         let timestamps = listener.map_or(self.options.timestamps, |listener| listener.options().timestamps);
         let takes_syns = listener.is_some_and(|listener| !listener.is_accept_queue_full());
@@ -285,7 +279,7 @@ impl Endpoint {
             TimeWaitOutcome::AcceptSyn(snd_nxt) if takes_syns => {
                 self.counters.time_wait_recycled += 1;
                 self.remove_time_wait(now, place, Cause::Syn);
-                self.to_listener(now, arrival, Some(snd_nxt));
+                self.for_listener(now, arrival, Some(snd_nxt));
             }
             TimeWaitOutcome::AckFin | TimeWaitOutcome::Answer(_) => {
                 let why = match outcome {

@@ -101,7 +101,7 @@ impl Endpoint {
     /// Runs all timers that are due (RFC 9293 3.10.8).
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(index) = self.wheel.pop_expired(now) {
-            self.with(now, index, |tcb, cx| tcb.handle_timeout(cx));
+            self.with(now, index, super::super::connection::tcb::Tcb::handle_timeout);
         }
         while let Some((place, gone)) = self.time_wait.poll_expired(now) {
             self.after_time_wait(now, place, &gone, Cause::Timeout);

@@ -20,21 +20,21 @@ impl Endpoint {
         match self.find(&arrival.tuple) {
             Some(Slot::Connection(index)) => {
                 self.recent = index;
-                self.to_connection(now, index, arrival);
+                self.for_connection(now, index, arrival);
             }
-            Some(Slot::HalfOpen(place)) => self.to_half_open(now, place, arrival),
-            Some(Slot::Pending(place)) => self.to_pending(now, place, arrival),
-            Some(Slot::TimeWait(place)) => self.to_time_wait(now, place, arrival),
+            Some(Slot::HalfOpen(place)) => self.for_half_open(now, place, arrival),
+            Some(Slot::Pending(place)) => self.for_pending(now, place, arrival),
+            Some(Slot::TimeWait(place)) => self.for_time_wait(now, place, arrival),
             // RFC 9293 3.9.2.3, MUST-57: no connection with a broadcast, multicast or unspecified address. There is none in
             // any table, so that only what is new has to be looked at.
             None if !is_host(&arrival.tuple) => {
                 self.note_dropped(now, arrival, 0, State::Closed, DropReason::InvalidAddress);
             }
-            None => self.to_listener(now, arrival, None),
+            None => self.for_listener(now, arrival, None),
         }
     }
 
-    pub(super) fn to_connection(&mut self, now: Instant, index: u32, arrival: &Arrival<'_>) {
+    pub(super) fn for_connection(&mut self, now: Instant, index: u32, arrival: &Arrival<'_>) {
         let reply = self.with(now, index, |tcb, cx| (tcb.segment_arrives(cx, arrival), tcb.id, tcb.state));
         if let Some((Reply::Reset, id, state)) = reply {
             self.reset(now, arrival, id, state);

@@ -170,7 +170,7 @@ impl Tcb {
     /// Whether so much text leaves no segment that is smaller than a full one. (A division only where it is needed.)
     fn fills_segments(&self, len: u64) -> bool {
         let mss = u64::from(self.snd.mss);
-        len == mss || len == 0 || (len > mss && len % mss == 0)
+        len == mss || len == 0 || (len > mss && len.is_multiple_of(mss))
     }
 
     /// RFC 5681 4.1: after a silence longer than the RTO the old congestion window says little.
