@@ -6,10 +6,10 @@ mod common;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use bowline::{Algorithm, Config, Keepalive, State};
+use bowline::{Algorithm, Config, Keepalive, Listen, State};
 use bowline_device::Impairments;
 use bytes::Bytes;
-use common::{SERVER, connected, pair, pattern, server, until};
+use common::{connected, pair, pattern, server, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 async fn both_ways(length: usize) {
@@ -343,10 +343,11 @@ async fn no_route_is_known_at_once() {
 
 async fn many(tasks: usize, rounds: usize) {
     let (client, server_net) = pair();
-    let listener = server_net.listen(SERVER.parse().unwrap()).await.unwrap();
+    // All of them at once: none shall have to come back because the queue was full.
+    let listen = Listen { backlog: 2 * tasks, ..Listen::on_port(80) };
+    let listener = server_net.listen_with(listen).unwrap();
     tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
+        while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let (mut read, mut write) = stream.split();
                 tokio::io::copy(&mut read, &mut write).await.unwrap();
@@ -362,7 +363,9 @@ async fn many(tasks: usize, rounds: usize) {
                 let message = pattern(1 + (number * 37 + round * 101) % 3000, (number + round) as u64);
                 stream.write_all(&message).await.unwrap();
                 let mut echo = vec![0; message.len()];
-                stream.read_exact(&mut echo).await.unwrap();
+                if let Err(error) = stream.read_exact(&mut echo).await {
+                    panic!("connection {number}, round {round}: {error}; {:?}", client.counters());
+                }
                 assert!(echo == message, "connection {number}, round {round}");
             }
         });
@@ -385,6 +388,41 @@ async fn many_tasks_lose_no_wakeup_on_one_thread() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_tasks_lose_no_wakeup_on_four_threads() {
     many(300, 20).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_backlog_delays_and_fails_nobody() {
+    let spread = Duration::from_millis(50);
+    let (client, server_net) = common::impaired_pair(
+        Impairments { delay: spread, jitter: spread, ..Impairments::default() },
+        &Config::default(),
+    );
+    let listen = Listen { address: Some(server().ip()), backlog: 4, ..Listen::on_port(80) };
+    let listener = server_net.listen_with(listen).unwrap();
+    let mut running = tokio::task::JoinSet::new();
+    for number in 0..60_u8 {
+        let client = client.clone();
+        running.spawn(async move {
+            let mut stream = client.connect(server()).await.unwrap();
+            stream.write_all(&[number]).await.unwrap();
+            let mut echo = [0; 1];
+            stream.read_exact(&mut echo).await.unwrap();
+            assert_eq!(echo, [number]);
+        });
+    }
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut byte = [0; 1];
+            stream.read_exact(&mut byte).await.unwrap();
+            stream.write_all(&byte).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    let all = running.join_all();
+    if tokio::time::timeout(Duration::from_secs(120), all).await.is_err() {
+        panic!("{:?} {:?}", server_net.counters(), server_net.listeners());
+    }
+    assert!(server_net.counters().listen_overflows > 0, "the backlog was never full");
 }
 
 #[tokio::test]

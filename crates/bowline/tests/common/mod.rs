@@ -8,10 +8,8 @@ use bowline::{Config, Net, NetBuilder, TcpStream};
 use bowline_device::memory::{self, MemoryConfig, MemoryDevice};
 use bowline_device::{Impaired, ImpairmentConfig, Impairments};
 
-pub(crate) const SERVER: &str = "10.0.0.2:80";
-
 pub(crate) fn server() -> SocketAddr {
-    SERVER.parse().unwrap()
+    "10.0.0.2:80".parse().unwrap()
 }
 
 /// A device with an end's addresses: host 1 or 2.
