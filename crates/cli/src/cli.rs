@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::usage;
-use crate::verbs::{completions, demo, man, run};
+use crate::verbs::{completions, demo, man, run, ss};
 
 /// Run programs behind a userspace TCP/IP stack, and see what their connections do.
 #[derive(Debug, Parser)]
@@ -22,6 +22,7 @@ Examples:
   bowline run -- curl -sS http://bowline.internal/
   bowline run --loss 2% --delay 40ms -- git clone https://example.org/repo
   bowline demo
+  bowline ss state established
   bowline completions bash > ~/.local/share/bash-completion/completions/bowline
   bowline man | man -l -";
 
@@ -32,6 +33,8 @@ pub enum Verb {
     Run(Box<run::Args>),
     /// Watch two hosts in memory talk over a bad network: no privilege, no waiting
     Demo(Box<demo::Args>),
+    /// Show the sockets of running instances
+    Ss(ss::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print a manual page, in the format that `man -l -` reads
@@ -50,6 +53,7 @@ fn execute(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => match cli.verb {
             Verb::Run(args) => run::run(*args),
             Verb::Demo(args) => demo::run(&args),
+            Verb::Ss(args) => ss::run(&args),
             Verb::Completions(args) => completions::run(&args),
             Verb::Man(args) => man::run(&args),
         },

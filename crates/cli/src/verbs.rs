@@ -2,5 +2,7 @@
 
 pub mod completions;
 pub mod demo;
+mod live;
 pub mod man;
 pub mod run;
+pub mod ss;

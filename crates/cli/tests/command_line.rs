@@ -28,16 +28,49 @@ fn mistake(words: &[&str]) -> String {
 #[test]
 fn help() {
     insta::assert_snapshot!("help", stdout(&["--help"]));
+    insta::assert_snapshot!("help-run", stdout(&["run", "--help"]));
+    insta::assert_snapshot!("help-run-short", stdout(&["run", "-h"]));
+    insta::assert_snapshot!("help-ss", stdout(&["ss", "--help"]));
     insta::assert_snapshot!("help-completions", stdout(&["completions", "--help"]));
     insta::assert_snapshot!("help-man", stdout(&["man", "--help"]));
 }
 
 #[test]
 fn mistakes_are_one_line_that_says_what_to_do() {
-    let lines: Vec<_> = [&["fly"][..], &["--fly"], &["completions", "dos"], &["completions"], &["man", "fly"]]
-        .map(|words| format!("{words:?}: {}", mistake(words)))
-        .into();
-    insta::assert_snapshot!("mistakes", lines.join("\n"));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let publish = format!("{port}:80");
+    let lines: &[&[&str]] = &[
+        &["fly"],
+        &["--fly"],
+        &["run"],
+        &["run", "--los", "2%", "--", "true"],
+        &["run", "--loss", "many", "true"],
+        &["run", "--loss", "101%", "true"],
+        &["run", "--loss", "1%/x", "true"],
+        &["run", "--delay", "40", "true"],
+        &["run", "--delay", "soon", "true"],
+        &["run", "--rate", "10", "true"],
+        &["run", "--rate", "0mbit", "true"],
+        &["run", "--mtu", "100", "true"],
+        &["run", "--seed", "-1", "true"],
+        &["run", "--congestion", "vegas", "true"],
+        &["run", "--quiet", "--json", "true"],
+        &["run", "-p", "8080", "true"],
+        &["run", "-p", "8080:80/sctp", "true"],
+        &["run", "--allow", "example.org", "true"],
+        &["run", "--deny", "10.0.0.1/8", "true"],
+        &["run", "--pcap", "/nonexistent/x.pcapng", "true"],
+        &["run", "-p", &publish, "true"],
+        &["ss", "state", "bogus"],
+        &["ss", "--pid", "1"],
+        &["completions", "dos"],
+        &["completions"],
+        &["man", "fly"],
+    ];
+    let lines: Vec<_> = lines.iter().map(|words| format!("{}: {}", words.join(" "), mistake(words))).collect();
+    let lines = [lines.join("\n").replace(&port, "PORT")];
+    insta::assert_snapshot!("mistakes", lines.join(""));
 }
 
 #[test]

@@ -86,7 +86,12 @@ impl Gateway {
         for info in self.net.connections().iter().filter(|info| info.key.is_some()) {
             summary.add_connection(info, None);
         }
-        summary.add_counters(&self.net.counters());
+        let counters = self.net.counters();
+        // these know also of what came after a connection's last word to its socket
+        summary.segments_sent = counters.out_segs;
+        summary.segments_received = counters.in_segs;
+        summary.retransmissions = counters.retrans_segs;
+        summary.add_counters(&counters);
         summary
     }
 

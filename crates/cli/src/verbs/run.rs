@@ -2,13 +2,19 @@
 
 pub mod args;
 pub mod network;
+mod record;
 pub mod settings;
+mod watch;
 
+use std::cell::OnceCell;
+use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use bowline::Algorithm;
-use bowline_device::Impaired;
+use bowline::{Algorithm, Net};
+use bowline_device::impairment::ImpairmentMonitor;
+use bowline_device::{Device, Impaired, ImpairmentConfig, Tun};
+use bowline_gateway::control::Door;
 use bowline_gateway::ports::Ports;
 use bowline_gateway::run::{Error, raise_descriptors};
 use bowline_gateway::sandbox::{Exit, Sandbox};
@@ -16,6 +22,9 @@ use bowline_gateway::target::Targets;
 use bowline_gateway::{Config, run as run_behind};
 use bowline_observe::Summary;
 
+use self::record::{Recorder, Recording};
+use self::watch::{Watched, watch};
+use super::live;
 use crate::usage::{OURS, complain};
 
 pub use args::{Args, Congestion};
@@ -67,6 +76,11 @@ fn execute(settings: Settings) -> Result<Exit, Failure> {
     let ports = Ports::bind(&settings.forwards).map_err(|(forward, error)| {
         (OURS, format!("cannot listen on {}: {error}: choose another port", forward.listen))
     })?;
+    let pcap = settings.pcap.as_ref().map(|path| File::create(path).map(|file| (path.clone(), file))).transpose();
+    let pcap = pcap.map_err(|error| {
+        let path = settings.pcap.unwrap_or_default();
+        (OURS, format!("cannot write {}: {error}: choose another file", path.display()))
+    })?;
     let sandbox = Sandbox::spawn(&settings.sandbox).map_err(|error| (error.exit_status(), error.to_string()))?;
     for note in &sandbox.notes {
         tracing::warn!("{note}");
@@ -80,17 +94,58 @@ fn execute(settings: Settings) -> Result<Exit, Failure> {
         }),
         descriptors: raise_descriptors(),
     };
-    let network = settings.network;
+    let command = settings.sandbox.command.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let mut watched = Watched { diagram: settings.diagram, pcap, ..Watched::default() };
+    let (network, monitor) = (settings.network, OnceCell::new());
+    let recording = watched.pcap.is_some().then(|| watched.recording.clone());
     let ended = run_behind(
         sandbox,
         settings.sandbox.mtu,
         config,
-        |tun| Impaired::new(tun, network),
-        |_| std::future::ready(()),
+        |tun| around(tun, network, &monitor, recording),
+        |net| {
+            watched.monitor = monitor.get().cloned();
+            look_on(net.clone(), watched, command)
+        },
     );
     let (exit, summary) = ended.map_err(|error: Error| (error.exit_status(), error.to_string()))?;
     conclude(settings.ending, &summary);
     Ok(exit)
+}
+
+/// What is put around the TUN: the worse network, and outside of it, as the stack sees packets, the recorder.
+fn around(
+    tun: Tun,
+    network: ImpairmentConfig,
+    monitor: &OnceCell<ImpairmentMonitor>,
+    recording: Option<Recording>,
+) -> Box<dyn Device + Send> {
+    let mut device: Box<dyn Device + Send> = Box::new(tun);
+    if !network.is_none() {
+        let impaired = Impaired::new(device, network);
+        let _ = monitor.set(impaired.monitor().clone());
+        device = Box::new(impaired);
+    }
+    match recording {
+        Some(recording) => Box::new(Recorder::new(device, recording)),
+        None => device,
+    }
+}
+
+/// Watches, and answers `bowline ss`, until the network has stopped.
+async fn look_on(net: Net, watched: Watched, command: String) {
+    let answering = net.clone();
+    let serving = async {
+        match Door::open() {
+            Ok(door) => door.serve(|question| live::answer(question, &answering, &command)).await,
+            Err(error) => tracing::warn!(%error, "`bowline ss` cannot ask this instance"),
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = async { tokio::join!(watch(net.clone(), watched), net.stopped()); } => {}
+        () = serving => {}
+    }
 }
 
 fn conclude(ending: Ending, summary: &Summary) {
