@@ -22,6 +22,7 @@ pub mod reason;
 pub mod recovery;
 pub mod recv;
 pub mod segment;
+mod short_deque;
 pub mod state;
 pub mod time_wait;
 pub mod trace;

@@ -50,7 +50,7 @@ struct Epoch {
 /// CUBIC.
 #[derive(Clone, Debug)]
 pub struct Cubic {
-    mss: u64,
+    mss: u32,
     cwnd: u64,
     /// `u64::MAX` before the first reduction.
     ssthresh: u64,
@@ -71,7 +71,7 @@ impl Cubic {
     pub fn new(mss: u32) -> Self {
         let mss = mss.max(1);
         Self {
-            mss: mss.into(),
+            mss,
             cwnd: initial_window(mss),
             ssthresh: u64::MAX,
             w_max: 0,
@@ -101,7 +101,7 @@ impl Cubic {
         self.prior = self.cwnd;
         // Half used windows are reduced from what was in use (RFC 9438 4.6 allows flight_size for it).
         let used = in_flight.min(self.cwnd);
-        self.ssthresh = (used.saturating_mul(BETA_TENTHS) / 10).max(2 * self.mss);
+        self.ssthresh = (used.saturating_mul(BETA_TENTHS) / 10).max(2 * u64::from(self.mss));
         self.epoch = None;
         self.earned = 0;
     }
@@ -155,7 +155,7 @@ impl Cubic {
         // Once Reno would be back where the reduction began, α is 1.
         let (numerator, denominator) = if epoch.estimate >= self.prior { (1, 1) } else { ALPHA };
         let window = self.cwnd.saturating_mul(denominator);
-        let earned = acked.min(self.cwnd).saturating_mul(numerator).saturating_mul(self.mss);
+        let earned = acked.min(self.cwnd).saturating_mul(numerator).saturating_mul(self.mss.into());
         let earned = epoch.estimate_rest.saturating_add(earned);
         epoch.estimate = epoch.estimate.saturating_add(earned / window).min(MAX_CWND);
         epoch.estimate_rest = earned % window;
@@ -203,7 +203,7 @@ impl Controller for Cubic {
             self.reduce(in_flight);
         }
         // RFC 9438 4.8, RFC 5681 3.1: the loss window is one segment, and slow start follows.
-        self.cwnd = self.mss;
+        self.cwnd = self.mss.into();
         // The stage after it has its plateau where it begins: K is 0.
         self.w_max = 0;
         self.epoch = None;
@@ -230,7 +230,7 @@ impl Controller for Cubic {
     fn on_idle_restart(&mut self, now: Instant, idle: Duration, rto: Duration) {
         if idle > rto {
             // RFC 5681 4.1: the restart window is min(IW, cwnd); slow start leads back to where it was, as RFC 7661 has it.
-            let restart = self.cwnd.min(initial_window(u32::try_from(self.mss).unwrap_or(u32::MAX)));
+            let restart = self.cwnd.min(initial_window(self.mss));
             self.ssthresh = self.ssthresh.max(self.cwnd - self.cwnd / 4);
             self.cwnd = restart;
         }
@@ -242,8 +242,8 @@ impl Controller for Cubic {
     }
 
     fn set_mss(&mut self, mss: u32) {
-        self.mss = u64::from(mss.max(1));
-        self.cwnd = self.cwnd.max(self.mss);
+        self.mss = mss.max(1);
+        self.cwnd = self.cwnd.max(self.mss.into());
     }
 
     fn cwnd(&self) -> u64 {

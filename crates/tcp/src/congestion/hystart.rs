@@ -46,7 +46,7 @@ enum Stage {
 pub(super) struct HyStart {
     stage: Stage,
     /// Bytes still to be delivered until the round ends.
-    left: u64,
+    left: u32,
     /// The smallest round-trip time of the last round, and of this one, in microseconds.
     last: u32,
     current: u32,
@@ -82,7 +82,7 @@ impl HyStart {
         }
         if self.left == 0 {
             // RFC 9406 4.2: a round ends when what was in flight at its beginning is acknowledged.
-            self.left = sample.in_flight_before.max(1);
+            self.left = u32::try_from(sample.in_flight_before).unwrap_or(u32::MAX).max(1);
             self.last = core::mem::replace(&mut self.current, NONE);
             self.samples = 0;
         }
@@ -90,7 +90,7 @@ impl HyStart {
             self.current = self.current.min(micros(rtt));
             self.samples = self.samples.saturating_add(1);
         }
-        self.left = self.left.saturating_sub(sample.acked);
+        self.left = self.left.saturating_sub(u32::try_from(sample.acked).unwrap_or(u32::MAX));
         if self.samples >= N_RTT_SAMPLE {
             self.judge();
         }

@@ -39,7 +39,12 @@ impl Endpoint {
                 hop_limit: tcb.options.hop_limit,
             };
             let text = tcb.build(&mut cx, &plan, &mut departure);
-            self.ready.push_back(index);
+            if tcb.has_said_all(&mut cx) {
+                tcb.user.in_ready = false;
+                self.wheel.schedule(index, tcb.deadline());
+            } else {
+                self.ready.push_back(index);
+            }
             let pieces = tcb.snd.buffer.slices(text);
             departure.payload = &pieces;
             return Some(transmit(departure));
@@ -66,10 +71,7 @@ impl Endpoint {
             self.wheel.cancel(index);
             return;
         }
-        match tcb.deadline() {
-            Instant::MAX => self.wheel.cancel(index),
-            deadline => self.wheel.schedule(index, deadline),
-        }
+        self.wheel.schedule(index, tcb.deadline());
     }
 
     /// The next event, each connection and listener at most once until it is taken.

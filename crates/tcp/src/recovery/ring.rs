@@ -6,10 +6,11 @@
 //! it covers whole records (SACK is advisory, RFC 2018 4), new data joins the last record, and a loss is taken to the
 //! record's end.
 
-use alloc::collections::VecDeque;
 use core::ops::Range;
 
 use bowline_base::{Instant, Position};
+
+use crate::short_deque::ShortDeque;
 
 /// Records beyond which no cut is made: 96 KiB of memory.
 pub(super) const MAX_RECORDS: usize = 4096;
@@ -74,7 +75,7 @@ impl Delivery {
 /// The records from SND.UNA to SND.NXT, without a gap.
 #[derive(Debug)]
 pub(super) struct Ring {
-    records: VecDeque<Record>,
+    records: ShortDeque<Record>,
     una: Position,
     nxt: Position,
     sacked: u64,
@@ -83,7 +84,7 @@ pub(super) struct Ring {
 
 impl Ring {
     pub(super) const fn new(iss: Position) -> Self {
-        Self { records: VecDeque::new(), una: iss, nxt: iss, sacked: 0, lost: 0 }
+        Self { records: ShortDeque::new(), una: iss, nxt: iss, sacked: 0, lost: 0 }
     }
 
     pub(super) const fn una(&self) -> Position {
@@ -109,7 +110,7 @@ impl Ring {
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.records.capacity() * size_of::<Record>()
+        self.records.memory()
     }
 
     fn start_of(&self, index: usize) -> Position {
@@ -160,7 +161,7 @@ impl Ring {
             }
         }
         if kept + 1 < end {
-            self.records.drain(kept + 1..end);
+            self.records.remove_range(kept + 1..end);
         }
     }
 
@@ -202,10 +203,6 @@ impl Ring {
             if end == record.end {
                 self.records.pop_front();
             }
-        }
-        if self.records.is_empty() {
-            // Of very many connections most are idle: they own no heap memory.
-            self.records = VecDeque::new();
         }
     }
 
@@ -373,7 +370,7 @@ impl Ring {
         }
         let index = self.index_of(from.max(self.una));
         let lost = |fate| fate == Fate::Lost;
-        let offset = self.records.range(index..).position(|r| lost(r.fate))?;
+        let offset = self.records.iter_from(index).position(|r| lost(r.fate))?;
         let index = index + offset;
         self.records.get(index).map(|r| self.start_of(index)..r.end)
     }
@@ -396,7 +393,8 @@ impl Ring {
 
     /// The last stretch that SACK has not reported.
     pub(super) fn last_unsacked(&self) -> Option<Range<Position>> {
-        let index = self.records.iter().rposition(|r| r.fate != Fate::Sacked)?;
+        let back = self.records.iter().rev().position(|r| r.fate != Fate::Sacked)?;
+        let index = self.records.len() - 1 - back;
         self.records.get(index).map(|r| self.start_of(index)..r.end)
     }
 
@@ -433,7 +431,7 @@ impl Ring {
     pub(super) fn audit(&self) -> alloc::vec::Vec<(Range<Position>, Fate, bool)> {
         let mut all = alloc::vec::Vec::new();
         let (mut from, mut sacked, mut lost) = (self.una, 0, 0);
-        for record in &self.records {
+        for record in self.records.iter() {
             assert!(record.end > from, "an empty record");
             match record.fate {
                 Fate::Sacked => sacked += record.end.since(from),

@@ -15,15 +15,19 @@ const FINEST_ECHO: Duration = Duration::from_millis(2);
 pub(super) struct ReceiveRtt {
     /// Smoothed; zero while unknown.
     estimate: Span,
-    echoed: bool,
-    /// When the window now being filled was first offered, and its right edge.
+    /// When the window now being filled was first offered, and its right edge. `MAX` once timestamps are echoed: windows are
+    /// no longer looked at then.
     since: Instant,
     until: Option<Position>,
 }
 
 impl ReceiveRtt {
     pub(super) fn new() -> Self {
-        Self { estimate: Span::ZERO, echoed: false, since: Instant::ZERO, until: None }
+        Self { estimate: Span::ZERO, since: Instant::ZERO, until: None }
+    }
+
+    fn is_echoed(&self) -> bool {
+        self.since == Instant::MAX
     }
 
     pub(super) fn estimate(&self) -> Option<Duration> {
@@ -34,13 +38,14 @@ impl ReceiveRtt {
     /// trip at least: the shortest of these is the best guess.
     pub(super) fn on_advance(&mut self, now: Instant, rcv_nxt: Position, right: Position) {
         match self.until {
+            _ if self.is_echoed() => return,
             Some(until) if rcv_nxt < until => return,
-            Some(_) if !self.echoed => {
+            Some(_) => {
                 let sample = now.since(self.since).max(Duration::from_nanos(1));
                 let sample = Span::from(sample);
                 self.estimate = if self.estimate.is_zero() { sample } else { self.estimate.min(sample) };
             }
-            _ => {}
+            None => {}
         }
         self.since = now;
         self.until = Some(right.max(rcv_nxt + 1));
@@ -52,7 +57,7 @@ impl ReceiveRtt {
         if sample < FINEST_ECHO {
             return;
         }
-        self.estimate = if self.echoed { (self.estimate.get() * 7 + sample) / 8 } else { sample }.into();
-        self.echoed = true;
+        self.estimate = if self.is_echoed() { (self.estimate.get() * 7 + sample) / 8 } else { sample }.into();
+        self.since = Instant::MAX;
     }
 }

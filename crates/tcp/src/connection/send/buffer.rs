@@ -3,13 +3,14 @@
 //! Writing a `Bytes` of some size keeps a reference, sending and retransmitting borrow slices of it, and its
 //! acknowledgement drops it. An empty queue owns no memory. It knows positions and bytes, nothing of segments.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use arrayvec::ArrayVec;
 use bowline_base::Position;
 use bytes::Bytes;
+
+use crate::short_deque::ShortDeque;
 
 /// The most pieces that one segment's text is gathered from.
 pub(crate) const MAX_PIECES: usize = 16;
@@ -50,7 +51,7 @@ impl Chunk {
 /// Text written by the user and not acknowledged yet.
 #[derive(Debug)]
 pub(crate) struct SendBuffer {
-    chunks: VecDeque<Chunk>,
+    chunks: ShortDeque<Chunk>,
     front: Position,
     end: Position,
 }
@@ -58,7 +59,7 @@ pub(crate) struct SendBuffer {
 impl SendBuffer {
     /// An empty queue whose first byte will have this position.
     pub(crate) const fn new(first: Position) -> Self {
-        Self { chunks: VecDeque::new(), front: first, end: first }
+        Self { chunks: ShortDeque::new(), front: first, end: first }
     }
 
     /// The position after the last byte written.
@@ -113,15 +114,11 @@ impl SendBuffer {
         while self.chunks.front().is_some_and(|chunk| chunk.end() <= self.front) {
             self.chunks.pop_front();
         }
-        if self.chunks.is_empty() {
-            self.chunks = VecDeque::new();
-        }
     }
 
     /// Drops everything.
     pub(crate) fn clear(&mut self) {
         self.acknowledge(self.end);
-        self.chunks = VecDeque::new();
     }
 
     /// Borrows the text of `range`, or its beginning where it lies in more than [`MAX_PIECES`] pieces.
@@ -129,8 +126,11 @@ impl SendBuffer {
         let mut out = ArrayVec::new();
         let end = range.end.min(self.end);
         let mut at = range.start.max(self.front);
+        if at >= end {
+            return out;
+        }
         let first = self.chunks.partition_point(|chunk| chunk.end() <= at);
-        for chunk in self.chunks.range(first..) {
+        for chunk in self.chunks.iter_from(first) {
             if at >= end || out.is_full() {
                 break;
             }
@@ -161,7 +161,7 @@ impl SendBuffer {
             Data::Shared(bytes) => bytes.len(),
             Data::Tail(vec) => vec.capacity(),
         };
-        self.chunks.capacity() * size_of::<Chunk>() + self.chunks.iter().map(data).sum::<usize>()
+        self.chunks.memory() + self.chunks.iter().map(data).sum::<usize>()
     }
 }
 

@@ -44,8 +44,7 @@ impl Tcb {
             _ => {}
         }
         if self.has_only_acks() {
-            self.snd.uncorked = false;
-            self.set_hold(cx, Hold::Application);
+            self.note_all_sent(cx);
             return self.plan_ack();
         }
         if !self.snd.syn_acknowledged()
@@ -60,6 +59,23 @@ impl Tcb {
             return self.plan_ack();
         }
         self.plan_text(cx).or_else(|| self.plan_rescue()).or_else(|| self.plan_probe()).or_else(|| self.plan_ack())
+    }
+
+    /// Whether the segment that was just built was the last for now: what is mostly so, told without another plan.
+    pub(crate) fn has_said_all(&mut self, cx: &mut Context<'_>) -> bool {
+        let all = self.state.is_synchronized()
+            && !self.is_over()
+            && self.has_only_acks()
+            && self.rcv.acks.pending().is_none();
+        if all {
+            self.note_all_sent(cx);
+        }
+        all
+    }
+
+    fn note_all_sent(&mut self, cx: &mut Context<'_>) {
+        self.snd.uncorked = false;
+        self.set_hold(cx, Hold::Application);
     }
 
     /// Whether there can be nothing to send but acknowledgements: all is sent, nothing is amiss, nobody wants a probe.
