@@ -1,5 +1,5 @@
-//! TCP connections as tokio sockets. Reading, writing and closing are here; options, halves and `Bytes` calls in
-//! [`options`](self), `split` and `bytes`.
+//! TCP connections as tokio sockets. Reading, writing and closing are here; options, halves and how a call waits in the
+//! files beside.
 //!
 //! It decides what a task waits for and which error it sees. It must not know how segments are made.
 
@@ -8,27 +8,22 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use bowline_base::Instant;
-use bowline_tcp::{CallError, ConnectionKey, FourTuple, Info, Options, Readiness, State};
+use bowline_tcp::{CallError, ConnectionKey, FourTuple, Info, Readiness, State};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::shared::{Core, Shared};
+use crate::shared::Shared;
 use crate::{Net, error};
 
+mod calls;
 mod options;
 mod split;
 
-pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+use calls::Direction;
 
-/// Which direction a task waits for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Read,
-    Write,
-}
+pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 
 /// A TCP connection.
 ///
@@ -72,7 +67,7 @@ impl TcpStream {
     /// Dropping the future gives the attempt up.
     ///
     /// # Errors
-    /// `ECONNREFUSED`, `ETIMEDOUT` after [`Options::syn_retries`], what ICMP reports (`ENETUNREACH`, `EHOSTUNREACH`),
+    /// `ECONNREFUSED`, `ETIMEDOUT` after [`Options::syn_retries`](crate::Options::syn_retries), what ICMP reports (`ENETUNREACH`, `EHOSTUNREACH`),
     /// `ENETUNREACH` without a route, `EADDRNOTAVAIL` without a free port, `EINVAL` for no unicast destination.
     pub async fn connect(net: &Net, remote: SocketAddr) -> io::Result<Self> {
         net.connect(remote).await
@@ -284,147 +279,6 @@ impl TcpStream {
     #[must_use]
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         split::owned(self)
-    }
-
-    pub(crate) fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if buf.remaining() == 0 {
-            return Poll::Ready(Ok(()));
-        }
-        let space = buf.initialize_unfilled();
-        let count = ready!(self.poll_call(cx, Direction::Read, |core, key, now| core.tcp().receive(now, key, space)))?;
-        buf.advance(count);
-        Poll::Ready(Ok(()))
-    }
-
-    pub(crate) fn poll_send(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if buf.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        self.poll_queue(cx, |core, key, now| core.tcp().send(now, key, buf))
-    }
-
-    pub(crate) fn poll_send_vectored(&self, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        if bufs.iter().all(|buf| buf.is_empty()) {
-            return Poll::Ready(Ok(0));
-        }
-        self.poll_queue(cx, |core, key, now| {
-            let mut total = 0;
-            for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
-                match core.tcp().send(now, key, buf) {
-                    Ok(count) => {
-                        total += count;
-                        if count < buf.len() {
-                            break;
-                        }
-                    }
-                    Err(error) if total == 0 => return Err(error),
-                    Err(_) => break,
-                }
-            }
-            Ok(total)
-        })
-    }
-
-    /// A call that queues bytes. Now and then it lets the driver send them first.
-    fn poll_queue(
-        &self,
-        cx: &mut Context<'_>,
-        call: impl FnOnce(&mut Core, ConnectionKey, Instant) -> Result<usize, CallError>,
-    ) -> Poll<io::Result<usize>> {
-        let mut yields = false;
-        let queued = self.poll_call(cx, Direction::Write, |core, key, now| {
-            yields = core.should_yield();
-            if yields {
-                return Err(CallError::WouldBlock);
-            }
-            let count = call(core, key, now)?;
-            core.queued += count;
-            Ok(count)
-        });
-        if yields {
-            cx.waker().wake_by_ref();
-        }
-        queued
-    }
-
-    /// Makes a call that may have to wait. The task is registered under the same lock, so no wake-up is lost.
-    fn poll_call<R>(
-        &self,
-        cx: &mut Context<'_>,
-        direction: Direction,
-        call: impl FnOnce(&mut Core, ConnectionKey, Instant) -> Result<R, CallError>,
-    ) -> Poll<io::Result<R>> {
-        let coop = ready!(tokio::task::coop::poll_proceed(cx));
-        let result = self.shared.act(|core, now| {
-            core.check()?;
-            match call(core, self.key, now) {
-                Err(CallError::WouldBlock) => {
-                    self.register(core, direction, cx);
-                    Ok(None)
-                }
-                Ok(done) => Ok(Some(done)),
-                Err(why) => Err(error::call(why, self.tuple.is_ipv6())),
-            }
-        });
-        match result.transpose() {
-            None => Poll::Pending,
-            Some(done) => {
-                coop.made_progress();
-                Poll::Ready(done)
-            }
-        }
-    }
-
-    /// Waits for a state of the connection; `look` says when it has come.
-    fn poll_state(
-        &self,
-        cx: &mut Context<'_>,
-        direction: Direction,
-        look: impl FnOnce(&mut Core, ConnectionKey) -> Option<Result<(), CallError>>,
-    ) -> Poll<io::Result<()>> {
-        self.shared.look(|core, _| {
-            core.check()?;
-            match look(core, self.key) {
-                None => {
-                    self.register(core, direction, cx);
-                    Poll::Pending
-                }
-                Some(done) => Poll::Ready(done.map_err(|why| error::call(why, self.tuple.is_ipv6()))),
-            }
-        })
-    }
-
-    fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction, wanted: Readiness) -> Poll<io::Result<()>> {
-        self.poll_state(cx, direction, |core, key| {
-            let gone = core.tcp().state(key).is_none();
-            (gone || core.tcp().readiness(key).intersects(wanted | Readiness::CLOSED)).then_some(Ok(()))
-        })
-    }
-
-    fn now_or_error<R>(
-        &self,
-        call: impl FnOnce(&mut Core, ConnectionKey, Instant) -> Result<R, CallError>,
-    ) -> io::Result<R> {
-        self.shared.act(|core, now| {
-            core.check()?;
-            call(core, self.key, now).map_err(|why| error::call(why, self.tuple.is_ipv6()))
-        })
-    }
-
-    fn register(&self, core: &mut Core, direction: Direction, cx: &Context<'_>) {
-        let waiting = core.connections.slot(self.key.index());
-        match direction {
-            Direction::Read => waiting.read.register(cx),
-            Direction::Write => waiting.write.register(cx),
-        }
-    }
-
-    fn options<R>(&self, look: impl FnOnce(&Options) -> R) -> io::Result<R> {
-        self.shared.look(|core, _| core.tcp().options(self.key).map(look)).ok_or_else(error::not_connected)
-    }
-
-    fn set_options(&self, change: impl FnOnce(&mut Options)) -> io::Result<()> {
-        self.now_or_error(|core, key, now| core.tcp().set_options(now, key, change))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It decides which record begins and ends a diagram, which arrow a change of state belongs to, and what is remarkable.
 //! It must not know how anything is drawn. Its memory is bounded: connections by [`Settings::connections`], rows by
-//! [`Limits`](super::fold::Limits), and those that find no place are counted.
+//! [`Limits`], and those that find no place are counted.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};

@@ -1,0 +1,167 @@
+//! How a stream's calls meet the stack: what they wait for, which error they give, and when a writer yields.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use bowline_base::Instant;
+use bowline_tcp::{CallError, ConnectionKey, Options, Readiness};
+use tokio::io::ReadBuf;
+
+use super::TcpStream;
+use crate::error;
+use crate::shared::Core;
+
+/// Which direction a task waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    Read,
+    Write,
+}
+
+impl TcpStream {
+    pub(crate) fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let space = buf.initialize_unfilled();
+        let count = ready!(self.poll_call(cx, Direction::Read, |core, key, now| core.tcp().receive(now, key, space)))?;
+        buf.advance(count);
+        Poll::Ready(Ok(()))
+    }
+
+    pub(crate) fn poll_send(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        self.poll_queue(cx, |core, key, now| core.tcp().send(now, key, buf))
+    }
+
+    pub(crate) fn poll_send_vectored(&self, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        self.poll_queue(cx, |core, key, now| {
+            let mut total = 0;
+            for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
+                match core.tcp().send(now, key, buf) {
+                    Ok(count) => {
+                        total += count;
+                        if count < buf.len() {
+                            break;
+                        }
+                    }
+                    Err(error) if total == 0 => return Err(error),
+                    Err(_) => break,
+                }
+            }
+            Ok(total)
+        })
+    }
+
+    /// A call that queues bytes. Now and then it lets the driver send them first.
+    pub(super) fn poll_queue(
+        &self,
+        cx: &mut Context<'_>,
+        call: impl FnOnce(&mut Core, ConnectionKey, Instant) -> Result<usize, CallError>,
+    ) -> Poll<io::Result<usize>> {
+        let mut yields = false;
+        let queued = self.poll_call(cx, Direction::Write, |core, key, now| {
+            yields = core.should_yield();
+            if yields {
+                return Err(CallError::WouldBlock);
+            }
+            let count = call(core, key, now)?;
+            core.queued += count;
+            Ok(count)
+        });
+        if yields {
+            cx.waker().wake_by_ref();
+        }
+        queued
+    }
+
+    /// Makes a call that may have to wait. The task is registered under the same lock, so no wake-up is lost.
+    pub(super) fn poll_call<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        call: impl FnOnce(&mut Core, ConnectionKey, Instant) -> Result<R, CallError>,
+    ) -> Poll<io::Result<R>> {
+        let coop = ready!(tokio::task::coop::poll_proceed(cx));
+        let result = self.shared.act(|core, now| {
+            core.check()?;
+            match call(core, self.key, now) {
+                Err(CallError::WouldBlock) => {
+                    self.register(core, direction, cx);
+                    Ok(None)
+                }
+                Ok(done) => Ok(Some(done)),
+                Err(why) => Err(error::call(why, self.tuple.is_ipv6())),
+            }
+        });
+        match result.transpose() {
+            None => Poll::Pending,
+            Some(done) => {
+                coop.made_progress();
+                Poll::Ready(done)
+            }
+        }
+    }
+
+    /// Waits for a state of the connection; `look` says when it has come.
+    pub(super) fn poll_state(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        look: impl FnOnce(&mut Core, ConnectionKey) -> Option<Result<(), CallError>>,
+    ) -> Poll<io::Result<()>> {
+        self.shared.look(|core, _| {
+            core.check()?;
+            match look(core, self.key) {
+                None => {
+                    self.register(core, direction, cx);
+                    Poll::Pending
+                }
+                Some(done) => Poll::Ready(done.map_err(|why| error::call(why, self.tuple.is_ipv6()))),
+            }
+        })
+    }
+
+    pub(super) fn poll_ready(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        wanted: Readiness,
+    ) -> Poll<io::Result<()>> {
+        self.poll_state(cx, direction, |core, key| {
+            let gone = core.tcp().state(key).is_none();
+            (gone || core.tcp().readiness(key).intersects(wanted | Readiness::CLOSED)).then_some(Ok(()))
+        })
+    }
+
+    pub(super) fn now_or_error<R>(
+        &self,
+        call: impl FnOnce(&mut Core, ConnectionKey, Instant) -> Result<R, CallError>,
+    ) -> io::Result<R> {
+        self.shared.act(|core, now| {
+            core.check()?;
+            call(core, self.key, now).map_err(|why| error::call(why, self.tuple.is_ipv6()))
+        })
+    }
+
+    pub(super) fn register(&self, core: &mut Core, direction: Direction, cx: &Context<'_>) {
+        let waiting = core.connections.slot(self.key.index());
+        match direction {
+            Direction::Read => waiting.read.register(cx),
+            Direction::Write => waiting.write.register(cx),
+        }
+    }
+
+    pub(super) fn options<R>(&self, look: impl FnOnce(&Options) -> R) -> io::Result<R> {
+        self.shared.look(|core, _| core.tcp().options(self.key).map(look)).ok_or_else(error::not_connected)
+    }
+
+    pub(super) fn set_options(&self, change: impl FnOnce(&mut Options)) -> io::Result<()> {
+        self.now_or_error(|core, key, now| core.tcp().set_options(now, key, change))
+    }
+}
