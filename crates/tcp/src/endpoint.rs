@@ -37,7 +37,6 @@ use crate::config::{Config, Options};
 use crate::connection::{Context, Tcb};
 use crate::isn::IsnGenerator;
 use crate::listener::{Listener, PendingLimits, PendingTable, SynCookies, SynQueue};
-use crate::packed::PackedTuple;
 use crate::ports::PortAllocator;
 use crate::reason::SendReason;
 use crate::state::{Cause, State};
@@ -229,15 +228,14 @@ impl Endpoint {
 
     /// The slot of a four-tuple.
     fn find(&self, tuple: &FourTuple) -> Option<Slot> {
-        let packed = PackedTuple::new(tuple);
         if let Some((_, tcb)) = self.connections.at(self.recent)
-            && tcb.tuple == packed
+            && tcb.tuple.is(tuple)
             && !tcb.user.detached
         {
             return Some(Slot::Connection(self.recent));
         }
         self.demux.find(tuple, |slot| match slot {
-            Slot::Connection(i) => self.connections.at(i).is_some_and(|(_, tcb)| tcb.tuple == packed),
+            Slot::Connection(i) => self.connections.at(i).is_some_and(|(_, tcb)| tcb.tuple.is(tuple)),
             Slot::HalfOpen(i) => self.syn_queue.get(i).is_some_and(|half| half.is(tuple)),
             Slot::Pending(i) => self.pending.at(i).is_some_and(|syn| syn.tuple == *tuple),
             Slot::TimeWait(i) => self.time_wait.get(i).is_some_and(|entry| entry.is(tuple)),

@@ -28,6 +28,15 @@ impl PackedTuple {
         }
     }
 
+    /// Whether this is `tuple`: cheaper than to pack it for a comparison.
+    #[inline]
+    pub(crate) fn is(&self, tuple: &FourTuple) -> bool {
+        self.remote_port() == tuple.remote.port()
+            && self.local_port() == tuple.local.port()
+            && same(&self.remote, self.ipv6, &tuple.remote)
+            && same(&self.local, self.ipv6, &tuple.local)
+    }
+
     pub(crate) fn unpack(&self) -> FourTuple {
         FourTuple::new(
             SocketAddr::new(unpack(self.local, self.ipv6), self.local_port()),
@@ -57,6 +66,14 @@ impl From<PackedTuple> for FourTuple {
 impl fmt::Debug for PackedTuple {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.unpack(), f)
+    }
+}
+
+#[inline]
+fn same(bytes: &[u8; 16], ipv6: bool, address: &SocketAddr) -> bool {
+    match address {
+        SocketAddr::V4(v4) => !ipv6 && bytes.first_chunk() == Some(&v4.ip().octets()),
+        SocketAddr::V6(v6) => ipv6 && *bytes == v6.ip().octets(),
     }
 }
 

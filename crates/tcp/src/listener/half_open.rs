@@ -133,7 +133,7 @@ impl HalfOpen {
     /// Whether this is its name: for the endpoint's hash table.
     #[must_use]
     pub fn is(&self, tuple: &FourTuple) -> bool {
-        self.tuple == PackedTuple::new(tuple)
+        self.tuple.is(tuple)
     }
 
     /// How often the SYN-ACK has been retransmitted because its timer ran out.

@@ -92,7 +92,7 @@ impl TimeWaitEntry {
     /// Whether this is its name: for the endpoint's hash table.
     #[must_use]
     pub fn is(&self, tuple: &FourTuple) -> bool {
-        self.tuple == PackedTuple::new(tuple)
+        self.tuple.is(tuple)
     }
 
     /// When 2MSL are over.
