@@ -107,7 +107,6 @@ async fn carry(host: tokio::net::TcpStream, peer: SocketAddr, port: u16, net: Ne
     let seen = as_seen_inside(peer);
     let destination = guest(port, seen.is_ipv6());
     let _ = host.set_nodelay(true);
-    let outward = shared.outward.begin();
     let connected = match net.connect_with(Some(seen), destination, None).await {
         // the same peer and port as a connection that the program sees already
         Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable) => {
@@ -118,6 +117,7 @@ async fn carry(host: tokio::net::TcpStream, peer: SocketAddr, port: u16, net: Ne
     match connected {
         Ok(inside) => {
             tracing::info!(source = %peer, %destination, "opened");
+            let outward = shared.outward.begin();
             let result = relay::run(inside, host, &shared, outward).await;
             relay::report(peer, destination, &result);
         }

@@ -19,7 +19,6 @@ pub(crate) async fn serve(mut forwarder: Forwarder, shared: Arc<Shared>) {
 
 async fn carry(incoming: Incoming, shared: Arc<Shared>) {
     let (source, destination) = (incoming.source(), incoming.destination());
-    let outward = shared.outward.begin();
     let host = match open(&incoming, &shared).await {
         Ok(host) => host,
         Err(verdict) => {
@@ -30,6 +29,7 @@ async fn carry(incoming: Incoming, shared: Arc<Shared>) {
     tracing::info!(%source, %destination, "opened");
     match incoming.accept_now(None) {
         Ok(guest) => {
+            let outward = shared.outward.begin();
             let result = relay::run(guest, host, &shared, outward).await;
             relay::report(source, destination, &result);
         }
