@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bowline::{Algorithm, Cidr, Listen, Net, Options};
 use bowline_base::Instant;
@@ -79,14 +80,13 @@ impl Gateway {
         &self.net
     }
 
-    /// What all connections came to, those that are still open among them.
-    #[must_use]
-    pub fn summary(&self) -> Summary {
-        let mut summary = self.shared.ended.lock().clone();
-        for info in self.net.connections().iter().filter(|info| info.key.is_some()) {
-            summary.add_connection(info, None);
-        }
+    /// Ends everything, and says what all connections came to. Those that are still open are reset after `grace`.
+    pub async fn finish(self, grace: Duration) -> Summary {
         let counters = self.net.counters();
+        self.net.shutdown(grace).await;
+        // every relay sees that its connection is gone
+        self.shared.relays.drained().await;
+        let mut summary = self.shared.ended.lock().clone();
         // these know also of what came after a connection's last word to its socket
         summary.segments_sent = counters.out_segs;
         summary.segments_received = counters.in_segs;

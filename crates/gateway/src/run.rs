@@ -97,14 +97,16 @@ where
     let device = wrap(tun);
     runtime.block_on(async {
         let gateway = Gateway::start(device, config).map_err(io("start the gateway"))?;
-        let observer = observe(gateway.net());
         process.start()?;
+        let observer = observe(gateway.net());
         let serve = async {
-            let exit = wait(&mut process).await?;
-            drain(&gateway, &mut process).await;
-            let summary = gateway.summary();
-            gateway.net().shutdown(GRACE).await;
-            Ok((exit, summary))
+            let ended = wait(&mut process).await;
+            if ended.is_ok() {
+                drain(&gateway, &mut process).await;
+            }
+            // the observer ends with the network
+            let summary = gateway.finish(GRACE).await;
+            ended.map(|exit| (exit, summary))
         };
         let (ended, ()) = tokio::join!(serve, observer);
         ended

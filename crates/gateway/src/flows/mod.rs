@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     resolver: Mutex<Resolver>,
     pub(crate) buffers: BufferPool,
     pub(crate) outward: Outward,
+    /// Relays at work.
+    pub(crate) relays: Outward,
     /// What the connections that have ended came to.
     pub(crate) ended: Mutex<Summary>,
 }
@@ -45,6 +47,7 @@ impl Shared {
             resolver: Mutex::default(),
             buffers: BufferPool::new(READ_SIZE, KEEP),
             outward: Outward::default(),
+            relays: Outward::default(),
             ended: Mutex::default(),
         }
     }

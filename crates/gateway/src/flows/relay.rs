@@ -7,10 +7,12 @@
 use std::fmt;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bowline::ConnectionError;
 use bowline_device::buffer::BufferPool;
+use bowline_observe::Summary;
 use bytes::{Buf, Bytes};
 use socket2::SockRef;
 use tokio::net::TcpStream;
@@ -52,6 +54,8 @@ impl Broken {
     fn guest(&self) -> Option<ConnectionError> {
         match self {
             Self::Guest(error) if error.kind() == io::ErrorKind::TimedOut => Some(ConnectionError::TimedOut),
+            // it was still open when everything ended
+            Self::Guest(error) if error.kind() == io::ErrorKind::NetworkDown => None,
             Self::Guest(_) => Some(ConnectionError::Reset),
             Self::Host(_) => None,
         }
@@ -70,9 +74,13 @@ pub(crate) async fn run(
     shared: &Shared,
     outward: OutwardFlow<'_>,
 ) -> Result<(), Broken> {
-    let result = tokio::try_join!(up(&guest, &host, outward), down(&guest, &host, &shared.buffers));
-    if let Some(info) = guest.info() {
-        shared.ended.lock().add_connection(&info, result.as_ref().err().and_then(Broken::guest));
+    let carried = Carried::default();
+    let _relay = shared.relays.begin();
+    let result = tokio::try_join!(up(&guest, &host, &carried, outward), down(&guest, &host, &carried, &shared.buffers));
+    let error = result.as_ref().err().and_then(Broken::guest);
+    match guest.info() {
+        Some(info) => shared.ended.lock().add_connection(&info, error),
+        None => carried.add_to(&mut shared.ended.lock(), error),
     }
     match &result {
         Ok(_) => {}
@@ -82,7 +90,32 @@ pub(crate) async fn run(
     result.map(drop)
 }
 
-async fn up(guest: &bowline::TcpStream, host: &TcpStream, outward: OutwardFlow<'_>) -> Result<(), Broken> {
+/// What a relay has carried itself: all that is left to tell of a connection that was reset.
+#[derive(Debug, Default)]
+struct Carried {
+    up: AtomicU64,
+    down: AtomicU64,
+}
+
+impl Carried {
+    fn add_to(&self, summary: &mut Summary, error: Option<ConnectionError>) {
+        summary.connections += 1;
+        summary.bytes_received += self.up.load(Ordering::Relaxed);
+        summary.bytes_sent += self.down.load(Ordering::Relaxed);
+        match error {
+            Some(ConnectionError::Reset) => summary.resets_received += 1,
+            Some(ConnectionError::TimedOut) => summary.timeouts += 1,
+            _ => {}
+        }
+    }
+}
+
+async fn up(
+    guest: &bowline::TcpStream,
+    host: &TcpStream,
+    carried: &Carried,
+    outward: OutwardFlow<'_>,
+) -> Result<(), Broken> {
     loop {
         let mut data = guest.recv_bytes(UP_MAX).await.map_err(Broken::Guest)?;
         if data.is_empty() {
@@ -91,6 +124,7 @@ async fn up(guest: &bowline::TcpStream, host: &TcpStream, outward: OutwardFlow<'
                 _ => Ok(()),
             };
         }
+        carried.up.fetch_add(data.len() as u64, Ordering::Relaxed);
         while data.has_remaining() {
             match host.try_write(&data) {
                 Ok(count) => {
@@ -106,7 +140,12 @@ async fn up(guest: &bowline::TcpStream, host: &TcpStream, outward: OutwardFlow<'
     }
 }
 
-async fn down(guest: &bowline::TcpStream, host: &TcpStream, buffers: &BufferPool) -> Result<(), Broken> {
+async fn down(
+    guest: &bowline::TcpStream,
+    host: &TcpStream,
+    carried: &Carried,
+    buffers: &BufferPool,
+) -> Result<(), Broken> {
     loop {
         guest.writable().await.map_err(Broken::Guest)?;
         host.readable().await.map_err(Broken::Host)?;
@@ -124,5 +163,6 @@ async fn down(guest: &bowline::TcpStream, host: &TcpStream, buffers: &BufferPool
             buffer.freeze(0, count)
         };
         guest.send_bytes(data).await.map_err(Broken::Guest)?;
+        carried.down.fetch_add(count as u64, Ordering::Relaxed);
     }
 }

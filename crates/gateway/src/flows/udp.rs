@@ -187,7 +187,12 @@ impl Udp {
             let until = mapping.state.lock().until;
             tokio::select! {
                 ready = mapping.socket.ready(Interest::READABLE | Interest::ERROR) => {
-                    if ready.is_err() || !self.drain(key, &mapping).await {
+                    if ready.is_err() {
+                        break;
+                    }
+                    // taken back before looking, so that an error meanwhile is announced again
+                    let _ = mapping.socket.try_io(Interest::ERROR, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+                    if !self.drain(key, &mapping).await {
                         break;
                     }
                 }
