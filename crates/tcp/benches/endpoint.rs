@@ -302,6 +302,9 @@ impl Crowd {
     }
 }
 
+/// A name, and what measures it in nanoseconds.
+type Row = (&'static str, fn() -> f64);
+
 /// Resident memory of this process, in bytes.
 fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
@@ -321,7 +324,7 @@ fn main() {
         show("crowd: a packet, 100,000 connections, a random one", crowd.packets(true), "ns");
         show("crowd: resident memory of an idle connection, all counted", each, "bytes");
     }
-    let rows: [(&str, fn() -> f64); 4] = [
+    let rows: [Row; 4] = [
         ("segments: super-segments cut, received one by one, both ends", segments_cut),
         ("single: segments sent and received one by one, both ends", segments_single),
         ("super: super-segments of 65,160 bytes, both ends", super_segments),

@@ -14,6 +14,7 @@ mod tests;
 #[derive(Debug)]
 pub(crate) struct ShortDeque<T> {
     one: Option<T>,
+    #[allow(clippy::box_collection, reason = "24 bytes less in every connection")]
     many: Option<Box<VecDeque<T>>>,
 }
 
