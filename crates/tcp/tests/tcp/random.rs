@@ -49,6 +49,8 @@ struct Side {
     aborted: bool,
     ready: Readiness,
     next_act: Instant,
+    /// How long it may take its time.
+    pause: Duration,
     /// The connection, as the client names it.
     tuple: Option<FourTuple>,
 }
@@ -82,6 +84,7 @@ impl Side {
             aborted: false,
             ready: Readiness::empty(),
             next_act: Instant::ZERO,
+            pause: Duration::from_micros([20_000, 60_000, 300_000, 3_000_000][random.below(4) as usize]),
             tuple: None,
         }
     }
@@ -215,6 +218,9 @@ fn random_weather(random: &mut Randomness, calm: bool) -> Weather {
         mark: up_to(100),
         delay: Duration::from_micros(up_to(100_000)),
         jitter: Duration::from_micros(up_to(20_000)),
+        outage: Some(up_to(5_000))
+            .filter(|&from| from > 0)
+            .map(|from| (Duration::from_millis(from), Duration::from_millis(from + up_to(20_000)))),
         whole: up_to(1) == 1,
     }
 }
@@ -327,7 +333,7 @@ impl Conversation {
             let due = if side.by_events { !side.ready.is_empty() } else { side.next_act <= pair.now };
             if due {
                 side.ready = Readiness::empty();
-                side.next_act = pair.now + Duration::from_micros(1 + random.below(60_000));
+                side.next_act = pair.now + Duration::from_micros(1) + random.jitter(side.pause);
                 side.act(pair, random);
                 if side.is_live() && random.below(20) == 0 {
                     change_options(side, pair, random);
@@ -427,9 +433,13 @@ fn converse(seed: u64) -> (u64, u64) {
     (conversation.pair.fingerprint, conversation.pair.segments)
 }
 
+/// The seed, or the range of seeds (`1000..2000`), that the environment names.
 #[test]
 fn replay() {
-    if let Some(seed) = std::env::var("BOWLINE_SEED").ok().and_then(|seed| seed.parse().ok()) {
+    let Ok(seeds) = std::env::var("BOWLINE_SEED") else { return };
+    let (from, to) = seeds.split_once("..").unwrap_or((&seeds, ""));
+    let from = from.parse().expect("a seed");
+    for seed in from..to.parse().unwrap_or(from + 1) {
         converse(seed);
     }
 }

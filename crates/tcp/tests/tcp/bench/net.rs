@@ -19,6 +19,8 @@ pub(crate) struct Weather {
     pub(crate) mark: u64,
     pub(crate) delay: Duration,
     pub(crate) jitter: Duration,
+    /// Nothing at all passes from here to there, counted from the first segment.
+    pub(crate) outage: Option<(Duration, Duration)>,
     /// Super-segments arrive whole, as over a TUN with offloads.
     pub(crate) whole: bool,
 }
@@ -31,6 +33,9 @@ pub(crate) struct Flying {
     pub(crate) header: TcpHeader,
     pub(crate) payload: Vec<u8>,
     pub(crate) size: Option<u16>,
+    /// ECN: it may be marked…
+    pub(crate) capable: bool,
+    /// … and was.
     pub(crate) marked: bool,
 }
 
@@ -41,12 +46,13 @@ pub(crate) struct Link {
     flying: BTreeMap<(Instant, u64), Flying>,
     /// No segment overtakes another one but by `reorder`.
     last: Instant,
+    begun: Option<Instant>,
     count: u64,
 }
 
 impl Link {
     pub(crate) fn new(weather: Weather, random: Randomness) -> Self {
-        Self { weather, random, flying: BTreeMap::new(), last: Instant::ZERO, count: 0 }
+        Self { weather, random, flying: BTreeMap::new(), last: Instant::ZERO, begun: None, count: 0 }
     }
 
     fn chance(&mut self, per_mille: u64) -> bool {
@@ -55,6 +61,10 @@ impl Link {
 
     /// A segment sets out.
     pub(crate) fn send(&mut self, now: Instant, departure: &Departure<'_>) {
+        let age = now.since(*self.begun.get_or_insert(now));
+        if self.weather.outage.is_some_and(|(from, to)| from <= age && age < to) {
+            return;
+        }
         for segment in cut(departure, self.weather.whole) {
             let Weather { loss, duplicate, corrupt, .. } = self.weather;
             if self.chance(loss) || (self.chance(corrupt) && self.is_caught(&segment)) {
@@ -69,7 +79,7 @@ impl Link {
 
     fn fly(&mut self, now: Instant, mut segment: Flying) {
         let Weather { delay, jitter, reorder, mark, .. } = self.weather;
-        segment.marked = self.chance(mark);
+        segment.marked = segment.capable && self.chance(mark);
         let mut at = now + delay + self.random.jitter(jitter);
         if self.chance(reorder) {
             at += delay + Duration::from_millis(1);
@@ -110,9 +120,10 @@ fn cut(departure: &Departure<'_>, whole: bool) -> Vec<Flying> {
     let payload = departure.payload.concat();
     let size = departure.segment_size.map_or(usize::MAX, usize::from);
     let tuple = FourTuple::new(departure.tuple.remote, departure.tuple.local);
+    let capable = departure.traffic_class & 0b11 == 0b10;
     if whole || payload.len() <= size {
         let size = departure.segment_size;
-        return vec![Flying { tuple, header: departure.header.clone(), payload, size, marked: false }];
+        return vec![Flying { tuple, header: departure.header.clone(), payload, size, capable, marked: false }];
     }
     let pieces = payload.chunks(size);
     let last = pieces.len() - 1;
@@ -127,7 +138,7 @@ fn cut(departure: &Departure<'_>, whole: bool) -> Vec<Flying> {
             if n > 0 {
                 header.flags -= TcpFlags::CWR;
             }
-            Flying { tuple, header, payload: piece.to_vec(), size: None, marked: false }
+            Flying { tuple, header, payload: piece.to_vec(), size: None, capable, marked: false }
         })
         .collect()
 }

@@ -63,7 +63,7 @@ impl Pair {
             mtu,
             fingerprint: 0xcbf2_9ce4_8422_2325,
             segments: 0,
-            verbose: std::env::var_os("BOWLINE_SEED").is_some(),
+            verbose: std::env::var("BOWLINE_SEED").is_ok_and(|seed| !seed.contains("..")),
         }
     }
 
