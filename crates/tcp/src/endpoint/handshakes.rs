@@ -311,10 +311,9 @@ impl Endpoint {
     pub(super) fn after_time_wait(&mut self, now: Instant, place: u32, gone: &Gone, cause: Cause) {
         let tuple = gone.entry.tuple();
         self.demux.remove(&tuple, Slot::TimeWait(place));
-        let (from, to) = (State::TimeWait, State::Closed);
-        if cause != Cause::Syn {
-            self.note(now, tuple, gone.id, Trace::State { from, to, cause });
-        }
+        let from = State::TimeWait;
+        let to = crate::state::next(from, cause).unwrap_or(State::Closed);
+        self.note(now, tuple, gone.id, Trace::State { from, to, cause });
     }
 
     /// ICMP about a SYN-ACK: as on Linux, a destination that cannot be reached ends the attempt.

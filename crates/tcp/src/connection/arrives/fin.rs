@@ -16,6 +16,10 @@ impl Tcb {
         {
             self.rcv.fin_at = Some(at);
         }
+        // RFC 5681 4.2: what lies beyond a hole is acknowledged at once. Where text came along, that was done already.
+        if segment.fin == Some(segment.seq) && segment.seq > self.rcv.nxt() && !self.rcv.fin_received {
+            self.rcv.acks.on_immediate(SendReason::DuplicateAck);
+        }
         if self.rcv.fin_at == Some(self.rcv.nxt()) && !self.rcv.fin_received {
             self.take_fin(cx);
         }

@@ -12,5 +12,5 @@ pub(crate) fn byte_at(at: u64) -> u8 {
 
 /// A piece of the stream.
 pub(crate) fn stream(from: u64, len: usize) -> Vec<u8> {
-    (from..from + len as u64).map(byte_at).collect()
+    (0..len as u64).map(|n| byte_at(from.wrapping_add(n))).collect()
 }

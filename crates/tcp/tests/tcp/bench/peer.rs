@@ -120,7 +120,9 @@ impl Peer {
 
     pub(crate) fn listen(&mut self, backlog: usize) -> ListenerKey {
         let listen = Listen { backlog, ..Listen::on_port(self.ports.0) };
-        self.endpoint.listen(listen).expect("listen")
+        let key = self.endpoint.listen(listen).expect("listen");
+        self.took(State::Closed, Cause::PassiveOpen, State::Listen);
+        key
     }
 
     pub(crate) fn listen_deferred(&mut self) -> ListenerKey {
@@ -278,6 +280,11 @@ impl Peer {
         self.drain();
     }
 
+    /// Whether there is a segment that the script has not looked at.
+    pub(crate) fn has_sent(&self) -> bool {
+        !self.sent.is_empty()
+    }
+
     /// The next segment that the endpoint has sent.
     #[track_caller]
     pub(crate) fn next_sent(&mut self) -> Sent {
@@ -395,4 +402,42 @@ fn duration(text: &str) -> Duration {
         "h" => Duration::from_secs(3600 * number),
         _ => panic!("{text:?} has no unit"),
     }
+}
+
+/// A peer with one connection of ours in a state, and its handle.
+pub(crate) fn opened(state: State) -> (Peer, ConnectionKey) {
+    let mut p = Peer::plain();
+    if matches!(state, State::SynSent | State::SynReceived) {
+        let key = p.connect();
+        p.run("> SYN seq=0");
+        if state == State::SynReceived {
+            p.run("< SYN seq=0\n> SYN,ACK seq=0 ack=1");
+        }
+        return (p, key);
+    }
+    let (_, key) = p.establish();
+    let shut = |p: &mut Peer| p.call(|endpoint, now| endpoint.shutdown(now, key)).expect("shutdown");
+    match state {
+        State::Established => {}
+        State::FinWait1 | State::FinWait2 | State::Closing | State::TimeWait => {
+            shut(&mut p);
+            p.run("> FIN,ACK seq=1 ack=1\n= FIN-WAIT-1");
+            match state {
+                State::FinWait2 => p.run("< ACK seq=1 ack=2"),
+                State::Closing => p.run("< FIN,ACK seq=1 ack=1\n> ACK seq=2 ack=2"),
+                State::TimeWait => p.run("< FIN,ACK seq=1 ack=2\n> ACK seq=2 ack=2"),
+                _ => {}
+            }
+        }
+        State::CloseWait | State::LastAck => {
+            p.run("< FIN,ACK seq=1 ack=1\n> ACK seq=1 ack=2");
+            if state == State::LastAck {
+                shut(&mut p);
+                p.run("> FIN,ACK seq=1 ack=2");
+            }
+        }
+        State::Closed | State::Listen | State::SynSent | State::SynReceived => unreachable!(),
+    }
+    p.run(&format!("= {state}"));
+    (p, key)
 }
