@@ -107,8 +107,10 @@ impl Endpoint {
     fn check_cookie(&mut self, now: Instant, key: ListenerKey, options: &Options, arrival: &Arrival<'_>) {
         let Some(agreed) = self.cookies.check(now, &self.our_side(arrival, options), arrival.header) else {
             self.counters.syncookies_failed += 1;
-            self.note_dropped(now, arrival, 0, State::Listen, DropReason::BadCookie);
-            return self.reset(now, arrival, 0, State::Listen);
+            // No RST, though RFC 9293 3.10.7.2 and Linux have one: what comes behind a last ACK that was lost is no
+            // cookie, but is sent by a peer that holds one and will send it again. That one must not be reset for it; a
+            // peer that is truly lost will be, once no cookies are expected any more.
+            return self.note_dropped(now, arrival, 0, State::Listen, DropReason::BadCookie);
         };
         self.counters.syncookies_recv += 1;
         let id = self.take_id();

@@ -51,7 +51,7 @@ pub enum ListenOutcome {
     Cookie,
     /// A SYN for the caller to decide on.
     Defer,
-    /// An ACK where cookies were sent a moment ago: see whether it is one. If it is not, reset it.
+    /// An ACK where cookies were sent a moment ago: see whether it is one. If it is not, drop it.
     CheckCookie,
     /// An ACK of nothing: drop it and send a RST with this sequence number.
     Reset(SeqNumber),

@@ -408,8 +408,14 @@ fn a_flood_is_answered_with_cookies_that_keep_the_options() {
     p.call(|endpoint, now| endpoint.abort(now, key));
     let _ = p.next_sent();
     // A guess is not.
-    p.ports(80, 5001).run("< ACK seq=1 ack=77 abs\n> RST abs seq=77");
+    p.ports(80, 5001).run("< ACK seq=1 ack=77 abs\n.");
     assert_eq!((p.counters().syncookies_recv, p.counters().syncookies_failed), (1, 1));
+    // Once the flood is over, half-open connections of old peers are found out again (RFC 9293 3.5.1).
+    p.pass(Duration::from_secs(130));
+    while p.has_sent() {
+        p.next_sent();
+    }
+    p.run("< ACK seq=1 ack=77 abs\n> RST abs seq=77");
 }
 
 #[test]
@@ -424,6 +430,26 @@ fn a_cookie_does_not_outlive_its_two_minutes() {
          > RST seq=1
          = LISTEN",
     );
+}
+
+#[test]
+fn a_cookie_may_come_late_in_a_lossy_network() {
+    // The last ACK of the handshake and the first text are lost; what follows must not end the connection.
+    let mut p = Peer::with(Config { max_half_open: 0, options: plain(), ..Config::default() });
+    let listener = p.listen(5);
+    p.run(
+        "< SYN seq=0 mss=1460
+         > SYN,ACK seq=0 ack=1
+         < ACK seq=101 ack=1 len=100
+         .
+         < ACK seq=201 ack=1
+         .
+         < ACK seq=1 ack=1 len=100
+         > ACK seq=1 ack=101
+         = ESTABLISHED",
+    );
+    let key = p.accept(listener);
+    p.read(key, 0, 100);
 }
 
 #[test]
@@ -471,7 +497,7 @@ fn an_admitted_syn_whose_answer_is_lost() {
     let listener = p.listen_deferred();
     p.run("< SYN seq=0");
     let pending = p.endpoint.pending(listener).expect("a SYN");
-    p.call(|endpoint, now| endpoint.admit(now, pending.key, None));
+    let key = p.call(|endpoint, now| endpoint.admit(now, pending.key, None)).expect("admitted");
     p.run(
         "> SYN,ACK seq=0 ack=1
          +1s
@@ -481,6 +507,13 @@ fn an_admitted_syn_whose_answer_is_lost() {
          < RST seq=1
          = LISTEN",
     );
+    // The caller, who has a handle of it, is told; nothing goes on in the background.
+    assert_eq!(p.endpoint.error(key), Some(ConnectionError::Reset));
+    assert!(p.endpoint.readiness(key).contains(Readiness::CLOSED));
+    assert_eq!(p.endpoint.poll_timeout(), None);
+    p.call(|endpoint, now| endpoint.close(now, key));
+    p.run(".");
+    assert_eq!(p.endpoint.population(), (0, 0, 0));
 }
 
 #[test]

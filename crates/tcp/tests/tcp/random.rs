@@ -270,7 +270,9 @@ impl Conversation {
         let mtu = [1500, 1500, 576, 1280, 9000, 65_535][random.below(6) as usize];
         let ipv6 = mtu >= 1280 && random.below(3) == 0;
         let mut pair = Pair::new(&mut random, weather, options, ipv6, mtu);
-        let listener = pair.call(End::Server, |end, _| end.listen(Listen::on_port(PORT))).expect("listen");
+        let deferred = random.below(4) == 0;
+        let listen = Listen { deferred, backlog: random.below(6) as usize, ..Listen::on_port(PORT) };
+        let listener = pair.call(End::Server, |end, _| end.listen(listen)).expect("listen");
         let count = 1 + random.below(3);
         let mut side = |end| Side::new(end, &mut random, calm);
         let sides = (0..count).map(|_| [side(End::Client), side(End::Server)]).collect();
@@ -304,6 +306,10 @@ impl Conversation {
                 match event {
                     Event::Listener(listener) => {
                         assert_eq!(listener, self.listener);
+                        while let Some(pending) = self.pair.call(end, |e, _| e.pending(listener)) {
+                            let key = self.pair.call(end, |e, now| e.admit(now, pending.key, None));
+                            self.assign(key.expect("it is still there"));
+                        }
                         while let Some(key) = self.pair.call(end, |e, now| e.accept(now, listener)) {
                             self.assign(key);
                         }
@@ -323,7 +329,12 @@ impl Conversation {
     fn assign(&mut self, key: ConnectionKey) {
         let tuple = self.pair.tuple(End::Server, key);
         let known = |[client, server]: &&mut [Side; 2]| server.key.is_none() && client.tuple == tuple;
-        let [_, server] = self.sides.iter_mut().find(known).expect("nobody has connected this");
+        let Some([_, server]) = self.sides.iter_mut().find(known) else {
+            // A cookie keeps nothing, not even that it was used: a duplicate of the last ACK may find the four-tuple
+            // free again, after an abort. The client will reset this ghost.
+            assert!(self.pair.cookies, "nobody has connected this");
+            return self.pair.call(End::Server, |end, now| end.abort(now, key));
+        };
         (server.key, server.tuple, server.ready) = (Some(key), tuple, Readiness::all());
     }
 

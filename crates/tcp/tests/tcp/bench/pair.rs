@@ -32,14 +32,18 @@ pub(crate) struct Pair {
     pub(crate) segments: u64,
     /// Print everything that happens.
     verbose: bool,
+    /// The server knows half-open connections only by their cookies.
+    pub(crate) cookies: bool,
 }
 
 impl Pair {
     pub(crate) fn new(random: &mut Randomness, weather: Weather, options: [Options; 2], ipv6: bool, mtu: u16) -> Self {
+        let cookies = random.below(4) == 0;
+        let max_half_open = if cookies { 0 } else { 100 };
         let mut endpoint = |options| {
             let mut seed = [0; 32];
             seed[..8].copy_from_slice(&random.next_u64().to_le_bytes());
-            let mut endpoint = Endpoint::new(Config { options, ..Config::default() }, seed);
+            let mut endpoint = Endpoint::new(Config { options, max_half_open, ..Config::default() }, seed);
             endpoint.trace().set_enabled(true);
             endpoint
         };
@@ -63,6 +67,7 @@ impl Pair {
             mtu,
             fingerprint: 0xcbf2_9ce4_8422_2325,
             segments: 0,
+            cookies,
             verbose: std::env::var("BOWLINE_SEED").is_ok_and(|seed| !seed.contains("..")),
         }
     }
