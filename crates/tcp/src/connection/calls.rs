@@ -261,9 +261,10 @@ impl Tcb {
             return;
         }
         self.path_mtu = mtu;
-        self.update_mss();
         let from = self.snd.una;
-        if self.recovery.on_path_mtu(cx.now, self.snd.mss) > 0 {
+        let lost = self.recovery.on_path_mtu(cx.now, self.fitting_mss());
+        self.update_mss();
+        if lost > 0 {
             let range = from..self.snd.nxt;
             cx.record(self.tuple, self.id, || Trace::Lost { range, why: LossReason::PathMtu });
         }

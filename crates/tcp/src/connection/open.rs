@@ -166,10 +166,15 @@ impl Tcb {
 
     /// The text that fits a full segment (RFC 9293 3.7.1, MUST-16): what the peer takes, what the path carries, less
     /// the options of every segment.
-    pub(crate) fn update_mss(&mut self) {
+    pub(crate) fn fitting_mss(&self) -> u32 {
         let options = if self.timestamps.is_some() { 12 } else { 0 };
         let mss = self.snd.peer_mss.min(self.announced_mss()).saturating_sub(options);
-        let mss = u32::from(mss).max(u32::from(crate::negotiate::MIN_MSS) - 12);
+        u32::from(mss).max(u32::from(crate::negotiate::MIN_MSS) - 12)
+    }
+
+    /// Takes [`fitting_mss`](Self::fitting_mss) for all that is sent from now on.
+    pub(crate) fn update_mss(&mut self) {
+        let mss = self.fitting_mss();
         self.snd.mss = mss;
         self.recovery.set_mss(mss);
         self.congestion.set_mss(mss);

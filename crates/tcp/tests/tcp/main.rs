@@ -6,4 +6,6 @@ mod bench;
 mod close;
 mod open;
 mod random;
+mod receive;
+mod send;
 mod tables;
