@@ -3,6 +3,7 @@
 
 mod arrows;
 mod bench;
+mod chaos;
 mod close;
 mod open;
 mod random;

@@ -534,6 +534,25 @@ fn the_last_ack_of_a_handshake_may_be_lost_if_text_follows() {
 }
 
 #[test]
+fn a_last_ack_without_the_timestamps_agreed_on_is_not_the_last_ack() {
+    // RFC 7323 3.2. It once left a connection in SYN-RECEIVED that no timer ended.
+    let mut p = Peer::new();
+    let listener = p.listen(5);
+    p.run(
+        "< SYN seq=0 ts=5
+         > SYN,ACK seq=0 ack=1 ts=5
+         < ACK seq=1 ack=1
+         .
+         = SYN-RECEIVED
+         +1s
+         > SYN,ACK seq=0 ack=1
+         < ACK seq=1 ack=1 ts=6
+         = ESTABLISHED",
+    );
+    p.accept(listener);
+}
+
+#[test]
 fn only_hosts_speak_tcp() {
     // RFC 9293 3.9.2.3, MUST-46 and MUST-57.
     let mut endpoint = Endpoint::new(Config::default(), [1; 32]);
