@@ -230,11 +230,6 @@ impl HalfOpen {
             return SynAck;
         }
 
-        // RFC 7323 3.2: once agreed on, a segment without timestamps is dropped silently, as the connection would do.
-        let has_none = self.flags.contains(Flags::TIMESTAMPS) && header.options.timestamps.is_none();
-        if has_none && !flags.contains(TcpFlags::RST) {
-            return Drop(DropReason::Paws);
-        }
         // First: the sequence number. RFC 7323 5.3, R1: so does an old timestamp make a segment unacceptable.
         let offset = header.seq.0.wrapping_sub(self.irs.0.wrapping_add(1));
         if old_timestamp || !self.is_acceptable(header, len) {

@@ -147,10 +147,10 @@ impl Chaos {
             }
             _ => drop(peer.call(|e, now| {
                 e.set_options(now, key, |o| {
-                    o.cork = len % 3 == 0;
-                    o.nodelay = len % 2 == 0;
+                    o.cork = len.is_multiple_of(3);
+                    o.nodelay = len.is_multiple_of(2);
                     o.receive_buffer = 1_000 + len as u32;
-                    o.max_segment = (len % 5 == 0).then_some(len as u16);
+                    o.max_segment = len.is_multiple_of(5).then_some(len as u16);
                 })
             })),
         }

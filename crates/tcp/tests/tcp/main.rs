@@ -1,5 +1,13 @@
 //! What a peer sees of the core: scripts, tables of state and event, every arrow of the state diagram, and random
 //! conversations over a bad network. All in virtual time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test says so by failing"
+)]
+#![allow(clippy::disallowed_methods, reason = "a seed to replay comes from the environment")]
 
 mod arrows;
 mod bench;

@@ -44,7 +44,6 @@ pub(crate) struct Peer {
     pub(crate) endpoint: Endpoint,
     pub(crate) now: Instant,
     ports: (u16, u16),
-    isn: u32,
     /// The endpoint's initial numbers by four-tuple, as seen in its SYNs.
     iss: BTreeMap<(u16, u16), u32>,
     echo: u32,
@@ -75,7 +74,6 @@ impl Peer {
             endpoint,
             now: Instant::from_secs(1000),
             ports: (80, 4000),
-            isn: PEER_ISN,
             iss: BTreeMap::new(),
             echo: 0,
             sent: VecDeque::new(),
@@ -90,12 +88,6 @@ impl Peer {
     /// From now on the peer speaks from this port, to this one of ours.
     pub(crate) fn ports(&mut self, ours: u16, peer: u16) -> &mut Self {
         self.ports = (ours, peer);
-        self
-    }
-
-    /// From now on the peer's numbers are relative to this one: a new incarnation.
-    pub(crate) fn isn(&mut self, isn: u32) -> &mut Self {
-        self.isn = isn;
         self
     }
 
@@ -254,7 +246,7 @@ impl Peer {
     pub(crate) fn inject(&mut self, line: &str) {
         let line = Line::parse(line);
         let (ours, theirs) = self.ports;
-        let mut header = line.header((theirs, ours), self.isn, self.our_isn(), self.echo);
+        let mut header = line.header((theirs, ours), PEER_ISN, self.our_isn(), self.echo);
         header.dst_port = ours;
         let syn = u64::from(line.flags.contains(TcpFlags::SYN));
         let from = (u64::from(line.seq.unwrap_or(0)) + syn).wrapping_sub(1);
@@ -264,7 +256,7 @@ impl Peer {
 
     /// The peer sends just this.
     pub(crate) fn send_raw(&mut self, header: &TcpHeader, payload: Vec<u8>) {
-        let text = describe(header, payload.len(), self.isn, self.our_isn());
+        let text = describe(header, payload.len(), PEER_ISN, self.our_isn());
         self.log('<', &text);
         let pinned = payload.len();
         let arrival = Arrival {
@@ -298,7 +290,7 @@ impl Peer {
         let Some(Sent { header, payload, .. }) = sent else {
             panic!("expected >{wanted}\nbut nothing was sent, in\n{}", self.diagram())
         };
-        let difference = line.difference(&header, payload.len(), self.isn, self.our_isn());
+        let difference = line.difference(&header, payload.len(), PEER_ISN, self.our_isn());
         assert!(difference.is_empty(), "expected >{wanted}\n{difference}, in\n{}", self.diagram());
         if !payload.is_empty() {
             let from = u64::from(header.seq.0.wrapping_sub(self.our_isn())) - 1;
@@ -309,7 +301,7 @@ impl Peer {
     #[track_caller]
     fn expect_silence(&mut self, before: &str) {
         let waiting: Vec<_> =
-            self.sent.iter().take(10).map(|s| describe(&s.header, s.payload.len(), self.our_isn(), self.isn)).collect();
+            self.sent.iter().take(10).map(|s| describe(&s.header, s.payload.len(), self.our_isn(), PEER_ISN)).collect();
         assert!(
             waiting.is_empty(),
             "before {before:?} the script does not know of {waiting:#?}, in\n{}",
@@ -362,7 +354,7 @@ impl Peer {
             let iss = self.iss.get(&ports).copied().unwrap_or(0);
             let other = if to == tuple { String::new() } else { format!("  ({to})") };
             let cut = sent.size.map_or(String::new(), |size| format!(" in {size}s"));
-            self.log('>', &(describe(&sent.header, sent.payload.len(), iss, self.isn) + &cut + &other));
+            self.log('>', &(describe(&sent.header, sent.payload.len(), iss, PEER_ISN) + &cut + &other));
             self.sent.push_back(sent);
         }
         self.events.extend(std::iter::from_fn(|| self.endpoint.poll_event()));
