@@ -210,7 +210,8 @@ struct Conversation {
 
 fn random_weather(random: &mut Randomness, calm: bool) -> Weather {
     let mut up_to = |most: u64| if random.below(3) == 0 { 0 } else { random.below(most + 1) };
-    let most = if calm { 50 } else { 200 };
+    // In calm weather an outage ends long before a SYN-ACK is given up, after 63 s.
+    let (most, longest) = if calm { (50, 8_000) } else { (200, 20_000) };
     Weather {
         loss: up_to(most),
         duplicate: up_to(100),
@@ -218,10 +219,10 @@ fn random_weather(random: &mut Randomness, calm: bool) -> Weather {
         corrupt: up_to(30),
         mark: up_to(100),
         delay: Duration::from_micros(up_to(100_000)),
-        jitter: Duration::from_micros(up_to(20_000)),
+        jitter: Duration::from_micros(up_to(longest)),
         outage: Some(up_to(5_000))
             .filter(|&from| from > 0)
-            .map(|from| (Duration::from_millis(from), Duration::from_millis(from + up_to(20_000)))),
+            .map(|from| (Duration::from_millis(from), Duration::from_millis(from + up_to(longest)))),
         whole: up_to(1) == 1,
     }
 }
