@@ -93,9 +93,11 @@ impl Tcb {
         if !self.rcv.queue.is_empty() {
             return Ok(true);
         }
+        // A FIN that came before a RST was the end of the stream, as on Linux.
         match self.error {
+            _ if self.rcv.fin_received => Ok(false),
             Some(error) => Err(CallError::Ended(error)),
-            None if self.rcv.fin_received || self.is_over() => Ok(false),
+            None if self.is_over() => Ok(false),
             None => Err(CallError::WouldBlock),
         }
     }

@@ -15,6 +15,7 @@ mod chaos;
 mod close;
 mod open;
 mod random;
+mod resets;
 mod receive;
 mod send;
 mod tables;

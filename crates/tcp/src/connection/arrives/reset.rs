@@ -33,8 +33,8 @@ impl Tcb {
             // Both sides had closed: nobody is left to be told of an error.
             State::Closing | State::LastAck => self.end(cx, Cause::Reset, None),
             _ => {
+                // What had arrived before can still be read, as on Linux: the peer's RST comes after it.
                 cx.counters.estab_resets += 1;
-                self.rcv.queue.clear();
                 self.end(cx, Cause::Reset, Some(ConnectionError::Reset));
             }
         }

@@ -1,0 +1,27 @@
+//! What a user can still do once the peer has reset the connection.
+
+use bowline_tcp::{CallError, ConnectionError, State};
+
+use crate::bench::peer::Peer;
+
+#[test]
+fn what_arrived_before_a_reset_can_be_read_and_then_the_reset_is_told() {
+    let mut p = Peer::plain();
+    let (_, key) = p.establish();
+    p.run("< ACK seq=1 ack=1 len=10\n> ACK seq=1 ack=11\n< RST seq=11\n= LISTEN");
+    let mut out = [0; 100];
+    let mut read = || p.call(|endpoint, now| endpoint.receive(now, key, &mut out));
+    assert_eq!(read(), Ok(10));
+    assert_eq!(read(), Err(CallError::Ended(ConnectionError::Reset)));
+    assert_eq!(p.call(|e, now| e.send(now, key, b"x")), Err(CallError::Ended(ConnectionError::Reset)));
+}
+
+#[test]
+fn after_a_fin_a_reset_does_not_take_the_end_of_the_stream_back() {
+    let mut p = Peer::plain();
+    let (_, key) = p.establish();
+    p.run("< FIN,ACK seq=1 ack=1\n> ACK seq=1 ack=2\n= CLOSE-WAIT\n< RST seq=2\n= LISTEN");
+    assert_eq!(p.endpoint.state(key), Some(State::Closed));
+    assert_eq!(p.call(|e, now| e.receive(now, key, &mut [0; 8])), Ok(0));
+    assert_eq!(p.call(|e, now| e.send(now, key, b"x")), Err(CallError::Ended(ConnectionError::Reset)));
+}
