@@ -140,7 +140,7 @@ async fn look_on(net: Net, watched: Watched, command: String) {
             Ok(door) => door.serve(|question| live::answer(question, &answering, &command)).await,
             Err(error) => tracing::warn!(%error, "`bowline ss` cannot ask this instance"),
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         () = async { tokio::join!(watch(net.clone(), watched), net.stopped()); } => {}
