@@ -1,8 +1,9 @@
 //! What an endpoint costs, both ends of every connection in this thread, without IP, checksums and devices.
 //!
 //! `cargo bench -p bowline-tcp --bench endpoint [FILTER]` prints the median of several rounds, in nanoseconds of
-//! processor time for each operation, and the memory of an idle connection. Virtual time: nothing here waits. The bytes received are not
-//! copied from the sender, but the copy that the receive queue makes of a small segment is part of the figure.
+//! processor time for each operation, and the memory of an idle connection. Virtual time: nothing here waits. The bytes
+//! received are not copied from the sender, but the copy that the receive queue makes of a small segment is part of the
+//! figure.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::net::{Ipv4Addr, SocketAddr};
