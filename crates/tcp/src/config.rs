@@ -56,12 +56,27 @@ pub enum Algorithm {
 /// Keepalive (RFC 9293 3.8.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Keepalive {
-    /// Silence before the first probe; default 2 h (MUST-28: no less by default).
+    /// Silence before the first probe; default 2 h (MUST-28: no less by default). Less than a second counts as one.
     pub idle: Duration,
-    /// Time between probes; default 75 s.
+    /// Time between probes; default 75 s. Less than a second counts as one.
     pub interval: Duration,
     /// Unanswered probes that end the connection; default 10.
     pub probes: u8,
+}
+
+impl Keepalive {
+    /// The least that Linux takes. Without it, a time of zero would be due again at once, for ever.
+    const LEAST: Duration = Duration::from_secs(1);
+
+    /// `idle`, within its bound.
+    pub(crate) fn silence(&self) -> Duration {
+        self.idle.max(Self::LEAST)
+    }
+
+    /// `interval`, within its bound.
+    pub(crate) fn pace(&self) -> Duration {
+        self.interval.max(Self::LEAST)
+    }
 }
 
 impl Default for Keepalive {
@@ -95,7 +110,7 @@ pub struct Options {
     pub delayed_ack: Duration,
     /// The congestion controller.
     pub algorithm: Algorithm,
-    /// The smallest retransmission time-out; default 200 ms, as Linux (RFC 6298 2.4 would have 1 s).
+    /// The smallest retransmission time-out; default 200 ms, as Linux (RFC 6298 2.4 would have 1 s), at least 1 ms.
     pub min_rto: Duration,
     /// The largest retransmission time-out; default 120 s, as Linux.
     pub max_rto: Duration,

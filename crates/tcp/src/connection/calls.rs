@@ -209,6 +209,7 @@ impl Tcb {
             self.rcv.window.set_buffer(self.options.receive_buffer);
         }
         self.rcv.acks.set_delay(self.options.delayed_ack);
+        self.recovery.set_rto_bounds(self.options.min_rto, self.options.max_rto);
         if before.max_segment != self.options.max_segment {
             self.update_mss();
         }

@@ -88,11 +88,11 @@ impl Tcb {
     /// RFC 9293 3.8.4: a probe of an idle connection, or its end once `probes` of them were not answered.
     fn on_keepalive(&mut self, cx: &mut Context<'_>) {
         let Some(keepalive) = self.options.keepalive else { return };
-        let idle_until = self.stats.last_heard + keepalive.idle;
+        let idle_until = self.stats.last_heard + keepalive.silence();
         let in_flight = !self.recovery.is_idle();
         if in_flight || (idle_until > cx.now && self.snd.probes == 0) {
             // MUST-26: probes go out only when neither text nor acknowledgements did.
-            let again = if in_flight { cx.now + keepalive.idle } else { idle_until };
+            let again = if in_flight { cx.now + keepalive.silence() } else { idle_until };
             return self.timers.set(Timer::Keepalive, again);
         }
         self.fired(cx, TimerKind::Keepalive);
@@ -101,7 +101,7 @@ impl Tcb {
         }
         self.snd.probes += 1;
         self.snd.probe = Some(SendReason::Keepalive);
-        self.timers.set(Timer::Keepalive, cx.now + keepalive.interval);
+        self.timers.set(Timer::Keepalive, cx.now + keepalive.pace());
     }
 
     /// An orphan waits for the peer's FIN only so long.

@@ -86,6 +86,11 @@ impl Recovery {
         }
     }
 
+    /// Other bounds of the retransmission time-out; the timer that runs keeps its deadline.
+    pub fn set_rto_bounds(&mut self, min_rto: Duration, max_rto: Duration) {
+        self.rtt.set_bounds(min_rto, max_rto);
+    }
+
     /// Whether the peer sends SACK blocks. Without this call it is found out by the first block.
     pub fn set_sack(&mut self, sack: bool) {
         self.sack = sack;

@@ -49,12 +49,19 @@ fn from_micros(micros: u32) -> u64 {
     u64::from(micros) * 1_000
 }
 
+/// The smallest time-out in microseconds: without it, zero would be due again at once, for ever.
+const LEAST_RTO: u32 = 1_000;
+
+fn bounds(min_rto: Duration, max_rto: Duration) -> (u32, u32) {
+    let min_rto = micros(nanos(min_rto)).max(LEAST_RTO);
+    (min_rto, micros(nanos(max_rto)).max(min_rto))
+}
+
 impl RttEstimator {
     /// An estimator without a sample. `min_rto` and `max_rto` bound the time-out; a `max_rto` below `min_rto` yields.
     #[must_use]
     pub fn new(min_rto: Duration, max_rto: Duration) -> Self {
-        let min_rto = micros(nanos(min_rto)).max(1);
-        let max_rto = micros(nanos(max_rto)).max(min_rto);
+        let (min_rto, max_rto) = bounds(min_rto, max_rto);
         Self {
             srtt: 0,
             rttvar: 0,
@@ -69,6 +76,13 @@ impl RttEstimator {
         }
     }
 
+    /// Other bounds than it began with. They hold at once.
+    pub fn set_bounds(&mut self, min_rto: Duration, max_rto: Duration) {
+        (self.min_rto, self.max_rto) = bounds(min_rto, max_rto);
+        self.rto = if self.srtt == 0 { self.rto.max(from_micros(self.min_rto)) } else { self.by_samples() };
+        self.rto = self.rto.min(from_micros(self.max_rto));
+    }
+
     /// Takes a sample. The backoff ends with it (RFC 6298 5, note after 5.7; Karn's rule).
     pub fn on_sample(&mut self, now: Instant, rtt: Duration) {
         let r = nanos(rtt).clamp(1, u64::MAX >> 8);
@@ -81,12 +95,15 @@ impl RttEstimator {
             self.rttvar = self.rttvar - self.rttvar / 4 + self.srtt.abs_diff(r) / 4;
             self.srtt = (self.srtt - self.srtt / 8 + r / 8).max(1);
         }
-        // RFC 6298 2.3 and 2.4. The lower bound stands in for the variance, as in Linux, rather than for the whole: with
-        // 200 ms instead of 1 s a steady path of 200 ms would otherwise time out on every delayed acknowledgement.
-        self.rto = self.srtt.saturating_add(self.rttvar.saturating_mul(4).max(from_micros(self.min_rto)));
-        self.rto = self.rto.min(from_micros(self.max_rto));
+        self.rto = self.by_samples().min(from_micros(self.max_rto));
         self.backoff = 0;
         self.observe(now, rtt);
+    }
+
+    /// RFC 6298 2.3 and 2.4. The lower bound stands in for the variance, as in Linux, rather than for the whole: with
+    /// 200 ms instead of 1 s a steady path of 200 ms would otherwise time out on every delayed acknowledgement.
+    fn by_samples(&self) -> u64 {
+        self.srtt.saturating_add(self.rttvar.saturating_mul(4).max(from_micros(self.min_rto)))
     }
 
     /// Takes a sample for the extremes only.

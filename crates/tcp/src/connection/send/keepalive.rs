@@ -15,7 +15,7 @@ impl Tcb {
     pub(crate) fn arm_keepalive(&mut self, now: Instant) {
         match self.options.keepalive {
             Some(keepalive) if self.state.is_synchronized() => {
-                self.timers.set(Timer::Keepalive, (self.stats.last_heard + keepalive.idle).max(now));
+                self.timers.set(Timer::Keepalive, (self.stats.last_heard + keepalive.silence()).max(now));
             }
             _ => self.timers.stop(Timer::Keepalive),
         }

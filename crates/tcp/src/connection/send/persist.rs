@@ -23,7 +23,7 @@ impl Tcb {
     /// SHLD-29, SHLD-30: the first after the RTO, then at exponentially growing intervals.
     fn persist_interval(&self) -> Duration {
         let rto = self.recovery.rtt().base_rto();
-        rto.saturating_mul(1 << self.snd.probes.min(16)).min(self.options.max_rto)
+        rto.saturating_mul(1 << self.snd.probes.min(16)).min(self.options.max_rto.max(rto))
     }
 
     /// The window is open, or there is nothing to wait for.
