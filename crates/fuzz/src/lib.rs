@@ -3,7 +3,12 @@
 //! Three drivers call them: libFuzzer (`fuzz/`, `cargo xtask` or `cargo fuzz run`), which follows coverage; the program
 //! `bowline-fuzz`, which needs nothing but a stable compiler; and the tests, which replay `fuzz/corpus`.
 
+pub mod endpoint;
+pub mod input;
 pub mod mutate;
+pub mod options;
+pub mod pair;
+pub mod segment;
 pub mod stack;
 pub mod wire;
 
@@ -16,12 +21,16 @@ pub struct Target {
     pub run: fn(&[u8]),
     /// Inputs to begin with.
     pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Mutations that the tests run: a few seconds' worth.
+    pub rounds: usize,
 }
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
-    Target { name: "wire", run: wire::run, seeds: wire::seeds },
-    Target { name: "stack", run: stack::run, seeds: stack::seeds },
+    Target { name: "wire", run: wire::run, seeds: wire::seeds, rounds: 20_000 },
+    Target { name: "stack", run: stack::run, seeds: stack::seeds, rounds: 20_000 },
+    Target { name: "endpoint", run: endpoint::run, seeds: endpoint::seeds, rounds: 20_000 },
+    Target { name: "pair", run: pair::run, seeds: pair::seeds, rounds: 5_000 },
 ];
 
 /// The target with this name.

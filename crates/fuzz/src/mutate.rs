@@ -65,3 +65,10 @@ pub fn mutate(random: &mut Random, input: &mut Vec<u8>, other: &[u8]) {
     }
     input.truncate(MAX_LEN);
 }
+
+/// A program of random bytes, the same for the same seed: what a structure-aware target begins with.
+#[must_use]
+pub fn program(seed: u64, len: usize) -> Vec<u8> {
+    let mut random = Random::new(seed);
+    (0..len).map(|_| random.next() as u8).collect()
+}

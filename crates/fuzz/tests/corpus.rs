@@ -22,7 +22,7 @@ fn a_short_run_finds_nothing() {
     for target in TARGETS {
         let seeds = (target.seeds)();
         let mut random = Random::new(0x00b0_711e);
-        for _ in 0..20_000 {
+        for _ in 0..target.rounds {
             let mut input = seeds[random.below(seeds.len())].clone();
             let other = &seeds[random.below(seeds.len())];
             mutate(&mut random, &mut input, other);

@@ -70,9 +70,9 @@ pub struct Args {
 const SEEING: &str = "Seeing what happens";
 
 const EXAMPLES: &str = "\
-Two hosts in this process's memory, no privilege, no network, and no waiting: time is virtual. The same
-seed gives the same story. Without options, the network loses 5% of the packets, takes 20ms each way and
-carries 10mbit. Up is the way to the server.
+Two hosts in this process's memory, no privilege, no network and no waiting: time is virtual. The
+same seed gives the same story. Without options, the network loses 5% of the packets, takes 20ms each
+way and carries 10mbit, by seed 18. Up is the way to the server.
 
 Examples:
   bowline demo

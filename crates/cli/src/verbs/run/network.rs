@@ -107,7 +107,7 @@ pub struct NetworkArgs {
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(576..), hide_short_help = true)]
     pub mtu_down: Option<u16>,
 
-    /// Where all chance comes from: the same seed has the same dice. Without it every run has its own
+    /// Where all chance comes from: the same seed has the same dice
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 }
