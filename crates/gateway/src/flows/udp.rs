@@ -33,8 +33,8 @@ const IDLE_DNS: Duration = Duration::from_secs(30);
 /// Mappings at once, unless the descriptors suffice for fewer.
 const MAX_MAPPINGS: usize = 4096;
 
-/// Datagrams of the program's whose destinations are remembered per mapping, for errors about them.
-const RECEIVE_BUFFER: usize = 4 << 20;
+/// Bytes of datagrams that may wait between the stack and here, in each direction: a few milliseconds at full speed.
+const QUEUE_BYTES: usize = 4 << 20;
 
 /// Who sends, and whether to the name server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,8 +101,8 @@ pub(crate) struct Udp {
 impl Udp {
     pub(crate) fn new(net: &Net, shared: Arc<Shared>, ports: UdpPorts, limit: usize) -> io::Result<Arc<Self>> {
         let bind = bowline::UdpBind {
-            receive_buffer: RECEIVE_BUFFER,
-            send_buffer: RECEIVE_BUFFER,
+            receive_buffer: QUEUE_BYTES,
+            send_buffer: QUEUE_BYTES,
             trains: true,
             ..bowline::UdpBind::any_port()
         };
