@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
+mod many;
 mod page;
+mod statuses;
 mod support;
 mod transfers;

@@ -73,9 +73,9 @@ fn names_are_resolved_by_the_hosts_name_server() {
     let inside = "ip link set lo up; mount --bind $DIR/resolv.conf /etc/resolv.conf; mkfifo $DIR/ready; \
                   python3 $DIR/names.py > $DIR/ready & read ready < $DIR/ready; \
                   $BOWLINE run -q -- sh -c 'cat /etc/resolv.conf; getent ahostsv4 door.test; getent ahostsv6 door.test; \
-                  RES_OPTIONS=use-vc getent hosts door.test; getent hosts nothing.test || echo status $?'; kill $!";
-    let run = shell("exec unshare -Urnm sh -ec \"$INSIDE\"").env("INSIDE", inside).env("DIR", folder.path()).run();
-    let text = run.printed();
+                  RES_OPTIONS=use-vc getent hosts door.test; getent hosts nothing.test || echo status $?'";
+    let run = shell("exec unshare -Urnmpf --mount-proc --kill-child sh -ec \"$INSIDE\"").env("INSIDE", inside);
+    let text = run.env("DIR", folder.path()).run().printed();
     assert!(text.contains("nameserver 10.0.2.3"), "{text}");
     assert!(text.contains("192.0.2.53") && text.contains("2001:db8::53"), "{text}");
     assert_eq!(text.matches("2001:db8::53").count(), 4, "three by UDP, one by TCP\n{text}");

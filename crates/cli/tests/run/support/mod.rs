@@ -86,3 +86,15 @@ pub(crate) fn sha256(path: &Path) -> String {
     sum.assert_success();
     sum.stdout.split_whitespace().next().unwrap().to_owned()
 }
+
+/// The memory in bytes that a process has in use.
+pub(crate) fn resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() << 10
+}
+
+/// How many descriptors a process has open.
+pub(crate) fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
