@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowline::{Algorithm, Cidr, Listen, Net, Options};
+use bowline::{Algorithm, Cidr, Listen, Net, Options, State};
 use bowline_base::Instant;
 use bowline_device::{Capabilities, Device, Readiness, RxPacket, Transmitted, TxPacket};
 use bowline_observe::Summary;
@@ -93,6 +93,26 @@ impl Gateway {
         summary.retransmissions = counters.retrans_segs;
         summary.add_counters(&counters);
         summary
+    }
+
+    /// Waits until the program's side has closed every connection, as its kernel does when it ends; on a slow network its
+    /// FINs are still on their way. Not for longer than a second without one of them.
+    pub async fn hung_up(&self) {
+        const LOOK: Duration = Duration::from_millis(5);
+        const PATIENCE: u32 = 200;
+        let (mut before, mut looks) = (usize::MAX, 0);
+        while looks < PATIENCE {
+            let open = |info: &bowline::Info| {
+                matches!(info.state, State::SynReceived | State::Established | State::FinWait1 | State::FinWait2)
+            };
+            let now = self.net.connections().iter().filter(|info| open(info)).count();
+            if now == 0 {
+                return;
+            }
+            looks = if now < before { 0 } else { looks + 1 };
+            before = now;
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Waits until everything that the program has written has gone out, or nothing moves any more.

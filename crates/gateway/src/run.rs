@@ -149,7 +149,7 @@ async fn drain(gateway: &Gateway, process: &mut Process) {
         }
     };
     tokio::select! {
-        () = gateway.drained() => {}
+        () = async { gateway.drained().await; gateway.hung_up().await } => {}
         () = interrupted => {}
     }
 }

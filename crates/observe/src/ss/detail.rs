@@ -6,6 +6,9 @@ use std::fmt::Write;
 
 use super::row::{Detail, Row, Timer};
 
+/// The controller that sets no limit: its window, and the rate that would follow from it, say nothing.
+const UNLIMITED: &str = "local";
+
 /// The detail line, without indentation; empty where there is nothing to say.
 #[must_use]
 pub fn line(row: &Row) -> String {
@@ -72,7 +75,9 @@ fn windows(out: &mut String, info: &Detail) {
     word(out, format_args!("mss:{}", info.mss));
     word(out, format_args!("pmtu:{}", info.pmtu));
     word(out, format_args!("advmss:{}", info.advmss));
-    word(out, format_args!("cwnd:{}", info.cwnd.div_ceil(mss)));
+    if info.algorithm != UNLIMITED {
+        word(out, format_args!("cwnd:{}", info.cwnd.div_ceil(mss)));
+    }
     if let Some(ssthresh) = info.ssthresh {
         word(out, format_args!("ssthresh:{}", ssthresh.div_ceil(mss)));
     }
@@ -90,7 +95,7 @@ fn traffic(out: &mut String, info: &Detail) {
         ("data_segs_in", info.data_segs_in),
     ];
     nonzero(out, &counts);
-    if let Some(srtt) = info.srtt_us.filter(|srtt| *srtt > 0) {
+    if let Some(srtt) = info.srtt_us.filter(|srtt| *srtt > 0 && info.algorithm != UNLIMITED) {
         let rate = info.cwnd as f64 * 8.0 * 1e6 / srtt as f64;
         word(out, format_args!("send {rate:.0}bps"));
     }
