@@ -20,6 +20,7 @@ mod look;
 mod output;
 mod segments;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -114,7 +115,8 @@ pub struct Endpoint {
     control: VecDeque<Control>,
     resets: Budget,
     isn: IsnGenerator,
-    allocator: PortAllocator,
+    /// Away only while it asks the other tables which ports are free.
+    allocator: Option<Box<PortAllocator>>,
     cookies: SynCookies,
     next_id: u64,
     counters: Counters,
@@ -143,7 +145,7 @@ impl Endpoint {
             control: VecDeque::new(),
             resets: Budget::per_second(config.resets_per_second, config.resets_per_second),
             isn: IsnGenerator::new(&random.secret_key(), &random.secret_key()),
-            allocator: PortAllocator::new(&random.secret_key(), &random.secret_key()),
+            allocator: Some(Box::new(PortAllocator::new(&random.secret_key(), &random.secret_key()))),
             cookies: SynCookies::new(&random.secret_key(), &random.secret_key()),
             next_id: 1,
             counters: Counters::default(),

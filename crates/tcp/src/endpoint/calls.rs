@@ -192,7 +192,7 @@ impl Endpoint {
     }
 
     fn pick_port(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr, timestamps: bool) -> Option<u16> {
-        let mut allocator = self.allocator.clone();
+        let mut allocator = self.allocator.take()?;
         let port = allocator.pick(local.ip(), remote, self.config.ephemeral_ports, |port| {
             let tuple = FourTuple::new(SocketAddr::new(local.ip(), port), remote);
             match self.find(&tuple) {
@@ -201,7 +201,7 @@ impl Endpoint {
                 Some(_) => false,
             }
         });
-        self.allocator = allocator;
+        self.allocator = Some(allocator);
         port
     }
 
