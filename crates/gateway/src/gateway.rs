@@ -52,6 +52,8 @@ impl Gateway {
         let v4 = [HOST_V4, DNS_V4, PAGE_V4].map(|address| Cidr::new(address.into(), PREFIX_V4));
         let v6 = [HOST_V6, DNS_V6, PAGE_V6].map(|address| Cidr::new(address.into(), PREFIX_V6));
         let mut stack = bowline::Config::default();
+        // all SYNs have the same source here
+        stack.tcp.max_pending_per_source = stack.tcp.max_pending;
         stack.tcp.options = options(config.congestion, lossless);
         let net = Net::builder()
             .config(stack)

@@ -9,6 +9,10 @@ pub struct Config {
     pub max_connections: usize,
     /// Half-open connections of all listeners together; default 65,536. Beyond it, SYN cookies.
     pub max_half_open: usize,
+    /// SYNs that wait for a caller's decision, of all deferred listeners together; default 4,096.
+    pub max_pending: usize,
+    /// Of these, from one source address; default 1,024. A gateway for one host wants no less than `max_pending`.
+    pub max_pending_per_source: usize,
     /// Listeners; default 4,096.
     pub max_listeners: usize,
     /// Connections in TIME-WAIT; default 131,072 (Linux `tcp_max_tw_buckets` on such a machine). The oldest yields.
@@ -30,6 +34,8 @@ impl Default for Config {
         Self {
             max_connections: 1 << 20,
             max_half_open: 65_536,
+            max_pending: 4_096,
+            max_pending_per_source: 1_024,
             max_listeners: 4_096,
             max_time_wait: 131_072,
             time_wait: Duration::from_secs(60),

@@ -134,7 +134,11 @@ impl Endpoint {
             listeners: Slab::new(config.max_listeners),
             ports: BTreeMap::new(),
             syn_queue: SynQueue::new(config.max_half_open),
-            pending: PendingTable::new(PendingLimits::default()),
+            pending: PendingTable::new(PendingLimits {
+                max: config.max_pending,
+                max_per_source: config.max_pending_per_source,
+                ..PendingLimits::default()
+            }),
             time_wait: TimeWaitTable::new(config.max_time_wait, config.time_wait),
             demux: Demux::new(random.secret_key()),
             recent: 0,

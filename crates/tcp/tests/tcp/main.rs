@@ -16,7 +16,7 @@ mod close;
 mod open;
 mod patience;
 mod random;
-mod resets;
 mod receive;
+mod resets;
 mod send;
 mod tables;

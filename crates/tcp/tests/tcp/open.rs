@@ -586,3 +586,16 @@ fn a_fin_behind_a_hole_is_reported_with_the_text_before_it() {
          = CLOSE-WAIT",
     );
 }
+
+#[test]
+fn syns_that_wait_for_the_caller_are_bounded_for_each_source() {
+    let mut p = Peer::with(Config { max_pending_per_source: 2, ..Config::default() });
+    let listener = p.listen_deferred();
+    for port in 1..=3 {
+        p.ports(80, 10_000 + port).run("< SYN seq=0 mss=1460");
+    }
+    assert_eq!(p.endpoint.population(), (0, 2, 0));
+    assert_eq!(p.counters().listen_drops, 1);
+    assert!(p.endpoint.pending(listener).is_some() && p.endpoint.pending(listener).is_some());
+    assert!(p.endpoint.pending(listener).is_none());
+}

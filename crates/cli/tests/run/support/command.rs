@@ -139,7 +139,12 @@ impl Running {
         self.stdout.take().unwrap().read_to_end(&mut rest).unwrap();
         let status = self.child.wait().unwrap();
         let stderr = self.stderr.take().unwrap().join().unwrap();
-        assert!(!self.deadline.has_struck(), "{}: took too long\n{}{stderr}", self.shown, String::from_utf8_lossy(&rest));
+        assert!(
+            !self.deadline.has_struck(),
+            "{}: took too long\n{}{stderr}",
+            self.shown,
+            String::from_utf8_lossy(&rest)
+        );
         let stdout = std::mem::take(&mut self.said) + &String::from_utf8_lossy(&rest);
         Ended { status, stdout, stderr }
     }

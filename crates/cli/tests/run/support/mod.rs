@@ -76,7 +76,8 @@ pub(crate) fn folder() -> tempfile::TempDir {
 
 /// Writes `len` bytes that nothing could guess into a file.
 pub(crate) fn random_file(path: &Path, len: u64) {
-    let made = shell("head -c $LEN /dev/urandom > $FILE").env("LEN", len.to_string()).env("FILE", path).within(60).run();
+    let made =
+        shell("head -c $LEN /dev/urandom > $FILE").env("LEN", len.to_string()).env("FILE", path).within(60).run();
     made.assert_success();
 }
 
