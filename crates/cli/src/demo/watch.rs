@@ -29,6 +29,8 @@ pub enum Side {
 pub struct View {
     side: Side,
     diagrams: Diagrams,
+    /// What befell segments that are still on their way to this host: it is told once they arrive.
+    awaited: Vec<OnTheWay>,
     /// What was counted, in wire segments.
     pub summary: Summary,
     /// Retransmissions by their reason.
@@ -43,7 +45,7 @@ impl View {
     pub fn new(side: Side, stack: &mut Stack) -> Self {
         stack.tcp_mut().trace().set_enabled(true);
         let diagrams = Diagrams::new(Settings::default());
-        Self { side, diagrams, summary: Summary::default(), reasons: BTreeMap::new(), info: None }
+        Self { side, diagrams, awaited: Vec::new(), summary: Summary::default(), reasons: BTreeMap::new(), info: None }
     }
 
     /// Takes in what happened since the last look: on the host, and to its packets.
@@ -53,7 +55,8 @@ impl View {
             self.info = Some(info);
         }
         let mss = self.info.as_ref().map_or(0, |info| info.mss);
-        let mut events: Vec<OnTheWay> = network.iter().filter_map(|event| on_the_way(self.side, event)).collect();
+        let mut events = std::mem::take(&mut self.awaited);
+        events.extend(network.iter().filter_map(|event| on_the_way(self.side, event)));
         while let Some(record) = stack.tcp_mut().trace().pop() {
             for record in wire_segments(record, mss) {
                 self.note(&record);
@@ -63,8 +66,15 @@ impl View {
                 }
             }
         }
-        for event in &events {
-            self.diagrams.on_the_way(event);
+        for event in events {
+            // A damaged segment may not be recognized when it arrives, and a lost one never does.
+            let comes =
+                event.direction == diagram::Direction::In && !event.lost && !event.what.starts_with("corrupted");
+            if comes {
+                self.awaited.push(event);
+            } else {
+                self.diagrams.on_the_way(&event);
+            }
         }
     }
 
@@ -97,11 +107,16 @@ fn on_the_way(side: Side, event: &Impairment) -> Option<OnTheWay> {
     OnTheWay::of_packet(event.at, direction, &event.head, event.what.is_drop(), what)
 }
 
-/// Whether it happened to the segment that was sent here.
+/// Whether it happened to the segment that was sent, or arrives, here.
 fn befalls(event: &OnTheWay, what: &Trace) -> bool {
-    let Trace::Sent { header, len, .. } = what else { return false };
+    let (direction, header, len) = match what {
+        Trace::Sent { header, len, .. } => (diagram::Direction::Out, header, len),
+        Trace::Received { header, len, .. } => (diagram::Direction::In, header, len),
+        _ => return false,
+    };
     let same = (header.seq, header.flags, header.ack) == (event.header.seq, event.header.flags, event.header.ack);
-    event.direction == diagram::Direction::Out && same && *len == event.len
+    let comes = direction == diagram::Direction::Out || !event.lost;
+    event.direction == direction && comes && same && *len == event.len
 }
 
 /// The wire segments that a record stands for: more than one only where a super-segment was sent.
