@@ -43,7 +43,7 @@ fn devices(c: &mut Criterion) {
     for (len, segment) in [(0, None), (1460, None), (65_000, Some((SegmentKind::Tcp4, 1460)))] {
         let (head, parts) = (head(len), [&body[..len]]);
         let checksum = Some(PartialChecksum { start: 20, offset: 16 });
-        let packet = TxPacket { head: &head, payload: &parts, checksum, segment };
+        let packet = TxPacket { head: &head, payload: &parts, owners: &[], checksum, segment };
         let config = MemoryConfig::offloading(1500);
         let mut now = Instant::ZERO;
         group.throughput(Throughput::Elements(BATCH));

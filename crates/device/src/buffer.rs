@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bowline_wire::packet::{Piece, RxChecksum, RxPacket, TxPacket};
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 
@@ -20,6 +21,9 @@ pub const CHUNK: usize = 64 * 1024;
 /// The largest packet worth carving: an eighth of a chunk, so that whoever keeps it for long copies it (DESIGN: the
 /// copy-break) and the chunk comes back.
 pub const CARVE_MAX: usize = CHUNK / 8;
+
+/// The smallest part of a packet worth sharing with its sender: below, a copy costs less than a reference.
+const SHARE_MIN: usize = 4 * 1024;
 
 #[derive(Debug)]
 struct Shared {
@@ -132,6 +136,10 @@ impl Arena {
     #[must_use]
     pub fn carve(&mut self, parts: &[&[u8]]) -> Bytes {
         let len = parts.iter().map(|part| part.len()).sum();
+        self.carve_parts(len, parts.iter().copied())
+    }
+
+    fn carve_parts<'a>(&mut self, len: usize, parts: impl Iterator<Item = &'a [u8]>) -> Bytes {
         if self.current.capacity() < len {
             self.next_chunk(len);
         }
@@ -186,9 +194,43 @@ impl PacketMemory {
     /// exceed [`PACKET_BUFFER`].
     #[must_use]
     pub fn copy(&mut self, parts: &[&[u8]]) -> Option<(Bytes, usize)> {
-        let len: usize = parts.iter().map(|part| part.len()).sum();
+        self.copy_parts(parts.iter().copied())
+    }
+
+    /// What the other end of a cable receives when `packet` is sent: its metadata, and a copy of its bytes, but for the
+    /// large parts that the sender shares. `None` if it exceeds [`PACKET_BUFFER`].
+    #[must_use]
+    pub fn carry(&mut self, packet: &TxPacket<'_>) -> Option<RxPacket> {
+        let is_shared = |part: usize| {
+            let large = packet.payload.get(part).is_some_and(|bytes| bytes.len() >= SHARE_MIN);
+            large && matches!(packet.owners.get(part), Some(Some(_)))
+        };
+        let parts = packet.payload.len();
+        let first = if packet.owners.is_empty() { parts } else { (0..parts).find(|p| is_shared(*p)).unwrap_or(parts) };
+        let (copied, rest) = packet.payload.split_at_checked(first)?;
+        let (data, pinned) = self.copy_parts(core::iter::once(packet.head).chain(copied.iter().copied()))?;
+        let checksum = if packet.checksum.is_some() { RxChecksum::Partial } else { RxChecksum::Unverified };
+        let segment_size = packet.segment.map(|(_, size)| size);
+        let mut received = RxPacket { data, pinned, checksum, segment_size, more: Vec::new() };
+        if rest.is_empty() {
+            return Some(received);
+        }
+        received.more.reserve_exact(rest.len());
+        for (part, bytes) in (first..).zip(rest) {
+            let shared = if is_shared(part) { packet.shared(part) } else { None };
+            let piece = match shared {
+                Some(piece) => piece,
+                None => self.copy(&[bytes]).map(|(data, pinned)| Piece { data, pinned })?,
+            };
+            received.more.push(piece);
+        }
+        (received.len() <= PACKET_BUFFER).then_some(received)
+    }
+
+    fn copy_parts<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]> + Clone) -> Option<(Bytes, usize)> {
+        let len: usize = parts.clone().map(<[u8]>::len).sum();
         if len <= CARVE_MAX {
-            return Some((self.arena.carve(parts), CHUNK));
+            return Some((self.arena.carve_parts(len, parts), CHUNK));
         }
         let pool = if len <= Self::MEDIUM { &self.medium } else { &self.large };
         let mut buffer = pool.take();

@@ -35,8 +35,8 @@ impl Cutter {
         self.run(Segmenter::new(packet), each)
     }
 
-    /// Calls `each` with every wire packet of a received packet, in order, and returns how many there were: none where
-    /// the headers cannot be read.
+    /// Calls `each` with every wire packet of a received packet that lies in one piece ([`RxPacket::gather`]), in order, and
+    /// returns how many there were: none where the headers cannot be read.
     pub fn received(&mut self, packet: &RxPacket, each: impl FnMut(&[u8])) -> usize {
         if packet.checksum != RxChecksum::Partial && packet.segment_size.is_none() {
             return whole(&packet.data, each);

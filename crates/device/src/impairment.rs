@@ -112,7 +112,7 @@ impl<D: Device> Impaired<D> {
             if self.too_big(now, Direction::Egress, &packet) {
                 continue;
             }
-            let complete = TxPacket { head: &packet, payload: &[], checksum: None, segment: None };
+            let complete = TxPacket { head: &packet, payload: &[], owners: &[], checksum: None, segment: None };
             match self.inner.transmit(now, &complete)? {
                 Transmitted::Full => {
                     self.retry_at = Some(now + RETRY);
@@ -136,6 +136,7 @@ impl<D: Device> Impaired<D> {
             return Some(RxPacket {
                 data: packet,
                 pinned: CHUNK,
+                more: Vec::new(),
                 checksum: RxChecksum::Unverified,
                 segment_size: None,
             });
@@ -185,10 +186,11 @@ impl<D: Device> Device for Impaired<D> {
             if let Some(packet) = self.arrived(now) {
                 return Ok(Some(packet));
             }
-            let Some(packet) = self.inner.receive(now)? else { return Ok(self.arrived(now)) };
+            let Some(mut packet) = self.inner.receive(now)? else { return Ok(self.arrived(now)) };
             if self.ingress.is_transparent() {
                 return Ok(Some(packet));
             }
+            packet.gather();
             let ingress = &mut self.ingress;
             if self.cutter.received(&packet, |wire| ingress.offer(now, wire)) == 0 {
                 ingress.unreadable(now, &packet.data);

@@ -54,7 +54,7 @@ mod tests {
     fn a_host_hears_itself_until_the_queue_is_full() {
         let mut device = Loopback::new(MemoryConfig { queue_packets: 2, ..MemoryConfig::default() });
         let packets: [&[u8]; 3] = [b"one", b"two", b"three"];
-        let packet = |head| TxPacket { head, payload: &[], checksum: None, segment: None };
+        let packet = |head| TxPacket { head, payload: &[], owners: &[], checksum: None, segment: None };
         let outcomes = packets.map(|head| device.transmit(Instant::ZERO, &packet(head)).unwrap());
         assert_eq!(outcomes, [Transmitted::Sent, Transmitted::Sent, Transmitted::Full]);
         let mut heard = Vec::new();

@@ -1,8 +1,9 @@
 //! A cable in memory: two devices, each of which receives what the other transmits.
 //!
 //! It decides how much is on the way at once (bounded in packets and bytes; a full queue is [`Transmitted::Full`], never
-//! a loss) and what each end promises its host. It costs one copy and, while packets come and go, no allocation for
-//! packets up to 8 KiB and a small one above. The ends are `Send` and need no clock: two hosts in one thread take turns,
+//! a loss) and what each end promises its host. It costs one copy, but for large parts that the sender shares (see
+//! [`RxPacket::more`]): these cost none. While packets come and go, there is no allocation for packets up to 8 KiB, and a
+//! small one above. The ends are `Send` and need no clock: two hosts in one thread take turns,
 //! two tasks wait for each other through [`Readiness::Wake`].
 //!
 //! ```
@@ -10,7 +11,7 @@
 //! use bowline_device::{Device, Transmitted, TxPacket, memory};
 //!
 //! let (mut here, mut there) = memory::pair(memory::MemoryConfig::plain(1500));
-//! let packet = TxPacket { head: b"an IP packet", payload: &[], checksum: None, segment: None };
+//! let packet = TxPacket { head: b"an IP packet", payload: &[], owners: &[], checksum: None, segment: None };
 //! assert_eq!(here.transmit(Instant::ZERO, &packet)?, Transmitted::Sent);
 //! let received = there.receive(Instant::ZERO)?.ok_or("nothing arrived")?;
 //! assert_eq!(&received.data[..], b"an IP packet");
@@ -22,7 +23,7 @@ use std::io;
 use std::sync::Arc;
 
 use bowline_base::Instant;
-use bowline_wire::packet::{Capabilities, MAX_PACKET, RxChecksum, RxPacket, TxPacket};
+use bowline_wire::packet::{Capabilities, MAX_PACKET, RxPacket, TxPacket};
 use parking_lot::Mutex;
 
 use crate::buffer::PacketMemory;
@@ -188,12 +189,10 @@ impl Device for MemoryDevice {
         if !self.has_room(len) {
             return Ok(Transmitted::Full);
         }
-        let Some((data, pinned)) = self.copy(packet) else {
+        let Some(received) = self.memory.carry(packet) else {
             self.dropped += 1;
             return Ok(Transmitted::Dropped);
         };
-        let checksum = if packet.checksum.is_some() { RxChecksum::Partial } else { RxChecksum::Unverified };
-        let received = RxPacket { data, pinned, checksum, segment_size: packet.segment.map(|(_, size)| size) };
         let first = {
             let mut lane = self.out.lock();
             if lane.cut {
@@ -230,18 +229,6 @@ impl MemoryDevice {
         self.seen = (lane.packets, lane.bytes);
         lane.starved = !fits(self.seen) && !lane.cut;
         !lane.starved
-    }
-
-    fn copy(&mut self, packet: &TxPacket<'_>) -> Option<(bytes::Bytes, usize)> {
-        match packet.payload {
-            [] => self.memory.copy(&[packet.head]),
-            [one] => self.memory.copy(&[packet.head, one]),
-            [one, two] => self.memory.copy(&[packet.head, one, two]),
-            many => {
-                let parts: Vec<&[u8]> = std::iter::once(packet.head).chain(many.iter().copied()).collect();
-                self.memory.copy(&parts)
-            }
-        }
     }
 }
 

@@ -248,10 +248,11 @@ impl<D: Device> Device for Tapped<D> {
     }
 
     fn receive(&mut self, now: Instant) -> io::Result<Option<RxPacket>> {
-        let Some(packet) = self.inner.receive(now)? else {
+        let Some(mut packet) = self.inner.receive(now)? else {
             self.flush_if_due(now);
             return Ok(None);
         };
+        packet.gather();
         let mut shared = self.capture.0.lock();
         if self.cutter.received(&packet, |wire| shared.record(now, Direction::Inbound, wire)) == 0 {
             self.unreadable += 1;

@@ -54,6 +54,7 @@ impl Sample {
         TxPacket {
             head: &self.head,
             payload,
+            owners: &[],
             checksum: Some(self.checksum),
             segment: size.map(|size| (self.kind, size)),
         }

@@ -217,7 +217,7 @@ impl Tun {
         } else {
             (buffer.freeze(header_len, len), PACKET_BUFFER)
         };
-        Some(RxPacket { data, pinned, checksum: known.checksum, segment_size: known.segment_size })
+        Some(RxPacket { data, pinned, checksum: known.checksum, segment_size: known.segment_size, more: Vec::new() })
     }
 
     fn write(&self, header: &[u8], packet: &TxPacket<'_>) -> Result<usize, Errno> {

@@ -130,7 +130,11 @@ impl Bench<'_> {
 
     fn handle(&mut self, bytes: Vec<u8>, checksum: RxChecksum) {
         let (pinned, data) = (bytes.len(), bytes.into());
-        self.stack.handle_packet(self.now, self.iface, RxPacket { data, pinned, checksum, segment_size: None });
+        self.stack.handle_packet(
+            self.now,
+            self.iface,
+            RxPacket { data, pinned, checksum, segment_size: None, more: Vec::new() },
+        );
     }
 
     /// A segment that answers what the host sent last, right or nearly so.

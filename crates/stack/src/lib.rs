@@ -43,6 +43,7 @@ mod pmtu;
 mod rate;
 mod reassembly;
 mod receive;
+mod scattered;
 mod stack;
 mod transmit;
 pub mod udp;

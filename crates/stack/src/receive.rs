@@ -2,6 +2,7 @@
 //!
 //! Parses each header once. Decides nothing that a transport decides.
 
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use bowline_base::Instant;
@@ -36,7 +37,13 @@ impl Inbound<'_> {
 
 impl Stack {
     /// Takes a packet that came in by an interface.
-    pub fn handle_packet(&mut self, now: Instant, interface: IfaceId, packet: RxPacket) {
+    pub fn handle_packet(&mut self, now: Instant, interface: IfaceId, mut packet: RxPacket) {
+        if !packet.more.is_empty() {
+            if self.on_scattered(now, interface, &packet).is_some() {
+                return;
+            }
+            packet.gather();
+        }
         let is_v4 = packet.data.first().is_none_or(|byte| byte >> 4 != 6);
         self.counters.ip_of(is_v4).in_receives += 1;
         let header = match ip::parse(&packet.data) {
@@ -52,7 +59,7 @@ impl Stack {
     }
 
     /// Whether a packet is honest and for us, and how.
-    fn admit(&mut self, id: IfaceId, header: &IpHeader) -> Option<Cast> {
+    pub(crate) fn admit(&mut self, id: IfaceId, header: &IpHeader) -> Option<Cast> {
         let interface = self.interfaces.get(id)?;
         let is_v4 = header.src.is_ipv4();
         if self.interfaces.is_martian(interface, header.src) {
@@ -122,7 +129,7 @@ impl Stack {
             return; // a fragment in fragments (RFC 7112 allows it to be dropped)
         }
         let pinned = data.len();
-        let packet = RxPacket { data, pinned, checksum: RxChecksum::Unverified, segment_size: None };
+        let packet = RxPacket { data, pinned, checksum: RxChecksum::Unverified, segment_size: None, more: Vec::new() };
         self.deliver(
             now,
             &Inbound { interface: inbound.interface, cast: inbound.cast, header: &header, packet: &packet },

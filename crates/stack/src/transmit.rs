@@ -11,6 +11,7 @@ use bowline_wire::checksum::Accumulator;
 use bowline_wire::ip::{self, IpHeader, Protocol, TrafficClass};
 use bowline_wire::packet::MAX_PACKET;
 use bowline_wire::{Capabilities, Fragment, PartialChecksum, SegmentKind, Segmenter, TxPacket, UdpHeader, tcp, udp};
+use bytes::Bytes;
 
 use crate::counters::Counters;
 use crate::icmp::Control;
@@ -89,6 +90,7 @@ struct Parts<'a> {
     /// Where the checksum stands in the transport header.
     checksum_offset: u16,
     payload: &'a [&'a [u8]],
+    owners: &'a [Option<&'a Bytes>],
     segment: Option<(SegmentKind, u16)>,
 }
 
@@ -118,6 +120,7 @@ impl Exit<'_> {
             head,
             checksum_offset: tcp::CHECKSUM_OFFSET as u16,
             payload: departure.payload,
+            owners: departure.owners,
             segment: size.map(|size| (kind, size)),
         };
         self.send(id, &interface.capabilities, parts, transmit);
@@ -155,6 +158,7 @@ impl Exit<'_> {
             head,
             checksum_offset: udp::CHECKSUM_OFFSET as u16,
             payload: &[&outgoing.payload],
+            owners: &[Some(&outgoing.payload)],
             segment: size.map(|size| (SegmentKind::Udp, size)),
         };
         self.send(id, &interface.capabilities, parts, transmit);
@@ -178,7 +182,7 @@ impl Exit<'_> {
         let len = ip::emit(&ip, &mut head);
         let head = head.get(..len).unwrap_or_default();
         self.counters.ip_of(dst.is_ipv4()).out_requests += 1;
-        transmit(id, TxPacket { head, payload: &[&control.message], checksum: None, segment: None });
+        transmit(id, TxPacket { head, payload: &[&control.message], owners: &[], checksum: None, segment: None });
     }
 
     /// Sends a packet that needs no fragments, with whatever help the device gives.
@@ -189,7 +193,7 @@ impl Exit<'_> {
         parts: Parts<'_>,
         transmit: &mut impl FnMut(IfaceId, TxPacket<'_>),
     ) {
-        let Parts { ip, ip_len, head, checksum_offset, payload, segment } = parts;
+        let Parts { ip, ip_len, head, checksum_offset, payload, owners, segment } = parts;
         let is_v4 = ip.src.is_ipv4();
         let cuts = match segment {
             Some((SegmentKind::Udp, _)) => capabilities.udp_segmentation,
@@ -205,10 +209,10 @@ impl Exit<'_> {
             if self.scratch.len() < room {
                 self.scratch.resize(room, 0);
             }
-            let mut segmenter = Segmenter::new(&TxPacket { head, payload, checksum: None, segment });
+            let mut segmenter = Segmenter::new(&TxPacket { head, payload, owners: &[], checksum: None, segment });
             while let Some(len) = segmenter.next(self.scratch) {
                 let head = self.scratch.get(..len).unwrap_or_default();
-                transmit(id, TxPacket { head, payload: &[], checksum: None, segment: None });
+                transmit(id, TxPacket { head, payload: &[], owners: &[], checksum: None, segment: None });
             }
             return;
         }
@@ -231,7 +235,7 @@ impl Exit<'_> {
             udp::fill_checksum(ip.src, ip.dst, transport, payload);
             None
         };
-        transmit(id, TxPacket { head, payload, checksum, segment });
+        transmit(id, TxPacket { head, payload, owners, checksum, segment });
     }
 
     /// Sends a datagram in fragments (RFC 791 2.3, RFC 8200 4.5). Their bytes are `parts`, one after the other.
@@ -265,7 +269,7 @@ impl Exit<'_> {
                 self.scratch.extend_from_slice(piece);
                 (skip, take) = (skip.saturating_sub(part.len()), take - piece.len());
             }
-            transmit(id, TxPacket { head: self.scratch, payload: &[], checksum: None, segment: None });
+            transmit(id, TxPacket { head: self.scratch, payload: &[], owners: &[], checksum: None, segment: None });
             created += 1;
         }
         let counters = self.counters.ip_of(is_v4);

@@ -61,6 +61,8 @@ pub struct Departure<'a> {
     pub header: TcpHeader,
     /// Its text, borrowed from the send queue.
     pub payload: &'a [&'a [u8]],
+    /// For each part of the text the buffer that the user wrote, where it was not copied.
+    pub owners: &'a [Option<&'a Bytes>],
     /// Payload bytes per wire segment where this is a super-segment.
     pub segment_size: Option<u16>,
     /// The IP traffic class, ECN bits included.

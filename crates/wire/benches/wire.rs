@@ -61,8 +61,13 @@ fn headers(c: &mut Criterion) {
 fn segments(c: &mut Criterion) {
     let payload = vec![0x5a; 44 * 1448];
     let head = head(payload.len());
-    let packet =
-        TxPacket { head: &head, payload: &[&payload], checksum: None, segment: Some((SegmentKind::Tcp4, 1448)) };
+    let packet = TxPacket {
+        head: &head,
+        payload: &[&payload],
+        owners: &[],
+        checksum: None,
+        segment: Some((SegmentKind::Tcp4, 1448)),
+    };
     let mut out = [0; 1500];
     let mut group = c.benchmark_group("44 segments of 1448 bytes");
     group.throughput(Throughput::Bytes(payload.len() as u64));

@@ -3,7 +3,9 @@
 //! A super-segment is a TCP packet (or a train of UDP datagrams) of up to 64 KiB with one header and the size at which
 //! it is, or was, cut into wire segments. It stays whole through receive, send and retransmission.
 
-use bytes::Bytes;
+use alloc::vec::Vec;
+
+use bytes::{Bytes, BytesMut};
 
 /// The largest IP packet, and so the largest super-segment, in bytes.
 pub const MAX_PACKET: usize = 65_535;
@@ -20,6 +22,15 @@ pub enum RxChecksum {
     Partial,
 }
 
+/// A stretch of a received packet in a buffer of its own.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// Its bytes.
+    pub data: Bytes,
+    /// The size in bytes of the buffer that `data` keeps alive, at least `data.len()`.
+    pub pinned: usize,
+}
+
 /// A received IP packet.
 #[derive(Clone, Debug, Default)]
 pub struct RxPacket {
@@ -31,6 +42,37 @@ pub struct RxPacket {
     pub checksum: RxChecksum,
     /// Payload bytes per wire segment, where this is a super-segment.
     pub segment_size: Option<u16>,
+    /// The rest of the packet after `data`, where it does not lie in one piece; usually empty. Devices in memory hand over
+    /// what a sender shares in this way; see [`gather`](Self::gather).
+    pub more: Vec<Piece>,
+}
+
+impl RxPacket {
+    /// The length of the whole packet in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.data.len() + self.more.iter().map(|piece| piece.data.len()).sum::<usize>()
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Puts all of the packet into `data`: copies it once where it lies in pieces, and does nothing where it does not.
+    pub fn gather(&mut self) {
+        if self.more.is_empty() {
+            return;
+        }
+        let mut whole = BytesMut::with_capacity(self.len());
+        whole.extend_from_slice(&self.data);
+        for piece in self.more.drain(..) {
+            whole.extend_from_slice(&piece.data);
+        }
+        self.pinned = whole.capacity();
+        self.data = whole.freeze();
+    }
 }
 
 /// The transport of a packet that a device shall cut into wire segments.
@@ -60,6 +102,9 @@ pub struct TxPacket<'a> {
     pub head: &'a [u8],
     /// The payload, in order.
     pub payload: &'a [&'a [u8]],
+    /// For each part of the payload the buffer in which it lies, where that is shared; empty where nothing is known. A
+    /// device that keeps packets may keep such parts without a copy: see [`shared`](Self::shared).
+    pub owners: &'a [Option<&'a Bytes>],
     /// Present where the device finishes the checksum; absent where it is complete.
     pub checksum: Option<PartialChecksum>,
     /// Present on a super-segment: what it is, and payload bytes per wire segment.
@@ -77,6 +122,16 @@ impl TxPacket<'_> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// A part of the payload without a copy, and the size in bytes of what that keeps alive; `None` where the part has no
+    /// owner.
+    #[must_use]
+    pub fn shared(&self, part: usize) -> Option<Piece> {
+        let (bytes, owner) = (*self.payload.get(part)?, (*self.owners.get(part)?)?);
+        let start = bytes.as_ptr().addr().checked_sub(owner.as_ptr().addr())?;
+        let end = start.checked_add(bytes.len()).filter(|end| *end <= owner.len())?;
+        Some(Piece { data: owner.slice(start..end), pinned: owner.len() })
     }
 
     /// Copies the packet to the front of `out` and returns its length, or `None` if it does not fit.
@@ -112,3 +167,6 @@ impl Capabilities {
         Self { mtu, checksum: false, tcp_segmentation: false, udp_segmentation: false, lossless: false }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! Options are the defaults (timestamps, SACK and window scaling on) but for what each measurement names; the link
 //! says that it loses nothing, as smoltcp's is told by having no congestion control. Packets are copied once, into pooled
-//! buffers, which is the work of a device. Buffer sizes for bulk are tried, as they are for smoltcp.
+//! buffers, as [`bowline_device::memory`] does it: large parts that the application shares are not copied at all. Buffer sizes for bulk are tried, as they are for smoltcp.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use bowline_base::Instant;
 use bowline_device::buffer::PacketMemory;
 use bowline_stack::{Cidr, Config, IfaceId, Interface, Stack};
 use bowline_tcp::{CallError, ConnectionKey, Listen, ListenerKey, Options};
-use bowline_wire::{Capabilities, RxChecksum, RxPacket, TxPacket};
+use bowline_wire::{Capabilities, RxPacket, TxPacket};
 use bytes::Bytes;
 
 use super::{Bulk, Contender, Draw, Link, clock_cost};
@@ -53,19 +53,10 @@ impl Pipe {
     }
 
     fn carry(&mut self, packet: &TxPacket<'_>) {
-        let copied = match packet.payload {
-            [] => self.memory.copy(&[packet.head]),
-            [one] => self.memory.copy(&[packet.head, one]),
-            many => {
-                let parts: Vec<&[u8]> = std::iter::once(packet.head).chain(many.iter().copied()).collect();
-                self.memory.copy(&parts)
-            }
-        };
         // Longer than an IP packet can be: lost, and the run fails by what does not arrive.
-        let Some((data, pinned)) = copied else { return };
-        self.data_packets += u64::from(data.len() > 100);
-        let checksum = if packet.checksum.is_some() { RxChecksum::Partial } else { RxChecksum::Unverified };
-        self.packets.push_back(RxPacket { data, pinned, checksum, segment_size: packet.segment.map(|(_, size)| size) });
+        let Some(received) = self.memory.carry(packet) else { return };
+        self.data_packets += u64::from(received.len() > 100);
+        self.packets.push_back(received);
     }
 }
 

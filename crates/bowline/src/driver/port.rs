@@ -5,7 +5,7 @@ use std::io;
 use std::task::{Context, Poll};
 
 use bowline_base::Instant;
-use bowline_device::{Device, Readiness, Transmitted, TxPacket, WakeSlot};
+use bowline_device::{Device, Readiness, RxPacket, Transmitted, TxPacket, WakeSlot};
 use bowline_stack::IfaceId;
 use bowline_wire::packet::{PartialChecksum, SegmentKind};
 
@@ -143,11 +143,11 @@ impl Port {
 
     /// Receives until there is nothing, or a batch is full. Returns whether it is full.
     fn fill(&mut self, now: Instant) -> io::Result<bool> {
-        let mut bytes: usize = self.received.iter().map(|packet| packet.data.len()).sum();
+        let mut bytes: usize = self.received.iter().map(RxPacket::len).sum();
         while self.received.len() < BATCH_PACKETS && bytes < BATCH_BYTES {
             match self.device.receive(now)? {
                 Some(packet) => {
-                    bytes += packet.data.len();
+                    bytes += packet.len();
                     self.received.push(packet);
                 }
                 None => return Ok(false),
@@ -169,7 +169,7 @@ impl Port {
         while let Some(stalled) = self.stalled.pop_front() {
             let (head, payload) = stalled.bytes.split_at(stalled.head);
             let (checksum, segment) = (stalled.checksum, stalled.segment);
-            if !self.transmit(now, &TxPacket { head, payload: &[payload], checksum, segment })? {
+            if !self.transmit(now, &TxPacket { head, payload: &[payload], owners: &[], checksum, segment })? {
                 self.stalled.push_front(stalled);
                 return Ok(false);
             }

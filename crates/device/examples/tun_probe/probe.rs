@@ -112,7 +112,7 @@ fn write(tun: &mut Tun, name: &str, len: usize, time: Duration) -> Result<(), Bo
         let (start, cpu) = (Clock::now(), cpu_time());
         let mut calls = 0;
         let outcome = loop {
-            let packet = TxPacket { head: &head, payload: &[&body], checksum, segment };
+            let packet = TxPacket { head: &head, payload: &[&body], owners: &[], checksum, segment };
             match tun.transmit(Instant::ZERO, &packet) {
                 Ok(Transmitted::Sent) => calls += 1,
                 Ok(other) => break Err(std::io::Error::other(format!("the kernel says {other:?}"))),

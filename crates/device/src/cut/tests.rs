@@ -5,7 +5,7 @@ use crate::testing::{Sample, is_intact, pattern, tcp_of};
 
 fn received(sample: &Sample, body: &[u8], checksum: RxChecksum, segment_size: Option<u16>) -> RxPacket {
     let data = Bytes::from([&sample.head, body].concat());
-    RxPacket { pinned: data.len(), data, checksum, segment_size }
+    RxPacket { pinned: data.len(), data, checksum, segment_size, more: Vec::new() }
 }
 
 fn packets(run: impl FnOnce(&mut Cutter, &mut Vec<Vec<u8>>) -> usize) -> Vec<Vec<u8>> {
@@ -59,7 +59,7 @@ fn complete_packets_stay_as_they_are_even_if_they_are_nonsense() {
     let got = packets(|cutter, all| cutter.received(&nonsense, |p| all.push(p.to_vec())));
     assert_eq!(got, [nonsense.data.to_vec()]);
     let head = [0xff; 30];
-    let packet = TxPacket { head: &head, payload: &[&[1, 2]], checksum: None, segment: None };
+    let packet = TxPacket { head: &head, payload: &[&[1, 2]], owners: &[], checksum: None, segment: None };
     assert_eq!(packets(|cutter, all| cutter.sent(&packet, |p| all.push(p.to_vec())))[0][28..], [255, 255, 1, 2]);
 }
 
@@ -69,7 +69,8 @@ fn what_cannot_be_cut_gives_nothing() {
     for data in [&[][..], &[0xff; 40], &[0x45; 10], &[0x60; 20]] {
         for segment_size in [None, Some(1000)] {
             let data = Bytes::copy_from_slice(data);
-            let packet = RxPacket { pinned: data.len(), data, checksum: RxChecksum::Partial, segment_size };
+            let packet =
+                RxPacket { pinned: data.len(), data, checksum: RxChecksum::Partial, segment_size, more: Vec::new() };
             assert_eq!(cutter.received(&packet, |_| panic!("nothing comes out")), 0);
         }
     }

@@ -302,7 +302,7 @@ proptest! {
             bytes[0] = if kind & 4 == 0 { 0x45 } else { 0x60 };
             let checksum = partial.then_some(PartialChecksum { start: number % 64, offset: number >> 10 });
             let segment = kinds.get(usize::from(kind & 3)).map(|kind| (*kind, number));
-            let packet = TxPacket { head: &bytes, payload: &[&bytes], checksum, segment };
+            let packet = TxPacket { head: &bytes, payload: &[&bytes], owners: &[], checksum, segment };
             prop_assert_ne!(near.transmit(ms(0), &packet).unwrap(), Transmitted::Full);
             prop_assert_eq!(far.transmit(ms(0), &packet).unwrap(), Transmitted::Sent);
             while near.receive(ms(0)).unwrap().is_some() {}

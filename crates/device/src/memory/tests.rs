@@ -1,14 +1,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use bowline_wire::packet::{PartialChecksum, SegmentKind};
+use bowline_wire::packet::{PartialChecksum, RxChecksum, SegmentKind};
 
 use super::*;
 
 const NOW: Instant = Instant::ZERO;
 
 fn plain(head: &[u8]) -> TxPacket<'_> {
-    TxPacket { head, payload: &[], checksum: None, segment: None }
+    TxPacket { head, payload: &[], owners: &[], checksum: None, segment: None }
 }
 
 struct Counter(AtomicUsize);
@@ -26,7 +26,7 @@ fn what_goes_in_comes_out_whole_and_in_order() {
     let checksum = Some(PartialChecksum { start: 20, offset: 16 });
     let segment = Some((SegmentKind::Tcp4, 1448));
     assert_eq!(a.transmit(NOW, &plain(b"one")).unwrap(), Transmitted::Sent);
-    let super_segment = TxPacket { head: b"head", payload: &[&body, b"x", b"y"], checksum, segment };
+    let super_segment = TxPacket { head: b"head", payload: &[&body, b"x", b"y"], owners: &[], checksum, segment };
     assert_eq!(a.transmit(NOW, &super_segment).unwrap(), Transmitted::Sent);
     let first = b.receive(NOW).unwrap().unwrap();
     assert_eq!((&first.data[..], first.checksum, first.segment_size), (&b"one"[..], RxChecksum::Unverified, None));

@@ -120,7 +120,7 @@ fn datagrams_pass_with_partial_checksums() {
         // Payload in more slices than a writev gets, empty ones among them.
         for payload in [vec![&b"hello"[..]], vec![b"h", b"", b"ello"], [vec![&b""[..]; 2000], vec![b"hello"]].concat()]
         {
-            let packet = TxPacket { head: &head, payload: &payload, checksum: UDP_PARTIAL, segment: None };
+            let packet = TxPacket { head: &head, payload: &payload, owners: &[], checksum: UDP_PARTIAL, segment: None };
             assert_eq!(tun.transmit(NOW, &packet).unwrap(), Transmitted::Sent);
             let mut buffer = [0; 100];
             let (len, from) = socket.recv_from(&mut buffer).unwrap();
@@ -152,7 +152,7 @@ fn trains_stay_whole_both_ways() {
 
         let head = udp_head(port, body.len());
         let segment = Some((SegmentKind::Udp, 1000));
-        let train = TxPacket { head: &head, payload: &[&body], checksum: UDP_PARTIAL, segment };
+        let train = TxPacket { head: &head, payload: &[&body], owners: &[], checksum: UDP_PARTIAL, segment };
         assert_eq!(tun.transmit(NOW, &train).unwrap(), Transmitted::Sent);
         for n in 0..20 {
             let mut buffer = [0; 2000];
@@ -190,7 +190,8 @@ fn without_offloads_packets_come_complete_and_small() {
                 assert_eq!(fold(pseudo + sum(&packet.data[20..])), 0xffff, "the kernel completed the checksum");
             }
             let head = udp_head(port, 5);
-            let packet = TxPacket { head: &head, payload: &[b"hello"], checksum: UDP_PARTIAL, segment: None };
+            let packet =
+                TxPacket { head: &head, payload: &[b"hello"], owners: &[], checksum: UDP_PARTIAL, segment: None };
             match tun.transmit(NOW, &packet) {
                 Ok(sent) => assert_eq!((sent, offloads), (Transmitted::Sent, Offloads::Checksum)),
                 Err(error) => assert_eq!(error.kind(), io::ErrorKind::InvalidInput),
@@ -204,7 +205,7 @@ fn an_interface_that_is_down_or_gone() {
     in_namespace(|| {
         let mut tun = up(Offloads::Udp);
         let head = udp_head(9, 0);
-        let packet = TxPacket { head: &head, payload: &[], checksum: UDP_PARTIAL, segment: None };
+        let packet = TxPacket { head: &head, payload: &[], owners: &[], checksum: UDP_PARTIAL, segment: None };
         assert_eq!(tun.transmit(NOW, &packet).unwrap(), Transmitted::Sent);
         ip(&format!("link set {} down", tun.name()));
         assert_eq!(tun.transmit(NOW, &packet).unwrap(), Transmitted::Dropped);

@@ -79,7 +79,7 @@ impl Host {
 
 pub fn rx(packet: &[u8]) -> RxPacket {
     let data = Bytes::copy_from_slice(packet);
-    RxPacket { pinned: data.len(), data, checksum: RxChecksum::Unverified, segment_size: None }
+    RxPacket { pinned: data.len(), data, checksum: RxChecksum::Unverified, segment_size: None, more: Vec::new() }
 }
 
 /// What the other end of a link receives.
@@ -89,7 +89,7 @@ pub fn received(packet: &TxPacket<'_>, mtu: usize) -> RxPacket {
     assert!(packet.segment.is_some() || data.len() <= mtu, "{} bytes on a link of {mtu}", data.len());
     let checksum = if packet.checksum.is_some() { RxChecksum::Partial } else { RxChecksum::Unverified };
     let segment_size = packet.segment.map(|(_, size)| size);
-    RxPacket { pinned: data.len(), data: data.into(), checksum, segment_size }
+    RxPacket { pinned: data.len(), data: data.into(), checksum, segment_size, more: Vec::new() }
 }
 
 /// Decides whether a packet gets lost: its number, and itself.

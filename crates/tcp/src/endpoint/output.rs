@@ -34,6 +34,7 @@ impl Endpoint {
                 tuple: tcb.tuple.unpack(),
                 header: TcpHeader::default(),
                 payload: &[],
+                owners: &[],
                 segment_size: None,
                 traffic_class: 0,
                 hop_limit: tcb.options.hop_limit,
@@ -45,8 +46,8 @@ impl Endpoint {
             } else {
                 self.ready.push_back(index);
             }
-            let pieces = tcb.snd.buffer.slices(text);
-            departure.payload = &pieces;
+            let (pieces, owners) = tcb.snd.buffer.slices(text);
+            (departure.payload, departure.owners) = (&pieces, &owners);
             return Some(transmit(departure));
         }
         None
@@ -59,7 +60,15 @@ impl Endpoint {
             let what = Trace::Sent { header: header.clone(), len: 0, why, state };
             self.trace.push(Record { at: now, tuple, id, what });
         }
-        transmit(Departure { tuple, header, payload: &[], segment_size: None, traffic_class: 0, hop_limit })
+        transmit(Departure {
+            tuple,
+            header,
+            payload: &[],
+            owners: &[],
+            segment_size: None,
+            traffic_class: 0,
+            hop_limit,
+        })
     }
 
     /// A connection has nothing to send: its timer is set, or its place is given back.

@@ -77,7 +77,13 @@ fn a_tcp_super_segment_becomes_the_segments_that_it_stands_for() {
     for addresses in [V4, V6] {
         let head = tcp_head(addresses, &tcp_header(flags), payload.len());
         let parts: [&[u8]; 4] = [&[], &payload[..777], &payload[777..778], &payload[778..]];
-        let packet = TxPacket { head: &head, payload: &parts, checksum: None, segment: Some((kind(addresses), 1000)) };
+        let packet = TxPacket {
+            head: &head,
+            payload: &parts,
+            owners: &[],
+            checksum: None,
+            segment: Some((kind(addresses), 1000)),
+        };
         let packets = all(Segmenter::new(&packet), 1500);
         assert_eq!((packets.len(), Segmenter::new(&packet).count()), (4, 4));
         let mut received: Vec<u8> = Vec::new();
@@ -109,7 +115,13 @@ fn a_udp_train_becomes_datagrams() {
     for addresses in [V4, V6] {
         let head = udp_head(addresses, payload.len());
         let parts: [&[u8]; 1] = [&payload];
-        let packet = TxPacket { head: &head, payload: &parts, checksum: None, segment: Some((SegmentKind::Udp, 1200)) };
+        let packet = TxPacket {
+            head: &head,
+            payload: &parts,
+            owners: &[],
+            checksum: None,
+            segment: Some((SegmentKind::Udp, 1200)),
+        };
         let packets = all(Segmenter::new(&packet), 1280);
         let lengths: Vec<usize> = packets
             .iter()
@@ -129,14 +141,14 @@ fn a_plain_packet_comes_out_as_it_is_and_a_partial_checksum_complete() {
         let mut head = tcp_head(addresses, &tcp_header(TcpFlags::ACK), payload.len());
         let start = head.len() - 32;
         let parts: [&[u8]; 2] = [&payload[..51], &payload[51..]];
-        let plain = TxPacket { head: &head, payload: &parts, checksum: None, segment: None };
+        let plain = TxPacket { head: &head, payload: &parts, owners: &[], checksum: None, segment: None };
         assert_eq!(all(Segmenter::new(&plain), 1500), [[&head[..], &payload].concat()]);
 
         let sum = Accumulator::pseudo_header(addresses.0, addresses.1, Protocol::TCP, 32 + payload.len());
         let partial = sum.partial();
         tcp::set_checksum(&mut head[start..], partial);
         let checksum = Some(PartialChecksum { start: start as u16, offset: 16 });
-        let packet = TxPacket { head: &head, payload: &parts, checksum, segment: None };
+        let packet = TxPacket { head: &head, payload: &parts, owners: &[], checksum, segment: None };
         let packets = all(Segmenter::new(&packet), 1500);
         assert_eq!(packets.len(), 1);
         check(&packets[0]);
@@ -150,7 +162,8 @@ fn a_plain_packet_comes_out_as_it_is_and_a_partial_checksum_complete() {
 #[test]
 fn a_head_without_payload_is_one_packet() {
     let head = tcp_head(V4, &tcp_header(TcpFlags::ACK), 0);
-    let packet = TxPacket { head: &head, payload: &[], checksum: None, segment: Some((SegmentKind::Tcp4, 1000)) };
+    let packet =
+        TxPacket { head: &head, payload: &[], owners: &[], checksum: None, segment: Some((SegmentKind::Tcp4, 1000)) };
     let packets = all(Segmenter::new(&packet), 1500);
     assert_eq!(packets.len(), 1);
     check(&packets[0]);
@@ -175,7 +188,7 @@ fn a_head_that_does_not_fit_its_kind_gives_nothing() {
         ("a fragment", &fragment, SegmentKind::Tcp4),
         ("a data offset below five", &offset, SegmentKind::Tcp4),
     ] {
-        let packet = TxPacket { head, payload: &parts, checksum: None, segment: Some((kind, 1000)) };
+        let packet = TxPacket { head, payload: &parts, owners: &[], checksum: None, segment: Some((kind, 1000)) };
         assert!(all(Segmenter::new(&packet), 1500).is_empty(), "{name}");
     }
 }
@@ -184,8 +197,13 @@ fn a_head_that_does_not_fit_its_kind_gives_nothing() {
 fn a_buffer_too_short_gets_nothing() {
     let head = tcp_head(V4, &tcp_header(TcpFlags::ACK), 3000);
     let payload = data(3000);
-    let packet =
-        TxPacket { head: &head, payload: &[&payload], checksum: None, segment: Some((SegmentKind::Tcp4, 1448)) };
+    let packet = TxPacket {
+        head: &head,
+        payload: &[&payload],
+        owners: &[],
+        checksum: None,
+        segment: Some((SegmentKind::Tcp4, 1448)),
+    };
     assert!(all(Segmenter::new(&packet), 1499).is_empty());
     assert_eq!(all(Segmenter::new(&packet), 1500).len(), 3);
 }
@@ -201,7 +219,7 @@ proptest! {
         cuts.sort_unstable();
         let parts: Vec<&[u8]> = cuts.windows(2).map(|pair| &payload[pair[0]..pair[1]]).collect();
         let head = tcp_head(addresses, &tcp_header(TcpFlags::ACK), len);
-        let packet = TxPacket { head: &head, payload: &parts, checksum: None, segment: Some((kind(addresses), size)) };
+        let packet = TxPacket { head: &head, payload: &parts, owners: &[], checksum: None, segment: Some((kind(addresses), size)) };
         let mut received: Vec<u8> = Vec::new();
         let packets = all(Segmenter::new(&packet), 4000);
         prop_assert_eq!(packets.len(), len.div_ceil(usize::from(size)).max(1));

@@ -45,6 +45,7 @@ impl Peer {
         let packet = TxPacket {
             head: &head,
             payload: &[body],
+            owners: &[],
             checksum: Some(PartialChecksum { start: start as u16, offset: 16 }),
             segment: size.map(|size| (kind, size)),
         };

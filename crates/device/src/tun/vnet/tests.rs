@@ -49,7 +49,7 @@ fn headers_from_the_kernel() {
 #[test]
 fn headers_for_the_kernel() {
     let mut head = [0u8; 60];
-    let plain = TxPacket { head: &head, payload: &[], checksum: None, segment: None };
+    let plain = TxPacket { head: &head, payload: &[], owners: &[], checksum: None, segment: None };
     assert_eq!(emit(&plain), [0; LEN]);
 
     let checksum = Some(PartialChecksum { start: 20, offset: 16 });
@@ -63,7 +63,7 @@ fn headers_for_the_kernel() {
     }
 
     head[20 + 13] = 0x80 | 0x10;
-    let cwr = TxPacket { head: &head, payload: &[], checksum, segment: Some((SegmentKind::Tcp4, 1448)) };
+    let cwr = TxPacket { head: &head, payload: &[], owners: &[], checksum, segment: Some((SegmentKind::Tcp4, 1448)) };
     assert_eq!(emit(&cwr)[1], 0x81, "CWR is announced");
     let udp = TxPacket { segment: Some((SegmentKind::Udp, 1448)), ..cwr };
     assert_eq!(emit(&udp)[1], 5, "and only in TCP");
@@ -79,7 +79,7 @@ fn what_we_emit_parses_to_what_it_was() {
                 continue;
             }
             let segment = size.map(|size| (SegmentKind::Tcp6, size));
-            let packet = TxPacket { head: &head, payload: &[&body], checksum, segment };
+            let packet = TxPacket { head: &head, payload: &[&body], owners: &[], checksum, segment };
             let mut bytes = emit(&packet).to_vec();
             bytes.extend([&head[..], &body[..]].concat());
             let expected = if checksum.is_some() { RxChecksum::Partial } else { RxChecksum::Unverified };

@@ -34,7 +34,17 @@ impl Data {
             Self::Tail(vec) => vec,
         }
     }
+
+    fn owner(&self) -> Option<&Bytes> {
+        match self {
+            Self::Shared(bytes) => Some(bytes),
+            Self::Tail(_) => None,
+        }
+    }
 }
+
+/// Pieces of text, and the shared buffers in which they lie.
+pub(crate) type Gathered<'a> = (ArrayVec<&'a [u8], MAX_PIECES>, ArrayVec<Option<&'a Bytes>, MAX_PIECES>);
 
 #[derive(Debug)]
 struct Chunk {
@@ -121,13 +131,14 @@ impl SendBuffer {
         self.acknowledge(self.end);
     }
 
-    /// Borrows the text of `range`, or its beginning where it lies in more than [`MAX_PIECES`] pieces.
-    pub(crate) fn slices(&self, range: Range<Position>) -> ArrayVec<&[u8], MAX_PIECES> {
-        let mut out = ArrayVec::new();
+    /// Borrows the text of `range`, or its beginning where it lies in more than [`MAX_PIECES`] pieces; and for each piece
+    /// the written buffer that it is part of, if it was not copied.
+    pub(crate) fn slices(&self, range: Range<Position>) -> Gathered<'_> {
+        let (mut out, mut owners) = Gathered::default();
         let end = range.end.min(self.end);
         let mut at = range.start.max(self.front);
         if at >= end {
-            return out;
+            return (out, owners);
         }
         let first = self.chunks.partition_point(|chunk| chunk.end() <= at);
         for chunk in self.chunks.iter_from(first) {
@@ -137,9 +148,10 @@ impl SendBuffer {
             let upto = end.min(chunk.end());
             let slice = chunk.data.as_slice().get(at.since(chunk.start) as usize..upto.since(chunk.start) as usize);
             out.push(slice.unwrap_or_default());
+            owners.push(chunk.data.owner());
             at = upto;
         }
-        out
+        (out, owners)
     }
 
     /// How many bytes from `at` on [`MAX_PIECES`] pieces hold, at most `len`.
