@@ -12,7 +12,7 @@ use bowline_tcp::trace::{Record, Trace};
 use bowline_tcp::{Arrival, FourTuple};
 use bowline_wire::ip::{self, IpError, IpHeader, IpReport, Protocol};
 use bowline_wire::{Ecn, Fragment, RxChecksum, RxPacket, TcpHeader, UdpError, UdpHeader, checksum, icmp, ipv6, udp};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::interface::{Cast, IfaceId};
 use crate::reassembly::Outcome;
@@ -51,10 +51,12 @@ impl Stack {
             Err(error) => return self.on_bad_header(now, interface, &packet.data, error),
         };
         let Some(cast) = self.admit(interface, &header) else { return };
-        let inbound = Inbound { interface, header: &header, cast, packet: &packet };
-        match inbound.header.fragment {
-            None => self.deliver(now, &inbound),
-            Some(fragment) => self.on_fragment(now, &inbound, fragment),
+        match header.fragment {
+            None => self.deliver(now, (interface, cast), &header, packet),
+            Some(fragment) => {
+                let inbound = Inbound { interface, header: &header, cast, packet: &packet };
+                self.on_fragment(now, &inbound, fragment);
+            }
         }
     }
 
@@ -130,16 +132,17 @@ impl Stack {
         }
         let pinned = data.len();
         let packet = RxPacket { data, pinned, checksum: RxChecksum::Unverified, segment_size: None, more: Vec::new() };
-        self.deliver(
-            now,
-            &Inbound { interface: inbound.interface, cast: inbound.cast, header: &header, packet: &packet },
-        );
+        self.deliver(now, (inbound.interface, inbound.cast), &header, packet);
     }
 
-    fn deliver(&mut self, now: Instant, inbound: &Inbound<'_>) {
-        let is_v4 = inbound.header.src.is_ipv4();
-        match (inbound.header.protocol, is_v4) {
-            (Protocol::TCP, _) => self.on_tcp(now, inbound),
+    fn deliver(&mut self, now: Instant, (interface, cast): (IfaceId, Cast), header: &IpHeader, packet: RxPacket) {
+        let is_v4 = header.src.is_ipv4();
+        if header.protocol == Protocol::TCP {
+            self.counters.ip_of(is_v4).in_delivers += 1;
+            return self.on_tcp(now, (interface, cast), header, packet);
+        }
+        let inbound = &Inbound { interface, header, cast, packet: &packet };
+        match (header.protocol, is_v4) {
             (Protocol::UDP, _) => self.on_udp(now, inbound),
             (Protocol::ICMP, true) | (Protocol::ICMPV6, false) => self.on_icmp(now, inbound),
             (Protocol::NO_NEXT, false) => {} // RFC 8200 4.7: nothing is there
@@ -169,8 +172,7 @@ impl Stack {
         }
     }
 
-    fn on_tcp(&mut self, now: Instant, inbound: &Inbound<'_>) {
-        let Inbound { interface, header: ip, cast, packet } = *inbound;
+    fn on_tcp(&mut self, now: Instant, (interface, cast): (IfaceId, Cast), ip: &IpHeader, packet: RxPacket) {
         // RFC 9293 3.9.2.3, MUST-57: a SYN to a broadcast or multicast address is dropped; so is everything else there.
         if !matches!(cast, Cast::Own | Cast::Any) {
             self.counters.ip_of(ip.src.is_ipv4()).in_discards += 1;
@@ -190,11 +192,13 @@ impl Stack {
             return self.trace_bad_checksum(now, tuple, header, segment.len() - header_len);
         }
         let Some(interface) = self.interfaces.get(interface) else { return };
-        let start = ip.header_len + header_len;
+        let mut payload = packet.data;
+        payload.truncate(ip.header_len + ip.payload_len);
+        payload.advance(ip.header_len + header_len);
         let arrival = Arrival {
             tuple,
             header: &header,
-            payload: packet.data.slice(start..ip.header_len + ip.payload_len),
+            payload,
             pinned: packet.pinned,
             segment_size: packet.segment_size,
             congestion_experienced: ip.ecn() == Ecn::Ce,

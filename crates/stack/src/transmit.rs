@@ -5,6 +5,7 @@
 
 use core::net::IpAddr;
 
+use arrayvec::ArrayVec;
 use bowline_base::{Instant, KeyedHash, Randomness};
 use bowline_tcp::Departure;
 use bowline_wire::checksum::Accumulator;
@@ -78,7 +79,7 @@ struct Exit<'a> {
     counters: &'a mut Counters,
     random: &'a mut Randomness,
     hash: &'a KeyedHash,
-    /// For wire packets that are cut here, and for fragments.
+    /// For fragments.
     scratch: &'a mut Vec<u8>,
 }
 
@@ -202,19 +203,8 @@ impl Exit<'_> {
         };
         let fits = ip_len + ip.payload_len <= MAX_PACKET;
         self.counters.ip_of(is_v4).out_requests += 1;
-        if let Some((_, size)) = segment
-            && !(cuts && fits && capabilities.checksum)
-        {
-            let room = head.len() + usize::from(size);
-            if self.scratch.len() < room {
-                self.scratch.resize(room, 0);
-            }
-            let mut segmenter = Segmenter::new(&TxPacket { head, payload, owners: &[], checksum: None, segment });
-            while let Some(len) = segmenter.next(self.scratch) {
-                let head = self.scratch.get(..len).unwrap_or_default();
-                transmit(id, TxPacket { head, payload: &[], owners: &[], checksum: None, segment: None });
-            }
-            return;
+        if segment.is_some() && !(cuts && fits && capabilities.checksum) {
+            return cut(id, &TxPacket { head, payload, owners, checksum: None, segment }, transmit);
         }
         if !fits {
             self.counters.ip_of(is_v4).out_discards += 1;
@@ -285,5 +275,15 @@ impl Exit<'_> {
         let ports = u64::from(src_port) << 16 | u64::from(dst_port);
         let hash = self.hash.hash(&[src as u64, (src >> 64) as u64, dst as u64, (dst >> 64) as u64, ports]);
         (hash as u32 & 0xf_ffff).max(1)
+    }
+}
+
+/// Sends a super-segment as wire packets with complete checksums. Their payload is borrowed from its parts.
+fn cut(id: IfaceId, packet: &TxPacket<'_>, transmit: &mut impl FnMut(IfaceId, TxPacket<'_>)) {
+    let (mut head, mut parts) = ([0; MAX_HEAD], ArrayVec::new());
+    let mut segmenter = Segmenter::new(packet);
+    while let Some(len) = segmenter.next_borrowed(&mut head, &mut parts) {
+        let head = head.get(..len).unwrap_or_default();
+        transmit(id, TxPacket { head, payload: &parts, owners: &[], checksum: None, segment: None });
     }
 }

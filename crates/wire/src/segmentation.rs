@@ -1,8 +1,10 @@
 //! Cuts a super-segment into the wire packets that it stands for, where the device does not.
 //!
 //! Decides what of the head each packet keeps: sequence number, identification, lengths, flags, checksums. It does as
-//! Linux does in `tcp_gso_segment` and `__udp_gso_segment`. Payload is copied once, and summed while it is copied.
+//! Linux does in `tcp_gso_segment` and `__udp_gso_segment`. Payload is borrowed, or copied once and summed on the way.
 //! It must not know why a super-segment was built, and it never asks for a bigger one than it was given.
+
+use arrayvec::ArrayVec;
 
 use crate::checksum::Accumulator;
 use crate::ip::{self, IpHeader, Protocol};
@@ -10,7 +12,10 @@ use crate::packet::{MAX_PACKET, PartialChecksum, SegmentKind, TxPacket};
 use crate::tcp::{self, TcpFlags};
 use crate::{ipv4, put, u16_at, u32_at, udp};
 
-/// An iterator over the wire packets of one packet, which writes each into a buffer of the caller.
+/// The most parts of a super-segment's payload that one wire packet can borrow.
+pub const MAX_PARTS: usize = 16;
+
+/// An iterator over the wire packets of one packet, which writes each into a buffer of the caller, or only its head.
 ///
 /// A packet that is no super-segment comes out as one, with its checksum completed. A super-segment whose head does not
 /// fit its kind comes out as nothing.
@@ -78,6 +83,22 @@ impl<'a> Payload<'a> {
     }
 }
 
+impl<'a> Payload<'a> {
+    /// Borrows the next `len` bytes and returns their sum; `None` where they lie in too many parts.
+    fn borrow(&mut self, mut len: usize, parts: &mut ArrayVec<&'a [u8], MAX_PARTS>) -> Option<Accumulator> {
+        let mut sum = Accumulator::new();
+        while len > 0 {
+            let rest = self.current();
+            let part = rest.get(..len.min(rest.len())).filter(|part| !part.is_empty())?;
+            sum.add(part);
+            parts.try_push(part).ok()?;
+            len -= part.len();
+            self.advance(part.len());
+        }
+        Some(sum)
+    }
+}
+
 impl<'a> Segmenter<'a> {
     /// The wire packets of `packet`.
     #[must_use]
@@ -126,19 +147,45 @@ impl<'a> Segmenter<'a> {
     /// Writes the next packet to the front of `out` and returns its length; `None` where there are no more, or where it
     /// does not fit: a buffer of the device's MTU fits every packet of a super-segment whose size was made for that.
     pub fn next(&mut self, out: &mut [u8]) -> Option<usize> {
-        if self.done {
-            return None;
-        }
-        let left = self.total - self.sent;
-        let take = match self.shape {
-            Shape::Plain(_) => left,
-            Shape::Cut { size, .. } => left.min(size),
-        };
+        let take = self.take()?;
         let len = self.head.len() + take;
         let packet = out.get_mut(..len).filter(|_| len <= MAX_PACKET)?;
         let (head, body) = packet.split_at_mut_checked(self.head.len())?;
         head.copy_from_slice(self.head);
         let sum = self.payload.copy(body);
+        self.finish(head, sum, take);
+        Some(len)
+    }
+
+    /// Writes the head of the next packet to the front of `out` and returns its length, and puts the payload that follows
+    /// it, borrowed, in `parts`. `None` where there are no more packets, where the head does not fit, or where the payload
+    /// of this packet lies in more than [`MAX_PARTS`] parts: nothing more comes out then.
+    pub fn next_borrowed(&mut self, out: &mut [u8], parts: &mut ArrayVec<&'a [u8], MAX_PARTS>) -> Option<usize> {
+        let take = self.take()?;
+        let len = self.head.len();
+        let head = out.get_mut(..len).filter(|_| len + take <= MAX_PACKET)?;
+        head.copy_from_slice(self.head);
+        parts.clear();
+        let Some(sum) = self.payload.borrow(take, parts) else {
+            self.done = true;
+            return None;
+        };
+        self.finish(head, sum, take);
+        Some(len)
+    }
+
+    /// The payload bytes of the next packet; `None` where there is none.
+    fn take(&self) -> Option<usize> {
+        let left = self.total - self.sent;
+        match self.shape {
+            _ if self.done => None,
+            Shape::Plain(_) => Some(left),
+            Shape::Cut { size, .. } => Some(left.min(size)),
+        }
+    }
+
+    /// Makes the head fit its payload, of `take` bytes with this sum, and goes on to the next packet.
+    fn finish(&mut self, head: &mut [u8], sum: Accumulator, take: usize) {
         match self.shape {
             Shape::Plain(None) => {}
             Shape::Plain(Some(partial)) => finish(head, partial, sum),
@@ -153,7 +200,6 @@ impl<'a> Segmenter<'a> {
         }
         self.sent += take;
         self.done = self.sent >= self.total;
-        Some(len)
     }
 
     /// Sets the lengths, and in IPv4 an identification of its own for each packet.

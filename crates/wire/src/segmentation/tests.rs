@@ -53,6 +53,15 @@ fn all(mut segmenter: Segmenter<'_>, mtu: usize) -> Vec<Vec<u8>> {
     packets
 }
 
+/// The same packets with borrowed payload, put together.
+fn all_borrowed(mut segmenter: Segmenter<'_>) -> Vec<Vec<u8>> {
+    let (mut packets, mut head, mut parts) = (Vec::new(), [0xcc; 128], ArrayVec::new());
+    while let Some(len) = segmenter.next_borrowed(&mut head, &mut parts) {
+        packets.push([&head[..len], &parts.concat()].concat());
+    }
+    packets
+}
+
 fn kind((src, _): (IpAddr, IpAddr)) -> SegmentKind {
     if src.is_ipv4() { SegmentKind::Tcp4 } else { SegmentKind::Tcp6 }
 }
@@ -86,6 +95,7 @@ fn a_tcp_super_segment_becomes_the_segments_that_it_stands_for() {
         };
         let packets = all(Segmenter::new(&packet), 1500);
         assert_eq!((packets.len(), Segmenter::new(&packet).count()), (4, 4));
+        assert_eq!(all_borrowed(Segmenter::new(&packet)), packets);
         let mut received: Vec<u8> = Vec::new();
         for (number, bytes) in packets.iter().enumerate() {
             let (ip, segment) = check(bytes);
@@ -123,6 +133,7 @@ fn a_udp_train_becomes_datagrams() {
             segment: Some((SegmentKind::Udp, 1200)),
         };
         let packets = all(Segmenter::new(&packet), 1280);
+        assert_eq!(all_borrowed(Segmenter::new(&packet)), packets);
         let lengths: Vec<usize> = packets
             .iter()
             .map(|bytes| {
@@ -245,4 +256,16 @@ proptest! {
         let out: usize = all(Segmenter::contiguous(&bytes, Some((kind, size)), None), 300).iter().map(Vec::len).sum();
         prop_assert!(out == 0 || out >= bytes.len());
     }
+}
+
+#[test]
+fn nothing_comes_of_more_parts_than_can_be_borrowed() {
+    let head = tcp_head(V4, &tcp_header(TcpFlags::ACK), 34);
+    let parts = [&b"ab"[..]; MAX_PARTS + 1];
+    let mut packet =
+        TxPacket { head: &head, payload: &parts, owners: &[], checksum: None, segment: Some((SegmentKind::Tcp4, 33)) };
+    assert!(all_borrowed(Segmenter::new(&packet)).is_empty());
+    // All of them together are too many, each half is not.
+    packet.segment = Some((SegmentKind::Tcp4, 17));
+    assert_eq!(all_borrowed(Segmenter::new(&packet)), all(Segmenter::new(&packet), 1500));
 }
