@@ -20,8 +20,6 @@ use crate::segment::{Sight, addresses, segment, tuple};
 
 /// Segments of no connection that an endpoint may have waiting, whatever it was sent.
 const CONTROL: u64 = 4096;
-/// Pending SYNs that a table may hold, by default.
-const PENDING: usize = 4096;
 /// Bytes that a program may write in all: each may become a segment of its own.
 const WRITES: usize = 64 << 10;
 /// Deadlines until everything is over: an orphan with an RTO of an hour, twenty retransmissions and a keepalive each
@@ -286,7 +284,8 @@ impl Machine {
     fn check(&mut self) {
         let (open, half, closed) = self.endpoint.population();
         assert!(open <= self.config.max_connections, "{open} connections");
-        assert!(half <= self.config.max_half_open + PENDING, "{half} half-open ones");
+        let most = self.config.max_half_open + self.config.max_pending;
+        assert!(half <= most, "{half} half-open ones");
         assert!(closed <= self.config.max_time_wait, "{closed} in TIME-WAIT");
         for info in self.endpoint.connections(self.now) {
             if !self.states.contains(&info.state) {

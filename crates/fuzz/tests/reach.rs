@@ -16,7 +16,7 @@ fn inputs(seeds: Vec<Vec<u8>>, count: usize) -> impl Iterator<Item = Vec<u8>> {
 #[test]
 fn programs_over_an_endpoint_visit_every_state() {
     let mut visits = std::collections::BTreeMap::new();
-    for input in inputs(endpoint::seeds(), 3000) {
+    for input in inputs(endpoint::seeds(), 10_000) {
         for state in endpoint::explore(&input) {
             *visits.entry(state.name()).or_insert(0) += 1;
         }
@@ -33,7 +33,7 @@ fn programs_over_an_endpoint_visit_every_state() {
         "TIME-WAIT",
     ];
     for state in expected {
-        assert!(visits.get(state).is_some_and(|&count| count >= 5), "{state}: {visits:?}");
+        assert!(visits.get(state).is_some_and(|&count| count >= 3), "{state}: {visits:?}");
     }
 }
 
