@@ -143,3 +143,20 @@ impl Wake for Unpark {
         self.0.unpark();
     }
 }
+
+#[test]
+fn a_large_part_with_an_owner_arrives_without_a_copy() {
+    let (mut a, mut b) = pair(MemoryConfig::offloading(1500));
+    let (large, small) = (bytes::Bytes::from(vec![9; 50_000]), bytes::Bytes::from(vec![8; 100]));
+    let parts: [&[u8]; 3] = [&small, &large[10..], b"end"];
+    let owners = [Some(&small), Some(&large), None];
+    let packet = TxPacket { payload: &parts, owners: &owners, ..plain(b"head") };
+    let segment = Some((SegmentKind::Tcp4, 1448));
+    let checksum = Some(PartialChecksum { start: 20, offset: 16 });
+    assert_eq!(a.transmit(NOW, &TxPacket { checksum, segment, ..packet }).unwrap(), Transmitted::Sent);
+    let mut received = b.receive(NOW).unwrap().unwrap();
+    assert_eq!((received.data.len(), received.more.len(), received.len()), (104, 2, 50_097));
+    assert_eq!((received.more[0].data.as_ptr(), received.more[0].pinned), (large[10..].as_ptr(), 50_000));
+    received.gather();
+    assert_eq!(&received.data[..], &[&b"head"[..], &parts.concat()].concat()[..]);
+}
