@@ -5,8 +5,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
+mod capture;
+mod errors;
+mod flood;
 mod many;
 mod page;
+mod reach;
+mod rootless;
 mod statuses;
 mod support;
 mod transfers;

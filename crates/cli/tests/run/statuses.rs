@@ -82,9 +82,10 @@ fn door(pid: u32) -> bool {
 
 /// A run that holds a connection and a published port, with a word in its command lines that no other has.
 fn busy(word: &str, port: u16) -> Running {
+    // bash itself ignores SIGQUIT, so that it is not what runs in the end
     let script = format!(
         "exec 3<>/dev/tcp/host.bowline.internal/{port}; echo hello >&3; read line <&3; \
-         sleep 1000 & echo ready; exec -a {word} sleep 1000"
+         exec sh -c 'sleep 1000 & echo ready; wait' {word}"
     );
     let published = free_port();
     let mut run = bowline(&format!("-p {published}:80"), &["bash", "-c", &script, word]).within(60).start();
