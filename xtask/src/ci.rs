@@ -45,5 +45,7 @@ fn cargo(args: &[&str]) -> Command {
     let mut command = step::command("cargo", args);
     // A snapshot that differs is a failure and leaves no file behind.
     command.env("INSTA_UPDATE", "no");
+    // What `setup` has installed is there: no test may do without it.
+    command.env("BOWLINE_E2E", "1");
     command
 }
