@@ -1,4 +1,5 @@
 //! Two endpoints in virtual time on a perfect link: the shortest life of a connection, and a bulk transfer.
+#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
 
 use std::net::SocketAddr;
 use std::time::Duration;
