@@ -9,6 +9,7 @@ mod diagram;
 mod lints;
 mod nostd;
 mod setup;
+mod soak;
 mod step;
 
 use std::process::ExitCode;
@@ -24,14 +25,20 @@ Usage: cargo xtask <TASK>
   lints    the lint settings that each core crate must repeat
   deny     licences, bans and sources of every dependency against deny.toml
   diagram  draw docs/states.md from the table of TCP's transitions
+  soak     what only a long run shows, by the release build: 4 GiB transfers, 100,000 connections, a flood;
+           `soak NAME` runs the steps whose name contains it
   help     this text
 ";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [task] = args.as_slice() else {
-        eprint!("{HELP}");
-        return ExitCode::from(2);
+    let (task, only) = match args.as_slice() {
+        [task] => (task, None),
+        [task, only] if task == "soak" => (task, Some(only.as_str())),
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
     };
     let result = match task.as_str() {
         "setup" => setup::run(),
@@ -40,6 +47,7 @@ fn main() -> ExitCode {
         "lints" => lints::run(),
         "deny" => deny::run(),
         "diagram" => diagram::write(),
+        "soak" => soak::run(only),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

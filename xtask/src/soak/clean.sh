@@ -1,0 +1,2 @@
+start_nginx
+transfer $((4 << 30))
