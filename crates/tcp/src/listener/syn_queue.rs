@@ -1,7 +1,7 @@
 //! The SYN queue: all half-open connections of an endpoint, and when their SYN-ACKs are sent again.
 //!
 //! It decides how many there may be and when each is due; what a segment means for one is
-//! [`HalfOpen`](super::half_open::HalfOpen)'s business. One first-in-first-out list per number of retransmissions keeps
+//! [`HalfOpen`]'s business. One first-in-first-out list per number of retransmissions keeps
 //! the deadlines sorted (RFC 9293 3.8.1; RFC 6298 5.5 doubles the time-out each time).
 
 use alloc::vec::Vec;
