@@ -1,4 +1,5 @@
-//! `cargo bench -p bowline-bench --bench tun [-- --quick] [-- --json]`: a sink and a source on a TUN, beside smoltcp.
+//! `cargo bench -p bowline-bench --bench tun [-- --quick] [-- --json] [-- --only TEXT]`: a sink and a source on
+//! a TUN, beside smoltcp.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use bowline_bench::process::Program;
@@ -11,7 +12,8 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let has = |flag: &str| args.iter().any(|arg| arg == flag);
-    let plan = if has("--quick") { tun::Plan::quick() } else { tun::Plan::default() };
+    let mut plan = if has("--quick") { tun::Plan::quick() } else { tun::Plan::default() };
+    plan.only = args.iter().skip_while(|arg| *arg != "--only").nth(1).cloned().unwrap_or_default();
     let report = tun::run(&plan, &Program::current(["peer"])?)?;
     let text = if has("--json") { report.to_json()? } else { report.to_string() };
     println!("{text}");

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::usage;
-use crate::verbs::{completions, demo, man, run, ss};
+use crate::verbs::{bench, completions, demo, man, run, ss};
 
 /// Run programs behind a userspace TCP/IP stack, and see what their connections do.
 #[derive(Debug, Parser)]
@@ -23,6 +23,7 @@ Examples:
   bowline run --loss 2% --delay 40ms -- git clone https://example.org/repo
   bowline demo
   bowline ss state established
+  bowline bench memory --quick
   bowline completions bash > ~/.local/share/bash-completion/completions/bowline
   bowline man | man -l -";
 
@@ -35,6 +36,8 @@ pub enum Verb {
     Demo(Box<demo::Args>),
     /// Show the sockets of running instances
     Ss(ss::Args),
+    /// Measure the stack beside others: in memory, on a TUN device, as a gateway
+    Bench(bench::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print a manual page, in the format that `man -l -` reads
@@ -49,11 +52,18 @@ pub fn main() -> ExitCode {
 
 fn execute(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let words: Vec<_> = words.into_iter().collect();
+    if let Some((_, [verb, job @ ..])) = words.split_first()
+        && verb == bench::PEER
+    {
+        // for no person to type, and so for no help and no completion to name
+        return bench::be_peer(job);
+    }
     match Cli::try_parse_from(&words) {
         Ok(cli) => match cli.verb {
             Verb::Run(args) => run::run(*args),
             Verb::Demo(args) => demo::run(&args),
             Verb::Ss(args) => ss::run(&args),
+            Verb::Bench(args) => bench::run(&args),
             Verb::Completions(args) => completions::run(&args),
             Verb::Man(args) => man::run(&args),
         },

@@ -1,5 +1,6 @@
 //! One file for each verb: its arguments, the settings they come to, and what it does.
 
+pub mod bench;
 pub mod completions;
 pub mod demo;
 mod live;

@@ -62,6 +62,8 @@ impl Gateway {
 pub struct Plan {
     /// Who takes part. They take turns in this order.
     pub gateways: Vec<Gateway>,
+    /// Only what has this in the name of the measure or of the gateway; empty: everything.
+    pub only: String,
     /// Turns of each.
     pub runs: usize,
     /// Length of one iperf3, wrk or connection run, in seconds.
@@ -85,14 +87,26 @@ impl Plan {
         for mtu in [65_520, 1500] {
             gateways.extend([Gateway::Slirp4netns { mtu }, Gateway::Pasta { mtu }]);
         }
-        let congestion = "cubic".to_owned();
-        Self { gateways, runs: 3, seconds: 3, pings: 10_000, congestion, program: Some(program), peer: Vec::new() }
+        Self {
+            gateways,
+            only: String::new(),
+            runs: 3,
+            seconds: 3,
+            pings: 10_000,
+            congestion: "cubic".to_owned(),
+            program: Some(program),
+            peer: Vec::new(),
+        }
     }
 
     /// The same in one turn of one second.
     pub fn quick(mut self) -> Self {
         (self.runs, self.seconds, self.pings) = (1, 1, 1000);
         self
+    }
+
+    fn wants(&self, measure: &str, gateway: &str) -> bool {
+        measure.contains(&self.only) || gateway.contains(&self.only)
     }
 
     /// More than everything can take.
@@ -122,7 +136,8 @@ pub(crate) fn stage(plan: &Plan) -> Result<Report> {
     let host = Host::set_up()?;
     let mut report = Report::default();
     for _ in 0..plan.runs {
-        for gateway in &plan.gateways {
+        let wanted = |gateway: &&Gateway| MEASURES.iter().any(|measure| plan.wants(measure, &gateway.name()));
+        for gateway in plan.gateways.iter().filter(wanted) {
             match Room::open(gateway, host.scratch()) {
                 Ok(room) => turn(plan, &host, &room, &gateway.name(), &mut report),
                 Err(error) => report.add_result(("everything", "", Better::Higher), &gateway.name(), Err(error)),
@@ -132,32 +147,45 @@ pub(crate) fn stage(plan: &Plan) -> Result<Report> {
     Ok(report)
 }
 
+const UP: &str = "iperf3 up";
+const DOWN: &str = "iperf3 down";
+const KEEP_ALIVE: &str = "wrk, 32 connections, keep-alive";
+const CLOSE: &str = "wrk, 32 clients, connection: close";
+const ROUND_TRIP: &str = "one byte there and back";
+const VISIT: &str = "open, one byte each way, close; one client";
+
+/// What is measured through each gateway.
+const MEASURES: [&str; 6] = [UP, DOWN, KEEP_ALIVE, CLOSE, ROUND_TRIP, VISIT];
+
 /// One turn of one gateway.
 fn turn(plan: &Plan, host: &Host, room: &Room, name: &str, report: &mut Report) {
     let (seconds, congestion) = (plan.seconds, plan.congestion.as_str());
-    for (measure, reverse) in [("iperf3 up", false), ("iperf3 down", true)] {
-        let rate = load::iperf3(room, seconds, congestion, reverse);
+    let wants = |measure: &&str| plan.wants(measure, name);
+    for measure in [UP, DOWN].into_iter().filter(wants) {
+        let rate = load::iperf3(room, seconds, congestion, measure == DOWN);
         report.add_result((measure, "Gbit/s", Better::Higher), name, rate);
     }
-    for (measure, close) in [("wrk, 32 connections, keep-alive", false), ("wrk, 32 clients, connection: close", true)] {
-        match load::wrk(room, host.http(), seconds, close) {
-            Ok((rate, None)) => report.add((measure, "requests/s", Better::Higher), name, rate),
-            Ok((rate, Some(errors))) => {
-                report.add((measure, "requests/s", Better::Higher), name, rate);
-                report.note(format!("{measure}, {name}: {errors}"));
+    for measure in [KEEP_ALIVE, CLOSE].into_iter().filter(wants) {
+        let rate = load::wrk(room, host.http(), seconds, measure == CLOSE);
+        if let Ok((_, Some(errors))) = &rate {
+            report.note(format!("{measure}, {name}: {errors}"));
+        }
+        report.add_result((measure, "requests/s", Better::Higher), name, rate.map(|(rate, _)| rate));
+    }
+    if wants(&ROUND_TRIP) {
+        let pings = plan.pings.to_string();
+        match load::peer(room, &plan.peer, ("ping", host.echo(), &pings)) {
+            Ok(times) => {
+                for (percentile, time) in [("p50", times.p50_us), ("p99", times.p99_us)] {
+                    report.add((&format!("{ROUND_TRIP}, {percentile}"), "µs", Better::Lower), name, time);
+                }
             }
-            Err(error) => report.add_result((measure, "requests/s", Better::Higher), name, Err(error)),
+            Err(error) => report.add_result((ROUND_TRIP, "µs", Better::Lower), name, Err(error)),
         }
     }
-    let pings = plan.pings.to_string();
-    let seconds = seconds.to_string();
-    match load::peer(room, &plan.peer, ("ping", host.echo(), &pings)) {
-        Ok(times) => {
-            report.add(("one byte there and back, p50", "µs", Better::Lower), name, times.p50_us);
-            report.add(("one byte there and back, p99", "µs", Better::Lower), name, times.p99_us);
-        }
-        Err(error) => report.add_result(("one byte there and back", "µs", Better::Lower), name, Err(error)),
+    if wants(&VISIT) {
+        let seconds = seconds.to_string();
+        let rate = load::peer(room, &plan.peer, ("connect", host.echo(), &seconds)).map(|times| times.per_second);
+        report.add_result((VISIT, "1/s", Better::Higher), name, rate);
     }
-    let rate = load::peer(room, &plan.peer, ("connect", host.echo(), &seconds)).map(|times| times.per_second);
-    report.add_result(("open, one byte each way, close; one client", "1/s", Better::Higher), name, rate);
 }

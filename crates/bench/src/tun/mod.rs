@@ -74,6 +74,8 @@ pub trait Endpoint: Send {
 /// How much to measure.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
+    /// Only what has this in the name of the measure or of the stack; empty: everything.
+    pub only: String,
     /// Turns of each stack.
     pub runs: usize,
     /// Length of one run, in seconds.
@@ -84,7 +86,7 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { runs: 5, seconds: 3, mtus: vec![1500, 65_520] }
+        Self { only: String::new(), runs: 5, seconds: 3, mtus: vec![1500, 65_520] }
     }
 }
 
@@ -124,12 +126,13 @@ pub(crate) fn stage(plan: &Plan) -> Result<Report> {
     let mut report = Report::default();
     for mtu in &plan.mtus {
         for role in [Role::Sink, Role::Source] {
+            let direction = if role == Role::Sink { "from the kernel" } else { "to the kernel" };
+            let measure = format!("TUN, MTU {mtu}, one stream {direction}");
             let mut endpoints = endpoints();
+            endpoints.retain(|endpoint| measure.contains(&plan.only) || endpoint.name().contains(&plan.only));
             for endpoint in &mut endpoints {
                 choose(endpoint.as_mut(), role, *mtu)?;
             }
-            let direction = if role == Role::Sink { "from the kernel" } else { "to the kernel" };
-            let measure = format!("TUN, MTU {mtu}, one stream {direction}");
             for _ in 0..plan.runs {
                 for endpoint in &mut endpoints {
                     let rate = measure_once(endpoint.as_mut(), role, *mtu, Duration::from_secs(plan.seconds.into()));

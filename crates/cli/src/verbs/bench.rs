@@ -1,0 +1,227 @@
+//! `bowline bench`: the measurements of `bowline-bench`, with what is going on told on standard error.
+//!
+//! It decides what runs in which order and how it is shown; how something is measured, and beside whom, it leaves to
+//! `bowline-bench`. Bytes for an idle connection are not here: to count them takes an allocator that counts, and that would
+//! slow down every other verb, so `cargo bench` has a program of its own for it.
+
+mod told;
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use bowline_bench::process::Program;
+use bowline_bench::{Report, Result, gateway, memory, peer, tun};
+use clap::ValueEnum;
+
+use crate::usage::{USAGE, complain};
+
+/// The verb by which this program starts itself inside a namespace. It is for `bowline bench` and nobody else.
+pub(crate) const PEER: &str = "bench-peer";
+
+/// Something to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Two hosts in one thread, nothing between them but a queue, beside smoltcp
+    Memory,
+    /// A sink and a source on a TUN device, the kernel at the other end, beside smoltcp
+    Tun,
+    /// iperf3, wrk, round trips and short connections through `bowline run`, slirp4netns, pasta and no gateway
+    Gateway,
+    /// Only `cargo bench` can: it says so
+    #[value(hide = true)]
+    Footprint,
+}
+
+/// What is on the command line.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// What to measure; without it memory, tun and gateway, one after the other
+    #[arg(value_enum, value_name = "WHAT")]
+    pub parts: Vec<Part>,
+    /// A first impression: one short turn of each
+    #[arg(long)]
+    pub quick: bool,
+    /// Turns of each contender, of which the median is shown [default: 5, and 3 through gateways]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub runs: Option<u16>,
+    /// Only what has this in the name of the measure or of the contender
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub only: String,
+    /// Print one JSON document at the end instead of tables
+    #[arg(long)]
+    pub json: bool,
+}
+
+const EXAMPLES: &str = "\
+Contenders take turns, so that a noisy neighbour hits all of them; a figure is the median of its
+turns. What cannot be measured is named below the tables, with the reason. tun and gateway make
+namespaces of their own, need no root where users may make them, and send nothing out of this
+machine. gateway uses what is installed of iperf3, wrk, nginx, slirp4netns and pasta.
+
+Bytes for an idle connection need an allocator that counts, which would slow this program down:
+  cargo bench -p bowline-bench --bench footprint
+
+Examples:
+  bowline bench --quick
+  bowline bench memory --only 'MTU 1500, checksums'
+  bowline bench tun --runs 3
+  bowline bench gateway --only pasta --json > pasta.json
+
+Exit status: 0; 1 if a part could not be measured at all, or nothing has TEXT in its name; 2 for
+a bad command line.";
+
+/// What the arguments come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Settings {
+    parts: Vec<Part>,
+    quick: bool,
+    runs: Option<usize>,
+    only: String,
+    json: bool,
+}
+
+impl Settings {
+    fn resolve(args: &Args) -> std::result::Result<Self, String> {
+        if args.parts.contains(&Part::Footprint) {
+            return Err(
+                "the footprint takes an allocator that counts, which this program does not have: run `cargo bench \
+                        -p bowline-bench --bench footprint`"
+                    .to_owned(),
+            );
+        }
+        let mut parts = args.parts.clone();
+        if parts.is_empty() {
+            parts = vec![Part::Memory, Part::Tun, Part::Gateway];
+        }
+        let runs = args.runs.map(usize::from);
+        Ok(Self { parts, quick: args.quick, runs, only: args.only.clone(), json: args.json })
+    }
+}
+
+/// Measures and prints.
+#[must_use]
+pub fn run(args: &Args) -> ExitCode {
+    let settings = match Settings::resolve(args) {
+        Ok(settings) => settings,
+        Err(problem) => {
+            complain(&problem);
+            return ExitCode::from(USAGE);
+        }
+    };
+    let (mut all, mut complete) = (Report::default(), true);
+    for part in &settings.parts {
+        match measure(*part, &settings) {
+            Ok(report) => {
+                if !settings.json {
+                    complete &= print(&report.to_string());
+                }
+                all.extend(report);
+            }
+            Err(error) => {
+                complete = false;
+                complain(&format!("{}: {error}", name(*part)));
+            }
+        }
+    }
+    if complete && all.rows.is_empty() && all.notes.is_empty() {
+        complain(&format!(
+            "no measure and no contender has {:?} in its name: without --only everything is measured",
+            settings.only
+        ));
+        return ExitCode::FAILURE;
+    }
+    if settings.json {
+        complete &= all.to_json().is_ok_and(|json| print(&(json + "\n")));
+    }
+    if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn name(part: Part) -> String {
+    part.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+fn print(text: &str) -> bool {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
+}
+
+/// Says what happens next.
+fn tell(line: &str) {
+    // without anybody to read it, the figures are as good
+    let _ = writeln!(io::stderr(), "bowline: {line}");
+}
+
+fn measure(part: Part, settings: &Settings) -> Result<Report> {
+    match part {
+        Part::Memory => Ok(in_memory(settings)),
+        Part::Tun => over_tun(settings),
+        Part::Gateway => through_gateways(settings),
+        Part::Footprint => Ok(Report::default()),
+    }
+}
+
+fn in_memory(settings: &Settings) -> Report {
+    let mut plan = if settings.quick { memory::Plan::quick() } else { memory::Plan::default() };
+    plan.runs = settings.runs.unwrap_or(plan.runs);
+    plan.only.clone_from(&settings.only);
+    memory::speed(&mut told::contenders(memory::contenders()), &plan)
+}
+
+/// One MTU after the other: what a stack's best settings are depends on it, and is tried out once for each.
+fn over_tun(settings: &Settings) -> Result<Report> {
+    let mut plan = if settings.quick { tun::Plan::quick() } else { tun::Plan::default() };
+    plan.runs = settings.runs.unwrap_or(plan.runs);
+    plan.only.clone_from(&settings.only);
+    let program = Program::current([PEER])?;
+    let mut report = Report::default();
+    for mtu in &plan.mtus {
+        tell(&format!("tun: MTU {mtu}, {} turn(s) of {} s of each stack in each direction", plan.runs, plan.seconds));
+        let part = tun::Plan { mtus: vec![*mtu], ..plan.clone() };
+        report.extend(tun::run(&part, &program)?);
+    }
+    Ok(report)
+}
+
+/// One turn of all gateways after the other, each in a namespace of its own.
+fn through_gateways(settings: &Settings) -> Result<Report> {
+    let plan = gateway::Plan::new(Program::current([PEER])?, Some(std::env::current_exe()?));
+    let mut plan = if settings.quick { plan.quick() } else { plan };
+    plan.only.clone_from(&settings.only);
+    let runs = settings.runs.unwrap_or(plan.runs);
+    plan.runs = 1;
+    let mut report = Report::default();
+    for turn in 1..=runs {
+        tell(&format!("gateway: turn {turn} of {runs}, {} s for a measure and a gateway", plan.seconds));
+        let part = gateway::run(&plan)?;
+        for row in part.rows {
+            // of one turn the median is the figure itself
+            report.add((&row.measure, &row.unit, row.better), &row.contender, row.median);
+        }
+        part.notes.into_iter().for_each(|note| report.note(note));
+    }
+    Ok(report)
+}
+
+/// Is the other end of a measurement, started by one.
+#[must_use]
+pub(crate) fn be_peer(job: &[OsString]) -> ExitCode {
+    let job: Vec<_> = job.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    match peer::main(&job) {
+        Ok(printed) => {
+            if print(&(printed + "\n")) {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

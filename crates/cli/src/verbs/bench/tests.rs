@@ -1,0 +1,38 @@
+//! What `bowline bench`'s arguments come to.
+
+use clap::Parser as _;
+
+use super::{Part, Settings};
+use crate::cli::{Cli, Verb};
+
+fn resolve(words: &[&str]) -> Result<Settings, String> {
+    let words = ["bowline", "bench"].iter().chain(words);
+    match Cli::try_parse_from(words).map_err(|error| error.to_string())?.verb {
+        Verb::Bench(args) => Settings::resolve(&args),
+        verb => Err(format!("{verb:?}")),
+    }
+}
+
+#[test]
+fn without_a_word_everything_that_this_program_can_is_measured() {
+    let settings = resolve(&[]).unwrap();
+    assert_eq!(settings.parts, [Part::Memory, Part::Tun, Part::Gateway]);
+    assert_eq!((settings.quick, settings.runs, settings.only.as_str(), settings.json), (false, None, "", false));
+}
+
+#[test]
+fn every_option_gets_where_it_counts() {
+    let settings = resolve(&["tun", "--quick", "--runs", "7", "--only", "kernel", "--json"]).unwrap();
+    assert_eq!(settings.parts, [Part::Tun]);
+    assert_eq!((settings.quick, settings.runs, settings.only.as_str(), settings.json), (true, Some(7), "kernel", true));
+}
+
+#[test]
+fn the_footprint_is_refused_with_the_command_that_has_it() {
+    assert!(resolve(&["memory", "footprint"]).unwrap_err().contains("--bench footprint"));
+}
+
+#[test]
+fn no_turn_at_all_is_a_mistake() {
+    assert!(resolve(&["--runs", "0"]).is_err());
+}
