@@ -64,3 +64,8 @@ pub use net::{Net, NetBuilder};
 pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf};
 pub use trace::TraceStream;
 pub use udp::UdpSocket;
+
+/// The example of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
