@@ -218,6 +218,8 @@ fn the_network_inside_is_the_promised_one() {
         let default = "00000000000000000000000000000000 00 ";
         assert!(routes.lines().any(|line| line.starts_with(default) && line.ends_with("bowline0")), "{routes}");
     }
+    // many short connections in a row do not use up the ports
+    assert_eq!(shell("cat /proc/sys/net/ipv4/tcp_tw_reuse"), "1\n");
     // a low port needs no privilege in here
     assert_eq!(shell("cat /proc/sys/net/ipv4/ip_unprivileged_port_start"), "0\n");
 }

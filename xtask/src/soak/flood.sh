@@ -19,6 +19,7 @@ read -r _ <&"${run[0]}"
 sleep 3
 echo "half-open: $("$BOWLINE" ss --pid "$gateway" -H state syn-recv | wc -l)"
 [ "$("$BOWLINE" ss --pid "$gateway" -H state syn-recv | wc -l)" -gt 100 ]
+"$BOWLINE" ss --pid "$gateway" -s | grep SyncookiesSent
 before=$(resident "$gateway")
 read -r said <&"${run[0]}"
 after=$(resident "$gateway" 2>/dev/null || echo "$before")

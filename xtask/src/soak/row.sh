@@ -27,7 +27,8 @@ after=$(resident "$gateway")
 sleep 65
 later=$(resident "$gateway")
 echo "memory: $before KiB before, $after KiB after, $later KiB after TIME-WAIT; descriptors: $open and $(descriptors "$gateway")"
-[ "$(descriptors "$gateway")" -le "$open" ]
+# one more may be there for good: the timer that the driver makes when it first needs it
+[ "$(descriptors "$gateway")" -le $((open + 1)) ]
 [ "$later" -le $((before + 8192)) ]
 eval "exec ${run[1]}>&-"
 wait "$gateway"

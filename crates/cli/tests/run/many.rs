@@ -50,8 +50,9 @@ fn short_connections_in_a_row_are_all_served_and_leave_nothing() {
     let (memory, open) = (resident(run.pid()), descriptors(run.pid()));
     run.say("2000");
     run.read_until("done");
+    // one more may be there for good: the timer that the driver makes when it first needs it
     wait_for("the descriptors of closed connections go", Duration::from_secs(10), || {
-        (descriptors(run.pid()) <= open).then_some(())
+        (descriptors(run.pid()) <= open + 1).then_some(())
     });
     let grown = resident(run.pid()).saturating_sub(memory);
     assert!(grown < 2 << 20, "{grown} bytes more than after 500 connections, {memory}");
