@@ -10,6 +10,10 @@ use crate::state::{Cause, State};
 use crate::trace::Trace;
 use bowline_base::Instant;
 
+/// Retransmissions for a connection that nobody holds any more, as Linux `tcp_orphan_retries`: a hundred seconds and more,
+/// which is what RFC 9293 3.8.3 wants at least (MUST-20's R2).
+const ORPHAN_RETRIES: u8 = 8;
+
 impl Tcb {
     /// Runs every timer that is due.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
@@ -53,6 +57,7 @@ impl Tcb {
         let most = match self.state {
             State::SynSent => self.options.syn_retries,
             State::SynReceived => self.options.synack_retries,
+            _ if self.user.orphan => self.options.retries.min(ORPHAN_RETRIES),
             _ => self.options.retries,
         };
         if self.snd.retries >= most {

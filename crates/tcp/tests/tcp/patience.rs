@@ -35,3 +35,15 @@ fn a_time_out_of_no_time_takes_a_millisecond() {
     let due = p.endpoint.poll_timeout().unwrap();
     assert!(due > p.now && due <= p.now + Duration::from_millis(1), "{due} at {}", p.now);
 }
+
+#[test]
+fn a_connection_that_nobody_holds_gives_up_sooner() {
+    let mut p = Peer::plain();
+    let (_, key) = p.establish();
+    p.call(|endpoint, now| endpoint.close(now, key));
+    // 0.2 s doubled eight times: 102.2 s in all.
+    p.pass(Duration::from_secs(100));
+    assert_eq!(p.endpoint.population(), (1, 0, 0), "RFC 9293 3.8.3: no less than 100 s");
+    p.pass(Duration::from_secs(210));
+    assert_eq!(p.endpoint.population(), (0, 0, 0));
+}
