@@ -138,7 +138,8 @@ pub(super) fn receive(from: impl AsFd) -> Result<Option<(Message, Option<OwnedFd
     let received = loop {
         let result = recvmsg(from.as_fd(), &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC);
         match result {
-            Err(Errno::INTR) => {}
+            // reset: the other side has ended without reading all of ours. It is told once, before what that side has said
+            Err(Errno::INTR | Errno::CONNRESET) => {}
             other => break other?,
         }
     };
@@ -153,4 +154,20 @@ pub(super) fn receive(from: impl AsFd) -> Result<Option<(Message, Option<OwnedFd
     }
     let message = if received.bytes == LEN { Message::decode(bytes) } else { None };
     message.map(|message| Some((message, attached))).ok_or(Errno::BADMSG)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_of_one_who_did_not_listen_are_heard() {
+        let (ours, theirs) = pair().unwrap();
+        send(&ours, Message::Go, None).unwrap();
+        send(&theirs, Message::Exited { status: 3 }, None).unwrap();
+        drop(theirs);
+        let (message, _) = receive(&ours).unwrap().unwrap();
+        assert_eq!(message, Message::Exited { status: 3 });
+        assert!(receive(&ours).unwrap().is_none());
+    }
 }
