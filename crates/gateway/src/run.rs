@@ -68,8 +68,9 @@ pub fn raise_descriptors() -> usize {
     effective.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
-/// How long connections that are still open may take to end once the program has.
-const GRACE: Duration = Duration::from_millis(200);
+/// How long connections that are still open may take to end once the program has: its kernel still answers, so that it
+/// takes a round trip, or two time-outs of 200 and 400 ms where a bad network loses the last acknowledgement.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Runs the program of `sandbox` behind a gateway, to its end, and says what its connections came to.
 ///
