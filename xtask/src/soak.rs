@@ -22,9 +22,13 @@ const STEPS: [(&str, &str); 5] = [
 
 /// Builds the release command and runs every step, or those whose name contains `only`.
 pub(crate) fn run(only: Option<&str>) -> Result<(), String> {
+    let chosen: Vec<_> = STEPS.into_iter().filter(|(name, _)| only.is_none_or(|only| name.contains(only))).collect();
+    if chosen.is_empty() {
+        return Err(format!("no step has that in its name; there are {}", STEPS.map(|(name, _)| name).join("; ")));
+    }
     step::run(&mut step::command("cargo", &["build", "--release", "--locked", "--package", "bowline-cli"]))?;
     let mut report = Report::new();
-    for (name, script) in STEPS.into_iter().filter(|(name, _)| only.is_none_or(|only| name.contains(only))) {
+    for (name, script) in chosen {
         report.step(name, || step::run(&mut shell(script)));
     }
     report.finish(Tally::default())
@@ -33,8 +37,8 @@ pub(crate) fn run(only: Option<&str>) -> Result<(), String> {
 fn shell(script: &str) -> Command {
     let mut command = Command::new("bash");
     let path = std::env::var("PATH").unwrap_or_default();
-    command.args(["-euo", "pipefail", "-c", &format!("{PRELUDE}\n{script}"), "soak"]).current_dir(step::root());
-    command.env("PATH", format!("{path}:/usr/sbin:/sbin")).env("BOWLINE", bowline());
+    command.args(["-euo", "pipefail", "-c", "eval \"$SCRIPT\""]).env("SCRIPT", format!("{PRELUDE}\n{script}"));
+    command.env("PATH", format!("{path}:/usr/sbin:/sbin")).env("BOWLINE", bowline()).current_dir(step::root());
     command
 }
 

@@ -11,6 +11,7 @@ done
 kill -INT $flood
 wait $flood
 echo "$answered of $n"
+read -r _
 INSIDE
 coproc run { exec "$BOWLINE" run --json -- bash "$dir/flood.sh" "$dir" 2> "$dir/summary"; }
 gateway=$run_PID
@@ -22,7 +23,8 @@ echo "half-open: $("$BOWLINE" ss --pid "$gateway" -H state syn-recv | wc -l)"
 "$BOWLINE" ss --pid "$gateway" -s | grep SyncookiesSent
 before=$(resident "$gateway")
 read -r said <&"${run[0]}"
-after=$(resident "$gateway" 2>/dev/null || echo "$before")
+after=$(resident "$gateway")
+echo >&"${run[1]}"
 wait "$gateway"
 echo "$said requests answered within a second each; memory: $before KiB, then $after KiB"
 grep transmitted "$dir/hping"
