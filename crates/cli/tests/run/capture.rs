@@ -25,7 +25,7 @@ const ERROR: &str = "8388608";
 fn tshark(file: &Path) -> Vec<Vec<String>> {
     let fields = FIELDS.map(|field| format!("-e {field}")).join(" ");
     // Packets are looked at, not HTTP messages: putting those together, tshark 4.0 was seen to call a retransmission an
-    // error ("new fragment overlaps old data"). That the bytes are the same, the transfers' checksums show elsewhere.
+    // error ("new fragment overlaps old data") although each byte was that of the first copy.
     let script = format!(
         "exec tshark -r $FILE -n -o tcp.check_checksum:TRUE -o ip.check_checksum:TRUE -o tcp.desegment_tcp_streams:FALSE \
          -T fields -E separator='|' {fields} 2> $FILE.errors"
