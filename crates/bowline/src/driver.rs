@@ -45,7 +45,7 @@ pub struct Driver {
 
 impl Driver {
     pub(crate) fn new(shared: Arc<Shared>, ports: Vec<Port>, precise: bool) -> Self {
-        let alarm = Alarm::new(shared.clock, precise);
+        let alarm = Alarm::new(&shared.clock, precise);
         Self { shared, ports, alarm, wakers: Vec::new() }
     }
 

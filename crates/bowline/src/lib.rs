@@ -55,6 +55,7 @@ pub use bowline_stack::{Cidr, Config, Datagram, Echo, IcmpError, UdpBind, UdpFai
 pub use bowline_tcp::{
     Algorithm, ConnectionError, Counters, FourTuple, Info, Keepalive, Listen, ListenerInfo, Options, State,
 };
+pub use clock::{Alarm, Timekeeper};
 pub use driver::Driver;
 pub use echo::{EchoEvent, EchoSocket};
 pub use error::connection_error;

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use bowline_base::Instant;
 use bowline_wire::packet::{Capabilities, RxChecksum, RxPacket, TxPacket};
-use bytes::Bytes;
 
 use crate::buffer::CHUNK;
 use crate::cut::Cutter;
@@ -23,9 +22,8 @@ mod monitor;
 mod too_big;
 
 pub use config::{GilbertElliott, ImpairmentConfig, Impairments, Loss, QueueLimit, TooBig};
+pub use link::Link;
 pub use monitor::{DirectionCounters, Impairment, ImpairmentCounters, ImpairmentMonitor, What};
-
-use link::Link;
 
 /// Which way a packet goes, seen from the host that owns the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,10 +106,8 @@ impl<D: Device> Impaired<D> {
     /// Hands egress packets that are due to the device inside. `false` if it is full.
     fn pump(&mut self, now: Instant) -> io::Result<bool> {
         self.retry_at = None;
-        while let Some(packet) = self.egress.front(now) {
-            if self.too_big(now, Direction::Egress, &packet) {
-                continue;
-            }
+        // The error about a packet that is too big takes the way back, with its delay and its losses.
+        while let Some(packet) = self.egress.front(now, |error| self.ingress.offer(now, error)) {
             let complete = TxPacket { head: &packet, payload: &[], owners: &[], checksum: None, segment: None };
             match self.inner.transmit(now, &complete)? {
                 Transmitted::Full => {
@@ -127,42 +123,16 @@ impl<D: Device> Impaired<D> {
 
     /// The next ingress packet that is due.
     fn arrived(&mut self, now: Instant) -> Option<RxPacket> {
-        while let Some(packet) = self.ingress.front(now) {
-            if self.too_big(now, Direction::Ingress, &packet) {
-                continue;
-            }
-            self.ingress.pop();
-            self.ingress.delivered(&packet, true);
-            return Some(RxPacket {
-                data: packet,
-                pinned: CHUNK,
-                more: Vec::new(),
-                checksum: RxChecksum::Unverified,
-                segment_size: None,
-            });
-        }
-        None
-    }
-
-    /// Deals with the packet at the front of its direction as the router in the middle would, if it exceeds the MTU:
-    /// `true` if it is gone from there.
-    fn too_big(&mut self, now: Instant, direction: Direction, packet: &Bytes) -> bool {
-        let (this, back) = match direction {
-            Direction::Ingress => (&mut self.ingress, &mut self.egress),
-            Direction::Egress => (&mut self.egress, &mut self.ingress),
-        };
-        let Some(mtu) = this.exceeded(packet) else { return false };
-        this.pop();
-        match too_big::answer(packet, mtu, this.impairments().too_big) {
-            too_big::Answer::Fragments(fragments) => this.replace(now, packet, &fragments),
-            too_big::Answer::Error(error) => {
-                this.refused(now, packet);
-                // The error takes the way back, with its delay and its losses.
-                back.offer(now, &error);
-            }
-            too_big::Answer::Silence => this.refused(now, packet),
-        }
-        true
+        let packet = self.ingress.front(now, |error| self.egress.offer(now, error))?;
+        self.ingress.pop();
+        self.ingress.delivered(&packet, true);
+        Some(RxPacket {
+            data: packet,
+            pinned: CHUNK,
+            more: Vec::new(),
+            checksum: RxChecksum::Unverified,
+            segment_size: None,
+        })
     }
 }
 

@@ -1,4 +1,5 @@
-//! When to come back: tokio's timer for what is far, a timer of the kernel's with nanoseconds for what is near.
+//! When to come back: tokio's timer for what is far, a timer of the kernel's with nanoseconds for what is near; or the
+//! alarm of whoever keeps the time.
 //!
 //! tokio's wheel turns in milliseconds and rounds up. That is nothing to a retransmission timer, but it would make a link
 //! of 10 ms one of 11, and add a millisecond to each round trip of a paced sender.
@@ -10,30 +11,28 @@ use std::time::Duration;
 
 use bowline_base::Instant;
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 
 /// Deadlines nearer than this are kept to the microsecond, where the system has such timers.
 const NEAR: Duration = Duration::from_millis(20);
 
 /// The next deadline.
 #[derive(Debug)]
-pub(crate) struct Alarm {
-    clock: Clock,
-    far: Option<Pin<Box<tokio::time::Sleep>>>,
-    far_at: Instant,
-    near: Near,
-    precise: bool,
+pub(crate) enum Alarm {
+    Runtime(RuntimeAlarm),
+    Kept(Box<dyn clock::Alarm>),
 }
 
 impl Alarm {
     /// An alarm without a deadline. `precise`: whether near deadlines get a timer of the kernel's.
-    pub(crate) fn new(clock: Clock, precise: bool) -> Self {
-        Self { clock, far: None, far_at: Instant::ZERO, near: Near::default(), precise }
+    pub(crate) fn new(clock: &Clock, precise: bool) -> Self {
+        match clock {
+            Clock::Runtime { origin, .. } => Self::Runtime(RuntimeAlarm::new(*origin, precise)),
+            Clock::Kept(keeper) => Self::Kept(keeper.alarm()),
+        }
     }
 
     /// Ready when `deadline` may have passed; early now and then. Otherwise the task is woken then.
-    ///
-    /// A timer that is set for an earlier time is left alone: deadlines move later with almost every packet.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -44,6 +43,30 @@ impl Alarm {
         if deadline <= now {
             return Ok(Poll::Ready(()));
         }
+        match self {
+            Self::Runtime(alarm) => alarm.poll(cx, now, deadline),
+            Self::Kept(alarm) => Ok(alarm.poll(cx, deadline)),
+        }
+    }
+}
+
+/// The next deadline on tokio's clock.
+#[derive(Debug)]
+pub(crate) struct RuntimeAlarm {
+    origin: tokio::time::Instant,
+    far: Option<Pin<Box<tokio::time::Sleep>>>,
+    far_at: Instant,
+    near: Near,
+    precise: bool,
+}
+
+impl RuntimeAlarm {
+    fn new(origin: tokio::time::Instant, precise: bool) -> Self {
+        Self { origin, far: None, far_at: Instant::ZERO, near: Near::default(), precise }
+    }
+
+    /// A timer that is set for an earlier time is left alone: deadlines move later with almost every packet.
+    fn poll(&mut self, cx: &mut Context<'_>, now: Instant, deadline: Instant) -> io::Result<Poll<()>> {
         if self.precise && deadline.since(now) < NEAR {
             return self.near.poll(cx, now, deadline);
         }
@@ -51,12 +74,12 @@ impl Alarm {
             Some(far) => far,
             none => {
                 self.far_at = deadline;
-                none.insert(Box::pin(tokio::time::sleep_until(self.clock.at(deadline))))
+                none.insert(Box::pin(tokio::time::sleep_until(clock::runtime_time(self.origin, deadline))))
             }
         };
         if far.is_elapsed() || self.far_at > deadline || self.far_at <= now {
             self.far_at = deadline;
-            far.as_mut().reset(self.clock.at(deadline));
+            far.as_mut().reset(clock::runtime_time(self.origin, deadline));
         }
         Ok(far.as_mut().poll(cx))
     }

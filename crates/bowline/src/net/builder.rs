@@ -8,7 +8,7 @@ use bowline_device::Device;
 use bowline_stack::{Cidr, Config, Interface, Route, Stack};
 
 use super::{Net, Owner};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timekeeper};
 use crate::driver::{Driver, Port};
 use crate::error;
 use crate::shared::Shared;
@@ -24,6 +24,7 @@ pub struct NetBuilder {
     config: Config,
     seed: Option<[u8; 32]>,
     coarse: bool,
+    timekeeper: Option<Arc<dyn Timekeeper>>,
     misplaced: bool,
 }
 
@@ -101,6 +102,13 @@ impl NetBuilder {
         self
     }
 
+    /// Sets who keeps the time; default tokio. Deadlines then have that clock's precision, and
+    /// [`coarse_timers`](Self::coarse_timers) means nothing.
+    pub fn timekeeper(mut self, timekeeper: Arc<dyn Timekeeper>) -> Self {
+        self.timekeeper = Some(timekeeper);
+        self
+    }
+
     /// Makes the network and spawns its driver on the current runtime, which needs IO and time enabled.
     ///
     /// # Errors
@@ -132,7 +140,7 @@ impl NetBuilder {
             None => getrandom::fill(&mut seed).map_err(|why| io::Error::other(why.to_string()))?,
         }
         let ephemeral = self.config.tcp.ephemeral_ports;
-        let clock = Clock::new();
+        let clock = self.timekeeper.map_or_else(Clock::runtime, Clock::Kept);
         let mut stack = Stack::new(self.config, seed, clock.now());
         let mut ports = Vec::with_capacity(self.links.len());
         for link in self.links {

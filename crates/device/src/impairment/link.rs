@@ -13,6 +13,7 @@ use super::Direction;
 use super::config::{Impairments, Loss};
 use super::dice::Dice;
 use super::monitor::{ImpairmentMonitor, What};
+use super::too_big;
 use crate::buffer::Arena;
 
 /// What a packet on the way costs in memory at least: its share of a chunk and its place in the queue.
@@ -44,9 +45,13 @@ struct Luck {
     reorder: Dice,
 }
 
-/// One direction.
+/// One direction of a worse network: wire packets go in, and come out later, or not, or twice.
+///
+/// Devices use it through [`Impaired`](super::Impaired); who has a network of his own puts packets in with
+/// [`offer`](Self::offer), and takes them out with [`front`](Self::front) and [`pop`](Self::pop) when
+/// [`next_due`](Self::next_due) says so.
 #[derive(Debug)]
-pub(super) struct Link {
+pub struct Link {
     direction: Direction,
     impairments: Impairments,
     transparent: bool,
@@ -70,7 +75,9 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(direction: Direction, impairments: Impairments, seed: u64, monitor: ImpairmentMonitor) -> Self {
+    /// A link in this direction, all of whose luck comes from `seed`; `monitor` counts what happens.
+    #[must_use]
+    pub fn new(direction: Direction, impairments: Impairments, seed: u64, monitor: ImpairmentMonitor) -> Self {
         let base = if direction == Direction::Ingress { 16u64 } else { 32 };
         let dice = |purpose: u64| Dice::new(seed, base + purpose);
         Self {
@@ -99,8 +106,17 @@ impl Link {
         }
     }
 
-    pub(super) fn impairments(&self) -> &Impairments {
+    /// What is wrong with it.
+    #[must_use]
+    pub fn impairments(&self) -> &Impairments {
         &self.impairments
+    }
+
+    /// Changes what is wrong with it, for packets that enter from now on; what is on the way keeps its fate, but for the
+    /// MTU, which is looked at when a packet comes out.
+    pub fn set(&mut self, impairments: Impairments) {
+        self.impairments = impairments;
+        self.transparent = impairments.is_none();
     }
 
     /// Whether nothing is wrong in this direction, so that packets need not pass through here.
@@ -109,17 +125,19 @@ impl Link {
     }
 
     /// Whether nothing is on the way. (Errors of routers also come through a transparent direction.)
-    pub(super) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.held_packets == 0
     }
 
     /// Packets and bytes on the way.
-    pub(super) fn held(&self) -> (usize, usize) {
+    #[must_use]
+    pub fn held(&self) -> (usize, usize) {
         (self.held_packets, self.held_bytes)
     }
 
     /// Takes a wire packet and decides its fate.
-    pub(super) fn offer(&mut self, now: Instant, packet: &[u8]) {
+    pub fn offer(&mut self, now: Instant, packet: &[u8]) {
         self.monitor.count(self.direction, |counters| {
             counters.packets += 1;
             counters.bytes += packet.len() as u64;
@@ -250,14 +268,34 @@ impl Link {
         }
     }
 
-    /// The next packet that is out at `now`. It stays until [`pop`](Self::pop).
-    pub(super) fn front(&mut self, now: Instant) -> Option<Bytes> {
+    /// The next packet that is out at `now`. It stays until [`pop`](Self::pop). Packets that exceed the MTU are gone from
+    /// there: `back` gets what a router tells their senders, and it must find its way to them.
+    pub fn front(&mut self, now: Instant, mut back: impl FnMut(&[u8])) -> Option<Bytes> {
         self.advance(now);
-        self.out.front().cloned()
+        loop {
+            let packet = self.out.front()?.clone();
+            match self.impairments.mtu.filter(|mtu| packet.len() > usize::from(*mtu)) {
+                None => return Some(packet),
+                Some(mtu) => self.dispose(now, &packet, mtu, &mut back),
+            }
+        }
+    }
+
+    /// Does with the front packet, which exceeds the MTU, what a router in the middle would.
+    fn dispose(&mut self, now: Instant, packet: &[u8], mtu: u16, back: &mut impl FnMut(&[u8])) {
+        self.pop();
+        match too_big::answer(packet, mtu, self.impairments.too_big) {
+            too_big::Answer::Fragments(fragments) => self.replace(now, packet, &fragments),
+            too_big::Answer::Error(error) => {
+                self.note(now, What::TooBig, packet);
+                back(&error);
+            }
+            too_big::Answer::Silence => self.note(now, What::TooBig, packet),
+        }
     }
 
     /// Removes what [`front`](Self::front) returned.
-    pub(super) fn pop(&mut self) {
+    pub fn pop(&mut self) {
         if let Some(packet) = self.out.pop_front() {
             self.held_packets -= 1;
             self.held_bytes -= packet.len();
@@ -265,20 +303,16 @@ impl Link {
     }
 
     /// When the next packet comes out; in the past if one is out already.
-    pub(super) fn next_due(&self) -> Option<Instant> {
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
         if !self.out.is_empty() {
             return Some(Instant::ZERO);
         }
         self.way.front().map(|next| next.due).into_iter().chain(self.held_back.iter().map(|held| held.until)).min()
     }
 
-    /// The MTU, if this packet is larger.
-    pub(super) fn exceeded(&self, packet: &[u8]) -> Option<u16> {
-        self.impairments.mtu.filter(|mtu| packet.len() > usize::from(*mtu))
-    }
-
     /// Counts a packet that came out.
-    pub(super) fn delivered(&self, packet: &[u8], taken: bool) {
+    pub fn delivered(&self, packet: &[u8], taken: bool) {
         self.monitor.count(self.direction, |counters| {
             if taken {
                 counters.delivered += 1;
@@ -289,16 +323,12 @@ impl Link {
         });
     }
 
-    pub(super) fn refused(&self, now: Instant, packet: &[u8]) {
-        self.note(now, What::TooBig, packet);
-    }
-
     pub(super) fn unreadable(&self, now: Instant, packet: &[u8]) {
         self.note(now, What::Unreadable, packet);
     }
 
     /// Puts fragments in the place of the packet that is leaving.
-    pub(super) fn replace(&mut self, now: Instant, packet: &[u8], fragments: &[Vec<u8>]) {
+    fn replace(&mut self, now: Instant, packet: &[u8], fragments: &[Vec<u8>]) {
         self.note(now, What::Fragmented, packet);
         for fragment in fragments.iter().rev() {
             self.held_packets += 1;

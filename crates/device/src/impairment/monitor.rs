@@ -132,7 +132,9 @@ struct State {
 pub struct ImpairmentMonitor(Arc<Mutex<State>>);
 
 impl ImpairmentMonitor {
-    pub(super) fn new() -> Self {
+    /// A monitor that has seen nothing.
+    #[must_use]
+    pub fn new() -> Self {
         Self::default()
     }
 

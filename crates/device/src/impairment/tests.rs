@@ -1,4 +1,5 @@
 use bowline_wire::packet::{PartialChecksum, SegmentKind};
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;

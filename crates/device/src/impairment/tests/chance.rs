@@ -26,7 +26,7 @@ fn burst_loss_has_the_share_and_the_length_of_its_model() {
         let arrived: Vec<bool> = (0..count)
             .map(|_| {
                 link.offer(Instant::ZERO, &[0; 40]);
-                let arrived = link.front(Instant::ZERO).is_some();
+                let arrived = link.front(Instant::ZERO, |_| ()).is_some();
                 link.pop();
                 arrived
             })
