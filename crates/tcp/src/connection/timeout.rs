@@ -70,7 +70,7 @@ impl Tcb {
             cx.record(self.tuple, self.id, || Trace::Lost { range, why: LossReason::Timeout });
         }
         if self.snd.syn_acknowledged() {
-            self.congestion.on_timeout(cx.now, outcome.prior_in_flight, outcome.first);
+            self.congestion.on_timeout(cx.now, outcome.flight_size, outcome.first);
             cx.record(self.tuple, self.id, || Trace::Recovery(RecoveryChange::TimeoutRecovery));
             self.record_congestion(cx);
         }

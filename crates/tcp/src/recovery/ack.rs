@@ -56,7 +56,11 @@ impl Recovery {
             delivery: Delivery::default(),
             highest: None,
             lowest_lost: None,
-            outcome: AckOutcome { prior_in_flight: self.in_flight(), ..AckOutcome::default() },
+            outcome: AckOutcome {
+                prior_in_flight: self.in_flight(),
+                flight_size: self.ring.outstanding(),
+                ..AckOutcome::default()
+            },
         };
         if self.episode.is_none() && ack.sack.is_empty() {
             if advanced {
@@ -249,7 +253,9 @@ impl Recovery {
         let by_frto = self.phase == Phase::Timeout
             && episode.frto
             && work.delivery.lowest_original.is_some_and(|lowest| lowest < self.recovery_point);
-        by_echo || by_frto
+        // Nothing was sent again yet, and all of it has arrived: it was late.
+        let by_itself = self.phase == Phase::FastRecovery && episode.first_resent.is_none() && self.ring.lost() == 0;
+        by_echo || by_frto || by_itself
     }
 
     /// RFC 4015: the state is as if nothing had been believed lost.

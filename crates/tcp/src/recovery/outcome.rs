@@ -37,6 +37,9 @@ pub struct AckOutcome {
     pub rtt: Option<Duration>,
     /// Bytes believed in flight before it.
     pub prior_in_flight: u64,
+    /// FlightSize before it (RFC 5681 2): what was sent and not acknowledged cumulatively. A reduction goes by it, not by
+    /// what is believed in flight: the ACKs that make a loss known have shrunk that already.
+    pub flight_size: u64,
     /// Whether recovery began, ended or was undone. [`RecoveryChange::FastRecovery`] while in recovery: the old one
     /// ended and the next began with the same ACK.
     pub change: Option<RecoveryChange>,
@@ -49,8 +52,8 @@ pub struct AckOutcome {
 /// What the retransmission timer did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TimeoutOutcome {
-    /// Bytes believed in flight before it.
-    pub prior_in_flight: u64,
+    /// FlightSize (RFC 5681 2): what was sent and not acknowledged cumulatively.
+    pub flight_size: u64,
     /// Positions that it made us believe lost.
     pub newly_lost: u64,
     /// The first range of them; for the trace.

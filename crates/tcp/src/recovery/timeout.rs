@@ -17,7 +17,7 @@ impl Recovery {
             self.rearm(now);
             return TimeoutOutcome::default();
         }
-        let prior_in_flight = self.in_flight();
+        let flight_size = self.ring.outstanding();
         let (una, nxt) = (self.ring.una(), self.ring.nxt());
         let mut boxed = self.episode.take().unwrap_or_else(|| Box::new(Episode::new(una)));
         let episode = &mut *boxed;
@@ -47,6 +47,6 @@ impl Recovery {
         // RFC 6298 5.5 and 5.6 (RFC 9293 3.8.2, MUST-19): double, then start.
         self.rtt.back_off();
         self.rearm(now);
-        TimeoutOutcome { prior_in_flight, newly_lost, lost, first }
+        TimeoutOutcome { flight_size, newly_lost, lost, first }
     }
 }

@@ -131,7 +131,7 @@ impl Tcb {
         self.congestion.on_ack(cx.now, &sample);
         match outcome.change {
             Some(RecoveryChange::FastRecovery) => {
-                self.congestion.on_congestion_event(cx.now, flight, Congestion::FastRecovery);
+                self.congestion.on_congestion_event(cx.now, outcome.flight_size, Congestion::FastRecovery);
                 cx.counters.fast_retrans += 1;
                 let sack = matches!(outcome.lost, Some((_, LossReason::Sack)));
                 *(if sack { &mut cx.counters.sack_recovery } else { &mut cx.counters.reno_recovery }) += 1;
@@ -140,7 +140,7 @@ impl Tcb {
             Some(RecoveryChange::Undone) => self.congestion.undo(),
             Some(RecoveryChange::TimeoutRecovery) | None => {}
         }
-        self.take_ecn_echo(cx, segment, flight);
+        self.take_ecn_echo(cx, segment, outcome.flight_size);
         if let Some(change) = outcome.change {
             cx.record(self.tuple, self.id, || Trace::Recovery(change));
             self.record_congestion(cx);

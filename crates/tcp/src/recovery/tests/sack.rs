@@ -305,3 +305,31 @@ fn super_segments_are_one_record_and_round_trips_come_from_each() {
     assert_eq!(ack(&mut r, at(12), 176, &[]).rtt, Some(ms(9)));
     assert_eq!(r.rtt().max_rtt(), Some(Duration::from_millis(11)));
 }
+
+#[test]
+fn a_reduction_goes_by_what_flew_before_the_acks_that_told_of_the_loss() {
+    // A batch of three duplicates between two looks at the clock: what is in flight has shrunk by two segments already.
+    let mut r = established(true);
+    send(&mut r, at(0), 0..5);
+    for n in 2..=4 {
+        let outcome = ack(&mut r, at(10), 0, &[1..n]);
+        assert_eq!(outcome.flight_size, 5 * MSS, "up to {n}");
+    }
+    assert_eq!((r.phase(), r.in_flight()), (Phase::FastRecovery, MSS));
+    assert_eq!(r.on_timeout(at(300)).flight_size, 5 * MSS);
+}
+
+#[test]
+fn what_arrives_by_itself_before_anything_was_sent_again_was_late_and_not_lost() {
+    let mut r = established(true);
+    send(&mut r, at(0), 0..10);
+    ack(&mut r, at(10), 0, &[1..4]);
+    assert_eq!(r.phase(), Phase::FastRecovery);
+    // The late segment's ACK is in the same batch as the third duplicate.
+    let outcome = ack(&mut r, at(10), 4, &[]);
+    assert_eq!((outcome.change, r.phase(), r.next_lost()), (Some(RecoveryChange::Undone), Phase::Open, None));
+    // Once a copy is out, that alone proves nothing.
+    ack(&mut r, at(20), 4, &[5..9]);
+    repair(&mut r, at(20), 10 * MSS);
+    assert_eq!(ack(&mut r, at(30), 9, &[]).change, None);
+}

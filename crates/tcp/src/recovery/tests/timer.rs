@@ -127,7 +127,7 @@ fn a_time_out_loses_everything_and_slow_start_repairs_it() {
     let mut r = established(false);
     send(&mut r, at(0), 0..10);
     let outcome = r.on_timeout(at(300));
-    assert_eq!((outcome.first, outcome.newly_lost, outcome.prior_in_flight), (true, 10 * MSS, 10 * MSS));
+    assert_eq!((outcome.first, outcome.newly_lost, outcome.flight_size), (true, 10 * MSS, 10 * MSS));
     assert_eq!((r.phase(), r.in_flight(), r.retries(), r.rtt().backoff()), (Phase::Timeout, 0, 1, 1));
     assert_eq!(repair(&mut r, at(300), MSS), [0]);
     ack(&mut r, at(310), 1, &[]);
