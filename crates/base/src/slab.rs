@@ -11,7 +11,7 @@ const NONE: u32 = u32::MAX;
 
 /// A table of at most `capacity` values. A handle is an index, which is reused, and a generation, which is not (until
 /// 2^32 values later), so a handle to a removed value finds nothing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Slab<T> {
     chunks: Vec<Chunk<T>>,
     /// The first of the chunks with room, linked by `next`.
@@ -23,7 +23,7 @@ pub struct Slab<T> {
     generation: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Chunk<T> {
     /// At most `CHUNK` of them; the allocation is made once and never moved.
     slots: Vec<Slot<T>>,
@@ -32,7 +32,7 @@ struct Chunk<T> {
     next: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 enum Slot<T> {
     Vacant { next: u32 },
     Occupied { generation: u32, value: T },

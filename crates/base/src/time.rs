@@ -66,7 +66,7 @@ impl Instant {
 }
 
 /// A length of time in eight bytes, where [`Duration`] takes sixteen: for what every connection keeps. Nanoseconds.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span(u64);
 
 impl Span {

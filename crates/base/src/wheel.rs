@@ -27,7 +27,7 @@ const IN_HEAP: u16 = u16::MAX - 1;
 const LOOK: usize = 8;
 
 /// A set of names, each with a deadline. Names should be small and dense, as slab indices are: memory goes with the largest.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Wheel {
     heads: [[u32; SLOTS]; LEVELS],
     occupied: [u64; LEVELS],

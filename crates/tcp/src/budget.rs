@@ -10,7 +10,7 @@ use bowline_base::Instant;
 mod tests;
 
 /// A budget in 16 bytes: so many at once, then one each interval.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Budget {
     full_at: Instant,
     interval: u32,
@@ -43,7 +43,7 @@ impl Budget {
 }
 
 /// A budget in 8 bytes, its numbers in its type: `BURST` at once, then one each `MILLIS` milliseconds (at most 4,294).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct FixedBudget<const MILLIS: u32, const BURST: u32> {
     full_at: Instant,
 }

@@ -48,7 +48,7 @@ impl Default for Config {
 }
 
 /// Which congestion controller a connection uses.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Algorithm {
     /// NewReno: RFC 5681 and 6582.
     NewReno,
@@ -60,7 +60,7 @@ pub enum Algorithm {
 }
 
 /// Keepalive (RFC 9293 3.8.4).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Keepalive {
     /// Silence before the first probe; default 2 h (MUST-28: no less by default). Less than a second counts as one.
     pub idle: Duration,
@@ -92,7 +92,7 @@ impl Default for Keepalive {
 }
 
 /// What a user can set on one connection, and what a listener hands to those it accepts.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Options {
     /// Whether small segments go out at once although others are in flight (Nagle's algorithm off); default false.
     pub nodelay: bool,

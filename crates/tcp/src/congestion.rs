@@ -6,6 +6,7 @@
 
 use alloc::boxed::Box;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
 use bowline_base::Instant;
@@ -53,7 +54,7 @@ pub enum Congestion {
 }
 
 /// A congestion controller. All windows are in bytes.
-pub trait Controller: fmt::Debug + Send {
+pub trait Controller: Duplicate + fmt::Debug + Send {
     /// An ACK arrived.
     fn on_ack(&mut self, now: Instant, sample: &AckSample);
     /// Congestion was noticed, at most once per window; `in_flight` is what was in flight then.
@@ -76,6 +77,24 @@ pub trait Controller: fmt::Debug + Send {
     fn name(&self) -> &'static str;
 }
 
+/// What lets a controller be copied behind a `Box`: every [`Controller`] that is `Clone` has it.
+pub trait Duplicate {
+    /// A copy.
+    fn duplicate(&self) -> Box<dyn Controller>;
+}
+
+impl<C: Controller + Clone + 'static> Duplicate for C {
+    fn duplicate(&self) -> Box<dyn Controller> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn Controller> {
+    fn clone(&self) -> Self {
+        (**self).duplicate()
+    }
+}
+
 /// The initial window (RFC 6928 2): ten segments, but no more than 14,600 bytes unless that is below two.
 #[must_use]
 pub fn initial_window(mss: u32) -> u64 {
@@ -84,7 +103,7 @@ pub fn initial_window(mss: u32) -> u64 {
 }
 
 /// A controller: ours by static dispatch, or one of the user's.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum CongestionControl {
     /// NewReno.
     NewReno(NewReno),
@@ -119,6 +138,13 @@ impl CongestionControl {
             Algorithm::Cubic => Self::Cubic(Cubic::new(mss)),
             Algorithm::Local => Self::Local(Local::new(mss)),
         }
+    }
+}
+
+impl Hash for CongestionControl {
+    /// What it says, not what it remembers: see [`Endpoint::fingerprint`](crate::Endpoint::fingerprint).
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.name(), self.cwnd(), self.ssthresh()).hash(state);
     }
 }
 

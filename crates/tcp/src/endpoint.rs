@@ -9,12 +9,14 @@
 //! | `output` | the one exit for segments; events; deadlines |
 //! | `demux` | which table holds a four-tuple |
 //! | `look` | tables for people |
+//! | `fingerprint` | when two endpoints are alike |
 //!
 //! It knows no IP, no clock and no device. After every input or call, drain [`Endpoint::poll_transmit`], then
 //! [`Endpoint::poll_event`], then ask [`Endpoint::poll_timeout`].
 
 mod calls;
 mod demux;
+mod fingerprint;
 mod handshakes;
 mod look;
 mod output;
@@ -83,6 +85,7 @@ pub struct Pending {
 }
 
 /// A segment of no connection, ready to leave.
+#[derive(Clone, Hash)]
 struct Control {
     tuple: FourTuple,
     id: u64,
@@ -92,7 +95,8 @@ struct Control {
     hop_limit: u8,
 }
 
-/// A whole TCP.
+/// A whole TCP. A copy has the same secrets and goes its own way; two of them on one network would confuse their peers.
+#[derive(Clone)]
 pub struct Endpoint {
     config: Config,
     options: Arc<Options>,

@@ -4,7 +4,7 @@ use crate::{ConnectionKey, ListenerKey};
 
 bitflags::bitflags! {
     /// What has become possible on a connection since it was last reported.
-    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
     pub struct Readiness: u8 {
         /// The handshake is complete.
         const CONNECTED = 1;

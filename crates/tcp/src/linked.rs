@@ -11,7 +11,7 @@ mod tests;
 
 const NONE: u32 = u32::MAX;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Node<T> {
     value: T,
     prev: u32,
@@ -25,7 +25,7 @@ struct Ends {
 }
 
 /// The slab, with `LISTS` lists. An entry's name is its index and its generation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct LinkedSlab<T, const LISTS: usize> {
     nodes: Slab<Node<T>>,
     lists: [Ends; LISTS],

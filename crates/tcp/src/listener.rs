@@ -12,6 +12,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -73,7 +74,7 @@ pub struct ListenerCounters {
 }
 
 /// A listener.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Listener {
     address: Option<IpAddr>,
     port: Option<u16>,
@@ -88,6 +89,19 @@ pub struct Listener {
     counters: ListenerCounters,
     /// In the endpoint's queue of events.
     pub(crate) in_events: bool,
+}
+
+impl Hash for Listener {
+    /// All but what is counted.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        #[rustfmt::skip]
+        let Self {
+            counters: _,
+            address, port, backlog, deferred, options, accept_queue, pending, compact_at, half_open, last_cookie, in_events,
+        } = self;
+        (address, port, backlog, deferred, options, accept_queue, pending).hash(state);
+        (compact_at, half_open, last_cookie, in_events).hash(state);
+    }
 }
 
 impl Listener {

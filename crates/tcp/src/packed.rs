@@ -8,7 +8,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::FourTuple;
 
 /// Two addresses, two ports, and which IP they are of. IPv4 addresses take the first four bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PackedTuple {
     local: [u8; 16],
     remote: [u8; 16],

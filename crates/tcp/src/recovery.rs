@@ -21,6 +21,7 @@ mod timeout;
 mod tests;
 
 use alloc::boxed::Box;
+use core::hash::{Hash, Hasher};
 use core::ops::Range;
 use core::time::Duration;
 
@@ -37,7 +38,7 @@ pub use self::rtt::RttEstimator;
 /// The sender's memory of what it sent, from SND.UNA to SND.NXT.
 ///
 /// It holds no heap memory while nothing is outstanding.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Recovery {
     ring: Ring,
     episode: Option<Box<Episode>>,
@@ -65,6 +66,16 @@ pub struct Stats {
     pub undone: u32,
     /// Times that data arrived out of the order in which it was sent.
     pub reordered: u32,
+}
+
+impl Hash for Recovery {
+    /// All but what is counted.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { ring, episode, rtt, deadline, recovery_point, mss, reordering, retries, phase, sack, stats: _ } =
+            self;
+        (ring, episode, rtt, deadline, recovery_point).hash(state);
+        (mss, reordering, retries, phase, sack).hash(state);
+    }
 }
 
 impl Recovery {

@@ -11,7 +11,7 @@ use core::ops::Range;
 mod tests;
 
 /// The deque: all elements lie in the box if there is one, else at most one lies inline. The box goes with its last element.
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct ShortDeque<T> {
     one: Option<T>,
     #[allow(clippy::box_collection, reason = "24 bytes less in every connection")]

@@ -18,6 +18,7 @@ mod tests;
 pub use entry::{Remains, TimeWaitEntry, TimeWaitOutcome};
 
 /// An entry that left the table, and the connection's number in the trace.
+#[derive(Clone)]
 pub struct Gone {
     /// The connection's number in the trace.
     pub id: u64,
@@ -26,6 +27,7 @@ pub struct Gone {
 }
 
 /// Connections in TIME-WAIT by place. A place is small and dense and names an entry until that is removed.
+#[derive(Clone)]
 pub struct TimeWaitTable {
     entries: LinkedSlab<Gone, 1>,
     time_wait: Duration,

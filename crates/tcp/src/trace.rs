@@ -89,7 +89,7 @@ pub enum Trace {
 }
 
 /// The bounded queue of records between the endpoint and its reader.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TraceQueue {
     records: VecDeque<Record>,
     enabled: bool,

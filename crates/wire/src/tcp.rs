@@ -57,7 +57,7 @@ impl fmt::Display for TcpFlags {
 }
 
 /// A TCP header. The reserved bits are not kept: they are sent as zero and ignored on receipt (RFC 9293 3.1).
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct TcpHeader {
     /// The sender's port.
     pub src_port: u16,

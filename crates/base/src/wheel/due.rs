@@ -6,7 +6,7 @@ use super::Node;
 use crate::Instant;
 
 /// Times and names, the earliest first. The place of each name is kept in its node's `prev`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Due {
     heap: Vec<(Instant, u32)>,
 }

@@ -1,6 +1,8 @@
 //! The variables of a connection (RFC 9293 3.3.1), two halves and what they share, and what is always true of them.
 
 use alloc::sync::Arc;
+use core::hash::{Hash, Hasher};
+
 use bowline_base::{Instant, Position, Span};
 use bowline_wire::seq::SeqNumber;
 
@@ -22,7 +24,7 @@ use crate::time_wait::Remains;
 use crate::trace::Trace;
 
 /// The half that sends: SND of RFC 9293 3.3.1.
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct SendHalf {
     pub(crate) iss: Position,
     pub(crate) una: Position,
@@ -92,7 +94,7 @@ impl SendHalf {
 }
 
 /// The half that receives: RCV of RFC 9293 3.3.1. RCV.NXT is the queue's.
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct ReceiveHalf {
     pub(crate) irs: Position,
     pub(crate) queue: ReceiveQueue,
@@ -118,7 +120,7 @@ impl ReceiveHalf {
 }
 
 /// What the caller and the endpoint's queues know of the connection.
-#[derive(Debug, Default)]
+#[derive(Clone, Hash, Debug, Default)]
 pub(crate) struct Attachment {
     /// The user has given the handle back.
     pub(crate) orphan: bool,
@@ -137,7 +139,7 @@ pub(crate) struct Attachment {
 }
 
 /// What is counted for `tcp_info`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Stats {
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_retrans: u64,
@@ -162,7 +164,7 @@ pub(crate) struct Stats {
 pub(crate) type ChallengeBudget = FixedBudget<500, 10>;
 
 /// A transmission control block: one connection from SYN-SENT or SYN-RECEIVED on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tcb {
     pub(crate) tuple: PackedTuple,
     pub(crate) id: u64,
@@ -191,6 +193,21 @@ pub(crate) struct Tcb {
     pub(crate) soft_error: Option<ConnectionError>,
     pub(crate) user: Attachment,
     pub(crate) stats: Stats,
+}
+
+impl Hash for Tcb {
+    /// What decides the connection's future: all but its number in the trace, its age and what is counted.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        #[rustfmt::skip]
+        let Self {
+            id: _, opened: _, stats: _,
+            tuple, state: name, passive, options, path_mtu, lossless, snd, rcv, timestamps, sack, ecn, window_scale,
+            recovery, congestion, timers, challenge, stuck_since, error, soft_error, user,
+        } = self;
+        (tuple, name, passive, options, path_mtu, lossless, snd, rcv).hash(state);
+        (timestamps, sack, ecn, window_scale, recovery, congestion, timers).hash(state);
+        (challenge, stuck_since, error, soft_error, user).hash(state);
+    }
 }
 
 impl Tcb {

@@ -21,7 +21,7 @@ pub(crate) enum Timer {
 const COUNT: usize = 4;
 
 /// A deadline for each timer; never is [`Instant::MAX`].
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct Timers([Instant; COUNT]);
 
 impl Timers {

@@ -9,7 +9,7 @@ use bowline_wire::tcp::Timestamps;
 const STALE_SECONDS: u32 = 24 * 24 * 3600;
 
 /// The state of the option on one connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(crate) struct TimestampClock {
     /// Added to our clock, so that it says nothing about other connections or our uptime (RFC 7323 7.1).
     offset: u32,

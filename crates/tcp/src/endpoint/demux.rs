@@ -45,6 +45,7 @@ impl Slot {
 }
 
 /// The hash table: four bytes an entry. What a slot's tuple is, its table knows.
+#[derive(Clone)]
 pub(super) struct Demux {
     table: HashTable<u32>,
     hash: KeyedHash,

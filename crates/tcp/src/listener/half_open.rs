@@ -4,6 +4,8 @@
 //! [`HalfOpen::negotiated`] and given that same segment, so that data, FIN and window on it are handled where they always
 //! are. It must not know how many others there are, nor when it is retransmitted.
 
+use core::hash::{Hash, Hasher};
+
 use bowline_base::Instant;
 use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{TcpFlags, TcpHeader, TcpOptions};
@@ -22,7 +24,7 @@ const ANSWER_INTERVAL_MS: u64 = 500;
 const ANSWER_TICK_MS: u64 = 16;
 
 bitflags::bitflags! {
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
     struct Flags: u8 {
         const WINDOW_SCALE = 1;
         const TIMESTAMPS = 2;
@@ -71,6 +73,20 @@ pub enum HalfOpenOutcome {
     Drop(DropReason),
     /// The handshake is complete: make the connection and give it this segment.
     Complete,
+}
+
+impl Hash for HalfOpen {
+    /// All but its number in the trace.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        #[rustfmt::skip]
+        let Self {
+            id: _,
+            deadline, listener, irs, iss, ts_recent, ts_offset, peer_mss, our_mss, window, answered, tuple, scales, retries,
+            flags,
+        } = self;
+        (deadline, listener, irs, iss, ts_recent, ts_offset, peer_mss, our_mss).hash(state);
+        (window, answered, tuple, scales, retries, flags).hash(state);
+    }
 }
 
 impl HalfOpen {

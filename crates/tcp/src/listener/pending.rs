@@ -68,6 +68,7 @@ pub enum PendingOutcome {
 }
 
 /// The SYNs that wait.
+#[derive(Clone)]
 pub struct PendingTable {
     entries: LinkedSlab<(Instant, PendingSyn), 1>,
     sources: BTreeMap<IpAddr, usize>,

@@ -32,6 +32,7 @@ pub enum Due {
 }
 
 /// Half-open connections by place. A place is small and dense and names an entry until that is removed.
+#[derive(Clone)]
 pub struct SynQueue {
     entries: LinkedSlab<HalfOpen, LISTS>,
     max: usize,

@@ -15,7 +15,7 @@ use crate::reason::LossReason;
 pub(super) const DUP_THRESH: u32 = 3;
 
 /// The variables of a disorder or a recovery.
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct Episode {
     /// Duplicate acknowledgements since SND.UNA advanced (RFC 6675 2, DupAcks).
     pub(super) dup_acks: u32,

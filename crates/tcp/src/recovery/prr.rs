@@ -4,7 +4,7 @@
 //! which data goes out, nor what the window is to become.
 
 /// The state of one recovery, in bytes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Hash, Debug, Default)]
 pub(super) struct Prr {
     /// What was in flight when recovery began.
     recover_fs: u64,

@@ -16,7 +16,7 @@ use crate::short_deque::ShortDeque;
 pub(super) const MAX_RECORDS: usize = 4096;
 
 /// What is believed of a stretch of the stream.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Fate {
     /// In the network.
     Flying,
@@ -27,7 +27,7 @@ pub(super) enum Fate {
 }
 
 /// A stretch of the stream with one fate. It begins where the record before it ends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 struct Record {
     end: Position,
     sent_at: Instant,
@@ -73,7 +73,7 @@ impl Delivery {
 }
 
 /// The records from SND.UNA to SND.NXT, without a gap.
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct Ring {
     records: ShortDeque<Record>,
     una: Position,

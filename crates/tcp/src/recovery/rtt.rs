@@ -20,7 +20,7 @@ const MAX_BACKOFF: u8 = 32;
 ///
 /// What is averaged is kept in nanoseconds; the clock's granularity G is therefore taken as 1 ns. A sample of zero counts
 /// as 1 ns, so that nothing divides by it. Extremes and bounds are kept in microseconds, rounded up; at most 71 minutes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct RttEstimator {
     srtt: u64,
     rttvar: u64,

@@ -41,7 +41,7 @@ pub struct Arrived {
 }
 
 /// Which acknowledgements one connection owes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct AckPolicy {
     delay: Span,
     /// When the delayed acknowledgement is due; `MAX` if none is.

@@ -28,7 +28,7 @@ pub(super) enum Hold {
 }
 
 /// One contiguous piece of received data.
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) enum Chunk {
     /// A slice of the buffer that the device filled.
     Kept { data: Bytes, charge: u32 },
@@ -105,7 +105,7 @@ fn charge(capacity: usize) -> u32 {
 
 /// Chunks one after another. The first one lies inline, so that a run of one piece allocates nothing for itself; the list
 /// of the others is boxed, because most connections have none most of the time.
-#[derive(Debug, Default)]
+#[derive(Clone, Hash, Debug, Default)]
 pub(super) struct Chunks {
     front: Option<Chunk>,
     #[allow(clippy::box_collection, reason = "24 bytes less in every connection")]

@@ -19,7 +19,7 @@ use super::chunks::{COPY_BREAK, Chunk, Chunks, Hold, OVERHEAD};
 use super::ranges::OutOfOrder;
 
 /// The receive queue of one connection. Empty, it owns no memory outside itself.
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct ReceiveQueue {
     rcv_nxt: Position,
     /// Bytes in order that nobody has read.

@@ -19,7 +19,7 @@ const MAX_RANGES: usize = 256;
 const RANGE_OVERHEAD: usize = 2 * size_of::<Span>();
 
 /// The ranges, in order, with a hole before each.
-#[derive(Debug, Default)]
+#[derive(Clone, Hash, Debug, Default)]
 pub(super) struct OutOfOrder {
     spans: Vec<Span>,
     bytes: u64,
@@ -27,7 +27,7 @@ pub(super) struct OutOfOrder {
     clock: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 struct Span {
     start: Position,
     end: Position,

@@ -11,7 +11,7 @@ use bowline_base::{Instant, Position, Span};
 const FINEST_ECHO: Duration = Duration::from_millis(2);
 
 /// The receiver's estimate of the round-trip time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(super) struct ReceiveRtt {
     /// Smoothed; zero while unknown.
     estimate: Span,

@@ -24,7 +24,7 @@ const MAX_UNSCALED: u32 = 65_535;
 const ASSUMED_RTT: Duration = Duration::from_millis(10);
 
 /// The receive window of one connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct ReceiveWindow {
     /// RCV.NXT + RCV.WND, as last offered.
     right: Position,

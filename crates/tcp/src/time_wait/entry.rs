@@ -34,7 +34,7 @@ pub struct Remains {
 }
 
 /// A connection in TIME-WAIT.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub struct TimeWaitEntry {
     expires: Instant,
     snd_nxt: SeqNumber,

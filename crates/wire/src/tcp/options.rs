@@ -44,7 +44,7 @@ pub struct SackBlock {
 }
 
 /// The options of one segment.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct TcpOptions {
     /// The largest segment that the sender takes, in bytes of payload; as given, zero included.
     pub mss: Option<u16>,

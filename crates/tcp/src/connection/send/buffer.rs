@@ -21,7 +21,7 @@ const TAIL: usize = 64 << 10;
 /// The first allocation of a tail, at least.
 const MIN_TAIL: usize = 512;
 
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 enum Data {
     Shared(Bytes),
     Tail(Vec<u8>),
@@ -46,7 +46,7 @@ impl Data {
 /// Pieces of text, and the shared buffers in which they lie.
 pub(crate) type Gathered<'a> = (ArrayVec<&'a [u8], MAX_PIECES>, ArrayVec<Option<&'a Bytes>, MAX_PIECES>);
 
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 struct Chunk {
     start: Position,
     data: Data,
@@ -59,7 +59,7 @@ impl Chunk {
 }
 
 /// Text written by the user and not acknowledged yet.
-#[derive(Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct SendBuffer {
     chunks: ShortDeque<Chunk>,
     front: Position,
