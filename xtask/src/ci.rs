@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::step::{self, Report, Tally};
-use crate::{deny, diagram, lints, nostd, setup};
+use crate::{deny, diagram, lints, nostd, rfc, setup};
 
 /// Runs every step; a failed one does not hide the others.
 pub(crate) fn run() -> Result<(), String> {
@@ -28,6 +28,7 @@ pub(crate) fn run() -> Result<(), String> {
         step::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
     });
     report.step("diagram", diagram::check);
+    report.step("conformance", rfc::check);
     report.finish(tally)
 }
 

@@ -8,6 +8,7 @@ mod deny;
 mod diagram;
 mod lints;
 mod nostd;
+mod rfc;
 mod setup;
 mod soak;
 mod step;
@@ -20,11 +21,13 @@ Tasks of the Bowline repository.
 Usage: cargo xtask <TASK>
 
   setup    install the programs that tests and benchmarks need (apt packages as root, cargo-nextest, cargo-deny)
-  ci       all that CI runs: setup, fmt, lints, clippy, tests, doc tests, nostd, deny, docs, the diagram
+  ci       all that CI runs: setup, fmt, lints, clippy, tests, doc tests, nostd, deny, docs, the diagram, conformance
   nostd    prove that base, wire, tcp and stack need no std: link them beside a panic handler of our own
   lints    the lint settings that each core crate must repeat
   deny     licences, bans and sources of every dependency against deny.toml
   diagram  draw docs/states.md from the table of TCP's transitions
+  rfc      write docs/conformance.md: each requirement of the RFCs, where it is met and which test shows it; fails where one
+           has neither a test nor a reason, and where a page cites a test that does not exist
   soak     what only a long run shows, by the release build: 4 GiB transfers, 100,000 connections, a flood;
            `soak NAME` runs the steps whose name contains it
   help     this text
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         "lints" => lints::run(),
         "deny" => deny::run(),
         "diagram" => diagram::write(),
+        "rfc" => rfc::write(),
         "soak" => soak::run(only),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

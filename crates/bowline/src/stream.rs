@@ -221,7 +221,14 @@ impl TcpStream {
         self.poll_queue(cx, |core, key, now| core.tcp().send_bytes(now, key, data))
     }
 
-    /// Sends one byte or more as urgent data (RFC 6093): the peer is told where it ends, and gets it in the stream.
+    /// How many bytes from the next one to be read on the peer has sent as urgent data, here already or still to come.
+    #[must_use]
+    pub fn urgent_left(&self) -> u64 {
+        self.shared.look(|core, _| core.tcp().urgent_left(self.key))
+    }
+
+    /// Sends one byte or more as urgent data (RFC 6093): the peer is told where it ends, and gets it in the stream. That
+    /// RFC advises new protocols against it: stacks and middleboxes disagree about it.
     ///
     /// # Errors
     /// As writing.

@@ -325,12 +325,13 @@ async fn a_cancelled_connect_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_never_answers_times_out_as_late_as_linux() {
+async fn a_peer_that_never_answers_times_out_after_three_minutes() {
+    // RFC 9293 3.8.3, MUST-22, MUST-23: three minutes at least.
     let (client, _cable) = common::alone();
     let start = tokio::time::Instant::now();
     let error = client.connect(server()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
-    assert_eq!(start.elapsed().as_secs(), 127);
+    assert_eq!(start.elapsed().as_secs(), 255);
 }
 
 #[tokio::test]

@@ -187,6 +187,7 @@ impl Stack {
     ) -> Result<(SocketAddr, Path), ConnectError> {
         let (_, interface, source) = self.interfaces.route(remote.ip()).ok_or(ConnectError::NoRoute)?;
         let port = local.map_or(0, |local| local.port());
+        // RFC 9293 3.9.1.1, MUST-44.
         let wanted = local.map(|local| local.ip()).filter(|address| !address.is_unspecified());
         let address = wanted.or(source).ok_or(ConnectError::NoRoute)?;
         if address.is_ipv4() != remote.is_ipv4() || !self.may_send_from(interface, address) {

@@ -21,6 +21,20 @@ fn v4(from: &str, to: &str) -> Vec<u8> {
 }
 
 #[test]
+fn a_syn_from_no_hosts_address_is_ignored() {
+    // RFC 9293 3.9.2.3, MUST-63.
+    let syn = || bowline_wire::TcpHeader { flags: bowline_wire::TcpFlags::SYN, ..bowline_wire::TcpHeader::default() };
+    let mut host = host();
+    host.stack.tcp_mut().listen(bowline_tcp::Listen::on_port(80)).unwrap();
+    for from in ["255.255.255.255", "10.0.2.255", "224.0.0.5", "0.0.0.0", "127.0.0.1", B4, "ff02::1", "::", "::1", B6] {
+        let to = if from.contains(':') { B6 } else { B4 };
+        assert!(host.answer(NOW, &tcp(at(from, 9), at(to, 80), syn(), b"")).is_empty(), "{from}");
+    }
+    assert_eq!(host.stack.tcp().population(), (0, 0, 0));
+    assert_eq!(host.answer(NOW, &tcp(at(A4, 9), at(B4, 80), syn(), b"")).len(), 1);
+}
+
+#[test]
 fn each_kind_of_bad_packet_has_its_counter_and_no_answer() {
     let cut = |mut bytes: Vec<u8>, len: usize| {
         bytes.truncate(len);

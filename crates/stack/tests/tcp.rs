@@ -47,6 +47,7 @@ fn transfer(pair: &mut Pair, (client, server): (ConnectionKey, ConnectionKey), d
 
 #[test]
 fn a_megabyte_arrives_through_every_kind_of_device() {
+    // RFC 9293 3.1, MUST-2: with a checksum of ours, or with one that the device completes.
     let checksum_only = Capabilities { checksum: true, ..Capabilities::plain(1500) };
     let no_checksum = Capabilities { checksum: false, ..offloads(1500) };
     let all = [Capabilities::plain(1500), Capabilities::plain(1280), checksum_only, no_checksum, offloads(1500)];
@@ -108,6 +109,7 @@ fn a_port_without_a_listener_refuses_at_once() {
 
 #[test]
 fn a_connection_that_has_no_way_is_an_error() {
+    // RFC 9293 3.9.1.1, MUST-43, MUST-44: the address that was asked for, or that of the route.
     let mut host = Host::new(Capabilities::plain(1500), &["10.0.2.1/24", "fe80::1/64"], 1);
     let mut connect =
         |local: Option<SocketAddr>, remote| host.stack.tcp_connect(Instant::ZERO, local, remote, None).map(|_| ());
@@ -124,6 +126,7 @@ fn a_connection_that_has_no_way_is_an_error() {
 
 #[test]
 fn a_damaged_segment_is_counted_and_sent_again() {
+    // RFC 9293 3.1, MUST-3.
     let mut pair = Pair::new(Capabilities::plain(1500));
     let (client, server) = connected(&mut pair, B4);
     pair.a.stack.tcp_mut().send(pair.now, client, b"precious").unwrap();
@@ -140,6 +143,7 @@ fn a_damaged_segment_is_counted_and_sent_again() {
 
 #[test]
 fn a_narrow_path_is_found_and_remembered() {
+    // RFC 9293 3.9.2.2, MUST-54; 3.7.1, MUST-16.
     for (to, src) in [(B4, A4), (B6, A6)] {
         let mut pair = Pair::new(Capabilities::plain(1500));
         let (client, server) = connected(&mut pair, to);
@@ -345,5 +349,87 @@ fn an_admitted_connection_that_its_peer_forgets_goes_away() {
         pair.b.stack.tcp_mut().close(Instant::from_secs(1000), key);
         pair.b.drain(Instant::from_secs(1000));
         assert_eq!(pair.b.stack.tcp().population(), (0, 0, 0), "{close}");
+    }
+}
+
+/// What `a` sends now, as IP headers.
+fn headers(pair: &mut Pair) -> Vec<wire_ip::IpHeader> {
+    pair.a.drain(pair.now).iter().map(|packet| wire_ip::parse(&packet.data).unwrap()).collect()
+}
+
+#[test]
+fn the_traffic_class_and_the_time_to_live_are_the_users() {
+    // RFC 9293 3.9.1.9, MUST-48, SHLD-21, SHLD-22; 3.9.2, MUST-49.
+    for to in [B4, B6] {
+        let mut pair = Pair::new(Capabilities::plain(1500));
+        let options = bowline_tcp::Options { traffic_class: 0xb8, hop_limit: 7, ..Default::default() };
+        let listener = listen(&mut pair.b.stack, Some(80), false);
+        let client = pair.a.stack.tcp_connect(pair.now, None, at(to, 80), Some(options)).unwrap();
+        let syn = pair.a.drain(pair.now).remove(0);
+        let header = wire_ip::parse(&syn.data).unwrap();
+        assert_eq!((header.traffic_class.0, header.hop_limit), (0xb8, 7), "{to}");
+        pair.b.stack.handle_packet(pair.now, pair.b.iface, syn);
+        pair.exchange();
+        assert!(pair.b.stack.tcp_mut().accept(pair.now, listener).is_some());
+        pair.a.stack.tcp_mut().send(pair.now, client, b"one").unwrap();
+        assert!(headers(&mut pair).iter().all(|header| (header.traffic_class.0, header.hop_limit) == (0xb8, 7)));
+        // Another one from now on, and the congestion bits are not the user's.
+        let change = |options: &mut bowline_tcp::Options| (options.traffic_class, options.hop_limit) = (0x2b, 9);
+        pair.a.stack.tcp_mut().set_options(pair.now, client, change).unwrap();
+        pair.a.stack.tcp_mut().set_options(pair.now, client, |options| options.nodelay = true).unwrap();
+        pair.a.stack.tcp_mut().send(pair.now, client, b"two").unwrap();
+        let sent = headers(&mut pair);
+        assert!(!sent.is_empty() && sent.iter().all(|header| (header.traffic_class.0, header.hop_limit) == (0x28, 9)));
+    }
+}
+
+#[test]
+fn options_of_ip_are_ignored() {
+    // RFC 9293 3.9.2, MUST-50: a router alert, one that nobody knows, a source route, and garbage.
+    for option in [[148, 4, 0, 0], [0x5e, 4, 1, 2], [131, 3, 4, 0], [0x83, 0xff, 0, 0]] {
+        let mut host = Host::new(Capabilities::plain(1500), &["10.0.2.2/24"], 1);
+        listen(&mut host.stack, Some(80), false);
+        let syn = TcpHeader { flags: TcpFlags::SYN, ..TcpHeader::default() };
+        let plain = tcp(at(A4, 9), at(B4, 80), syn, b"");
+        let mut bytes = [&plain[..20], &option, &plain[20..]].concat();
+        bytes[0] = 0x46;
+        bytes[2..4].copy_from_slice(&(plain.len() as u16 + 4).to_be_bytes());
+        bytes[10..12].fill(0);
+        let sum = bowline_wire::checksum::checksum(&bytes[..24]);
+        bytes[10..12].copy_from_slice(&sum.to_be_bytes());
+        let answers = host.answer(Instant::ZERO, &bytes);
+        assert_eq!(answers.len(), 1, "{option:?}");
+        let header = wire_ip::parse(&answers[0]).unwrap();
+        assert_eq!((header.dst, header.header_len), (ip(A4), 20), "straight back, by no other route");
+    }
+}
+
+#[test]
+fn source_quench_is_ignored_in_silence() {
+    // RFC 9293 3.9.2.2, MUST-55.
+    let mut pair = Pair::new(Capabilities::plain(1500));
+    let (client, _) = connected(&mut pair, B4);
+    pair.a.stack.tcp_mut().send(pair.now, client, b"x").unwrap();
+    let sent = pair.a.drain(pair.now).remove(0).data.to_vec();
+    let before = pair.a.stack.tcp().info(pair.now, client).unwrap();
+    let mut message = [&[4, 0, 0, 0, 0, 0, 0, 0], &sent[..28]].concat();
+    let sum = bowline_wire::checksum::checksum(&message);
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    assert!(pair.a.answer(pair.now, &packet(ip(B4), ip(A4), Protocol::ICMP, &message)).is_empty());
+    let after = pair.a.stack.tcp().info(pair.now, client).unwrap();
+    assert_eq!((before.state, before.cwnd, before.ssthresh), (after.state, after.cwnd, after.ssthresh));
+    assert_eq!(after.soft_error, None);
+    assert_eq!(pair.a.counter("TcpExtOutOfWindowIcmps"), 0);
+}
+
+#[test]
+fn the_mss_is_what_the_interface_can_carry() {
+    // RFC 9293 3.7.1, MUST-67, SHLD-6.
+    for (mtu, to, mss) in [(1500, B4, 1460), (1500, B6, 1440), (1280, B6, 1220), (9000, B4, 8960)] {
+        let mut pair = Pair::new(Capabilities::plain(mtu));
+        pair.a.stack.tcp_connect(pair.now, None, at(to, 80), None).unwrap();
+        let sent = pair.a.drain(pair.now).remove(0);
+        let header = wire_ip::parse(&sent.data).unwrap();
+        assert_eq!(TcpHeader::parse(header.payload(&sent.data)).unwrap().0.options.mss, Some(mss));
     }
 }

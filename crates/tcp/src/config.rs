@@ -62,11 +62,11 @@ pub enum Algorithm {
 /// Keepalive (RFC 9293 3.8.4).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Keepalive {
-    /// Silence before the first probe; default 2 h (MUST-28: no less by default). Less than a second counts as one.
+    /// Silence before the first probe (MUST-27); default 2 h (MUST-28: no less by default). Less than a second counts as one.
     pub idle: Duration,
     /// Time between probes; default 75 s. Less than a second counts as one.
     pub interval: Duration,
-    /// Unanswered probes that end the connection; default 10.
+    /// Unanswered probes that end the connection (MUST-29: more than one); default 10.
     pub probes: u8,
 }
 
@@ -94,7 +94,8 @@ impl Default for Keepalive {
 /// What a user can set on one connection, and what a listener hands to those it accepts.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Options {
-    /// Whether small segments go out at once although others are in flight (Nagle's algorithm off); default false.
+    /// Whether small segments go out at once although others are in flight (Nagle's algorithm off; RFC 9293 3.7.4, MUST-17);
+    /// default false.
     pub nodelay: bool,
     /// Whether only full segments go out until this is taken back (Linux `TCP_CORK`, at most 200 ms); default false.
     pub cork: bool,
@@ -120,9 +121,11 @@ pub struct Options {
     pub min_rto: Duration,
     /// The largest retransmission time-out; default 120 s, as Linux.
     pub max_rto: Duration,
-    /// Retransmissions of data before the connection ends (R2); default 15, as Linux `tcp_retries2`.
+    /// Retransmissions of data before the connection ends (R2; RFC 9293 3.8.3, MUST-21); default 15, as Linux `tcp_retries2`:
+    /// some 924 s (SHLD-11).
     pub retries: u8,
-    /// Retransmissions of a SYN before an active open fails; default 6, as Linux `tcp_syn_retries`: 127 s.
+    /// Retransmissions of a SYN before an active open fails; default 7: 255 s. Linux has 6 (`tcp_syn_retries`), which ends
+    /// after 127 s, where RFC 9293 3.8.3, MUST-23 wants three minutes.
     pub syn_retries: u8,
     /// Retransmissions of a SYN-ACK; default 5, as Linux `tcp_synack_retries`.
     pub synack_retries: u8,
@@ -161,7 +164,7 @@ impl Default for Options {
             min_rto: Duration::from_millis(200),
             max_rto: Duration::from_secs(120),
             retries: 15,
-            syn_retries: 6,
+            syn_retries: 7,
             synack_retries: 5,
             fin_wait2: Duration::from_secs(60),
             max_segment: None,

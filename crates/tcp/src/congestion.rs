@@ -95,7 +95,8 @@ impl Clone for Box<dyn Controller> {
     }
 }
 
-/// The initial window (RFC 6928 2): ten segments, but no more than 14,600 bytes unless that is below two.
+/// The initial window (RFC 5681 3.1, RFC5681-3.1-1; RFC 6928 2): ten segments, but no more than 14,600 bytes unless that is
+/// below two.
 #[must_use]
 pub fn initial_window(mss: u32) -> u64 {
     let mss = u64::from(mss);

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::config::Algorithm;
 use crate::reason::{Hold, TimerKind};
 use crate::state::State;
-use crate::{ConnectionKey, FourTuple, ListenerKey};
+use crate::{ConnectionError, ConnectionKey, FourTuple, ListenerKey};
 
 /// A connection as `ss -tino` would show it. Lengths are bytes, and `_segs` counts wire segments.
 #[derive(Clone, PartialEq, Debug)]
@@ -54,6 +54,8 @@ pub struct Info {
     pub rto: Duration,
     /// Retransmission time-outs in a row.
     pub backoff: u8,
+    /// What ICMP said last of a segment of ours and did not end the connection (RFC 9293 3.9.1.8, MUST-47; 3.9.2.2, SHLD-25).
+    pub soft_error: Option<ConnectionError>,
     /// The congestion controller.
     pub algorithm: Algorithm,
     /// Congestion window.
@@ -143,6 +145,7 @@ impl Info {
             max_rtt: None,
             rto: Duration::ZERO,
             backoff: 0,
+            soft_error: None,
             algorithm: Algorithm::default(),
             cwnd: 0,
             ssthresh: None,

@@ -26,13 +26,15 @@ pub struct IsnGenerator {
 impl IsnGenerator {
     /// A generator with these secrets. They must come from a source that a peer cannot guess, and stay the same for as
     /// long as the endpoint lives.
+    // RFC 6528 3, RFC6528-3-2: the caller's seed gives them, by a stream of their own; nothing shows them.
     #[must_use]
     pub fn new(isn_key: &[u8; 16], timestamp_key: &[u8; 16]) -> Self {
         Self { isn: SipHasher24::new_with_key(isn_key), timestamp: SipHasher24::new_with_key(timestamp_key) }
     }
 
     /// The initial sequence number for a connection that begins now.
-    // RFC 9293 3.4.1, MUST-8: driven by a clock that ticks every 4 µs. SHLD-1: plus a keyed hash of the four-tuple.
+    // RFC 9293 3.4.1, MUST-8: driven by a clock that ticks every 4 µs. SHLD-1: plus a keyed hash of the four-tuple, which
+    // nobody without the key can compute (MUST-9). RFC 6528 3, RFC6528-3-1.
     #[must_use]
     pub fn isn(&self, now: Instant, tuple: &FourTuple) -> SeqNumber {
         let clock = (now.as_micros() / 4) as u32;
@@ -63,7 +65,7 @@ impl fmt::Debug for IsnGenerator {
     }
 }
 
-/// The value of our timestamps option at `now`: milliseconds (RFC 7323 4.1), from where the connection's offset puts it.
+/// The value of our timestamps option at `now`: milliseconds (RFC 7323 5.4, RFC7323-5.4-1), from where the connection's offset puts it.
 #[must_use]
 pub fn timestamp(now: Instant, offset: u32) -> u32 {
     (now.as_millis() as u32).wrapping_add(offset)

@@ -56,7 +56,7 @@ impl OurSide<'_> {
     pub fn offer(&self, now: Instant) -> TcpOptions {
         let Options { window_scaling, timestamps, sack, .. } = *self.options;
         TcpOptions {
-            mss: Some(self.mss), // RFC 9293 3.7.1, SHLD-5, MAY-3: in every SYN
+            mss: Some(self.mss), // RFC 9293 3.7.1, MUST-14, SHLD-5, MAY-3: in every SYN
             window_scale: window_scaling.then(|| window_shift(self.options)),
             sack_permitted: sack,
             timestamps: timestamps.then(|| Timestamps { value: timestamp(now, self.timestamp_offset), echo: 0 }),
@@ -90,20 +90,21 @@ impl OurSide<'_> {
             iss,
             irs: peer.seq,
             peer_mss: peer_mss(theirs.mss, self.tuple.is_ipv6()),
-            // RFC 7323 1.3 and 2.2: an option holds only if both SYNs have it; 2.3: more than 14 counts as 14.
+            // RFC 7323 1.3 and 2.2, RFC7323-2.2-3: an option holds only if both SYNs have it; 2.3, RFC7323-2.3-1: more
+            // than 14 counts as 14.
             window_scale: theirs
                 .window_scale
                 .filter(|_| window_scaling)
                 .map(|shift| (window_shift(self.options), shift.min(MAX_WINDOW_SCALE))),
             timestamps: theirs.timestamps.filter(|_| timestamps).map(|t| (self.timestamp_offset, t.value)),
-            sack: sack && theirs.sack_permitted, // RFC 2018 2
+            sack: sack && theirs.sack_permitted, // RFC 2018 3, RFC2018-3-1
             ecn,
         }
     }
 }
 
 impl Negotiated {
-    /// The options of our SYN-ACK: ours where the peer's SYN had them too (RFC 7323 2.2, 3.2).
+    /// The options of our SYN-ACK: ours where the peer's SYN had them too (RFC 7323 2.2, RFC7323-2.2-1; 3.2).
     #[must_use]
     pub fn syn_ack_options(&self, now: Instant, mss: u16) -> TcpOptions {
         TcpOptions {

@@ -135,7 +135,7 @@ impl Recovery {
         }
         self.ring.push(now, range.end);
         if self.deadline == Instant::MAX {
-            // RFC 6298 5.1: the timer runs whenever something is outstanding.
+            // RFC 6298 5.1, RFC6298-5-1: the timer runs whenever something is outstanding.
             self.rearm(now);
         }
     }
@@ -244,7 +244,7 @@ impl Recovery {
     /// Bytes that may go out now, new or retransmitted, where the congestion window is `cwnd`. In fast recovery
     /// `cwnd` is taken as the window to arrive at (ssthresh), and the answer follows RFC 9937. Send whole segments.
     ///
-    /// Limited transmit (RFC 3042) needs no rule of its own: the first two duplicate acknowledgements take a segment each
+    /// Limited transmit (RFC 3042; RFC 5681 3.2, RFC5681-3.2-1) needs no rule of its own: the first two duplicate acknowledgements take a segment each
     /// out of what is in flight.
     #[must_use]
     pub fn quota(&self, cwnd: u64) -> u64 {

@@ -133,7 +133,7 @@ struct Types {
 
 const V4: Types = Types { request: 8, reply: 0, unreachable: 3, time_exceeded: 11, parameter: 12 };
 const V6: Types = Types { request: 128, reply: 129, unreachable: 1, time_exceeded: 3, parameter: 4 };
-/// Types of IPv4 errors that we do not act on: source quench and redirect.
+/// Types of IPv4 errors that we do not act on: source quench (RFC 9293 3.9.2.2, MUST-55) and redirect.
 const V4_OTHER_ERRORS: [u8; 2] = [4, 5];
 /// IPv4's unreachable code that is IPv6's type of its own.
 const V4_FRAGMENTATION_NEEDED: u8 = 4;

@@ -43,6 +43,7 @@ fn read(packet: &[u8]) -> Result<IpHeader, IpError> {
     if fixed[0] >> 4 != 4 {
         return Err(IpError::Version);
     }
+    // RFC 9293 3.9.2, MUST-50: options are skipped, whatever they say.
     let header_len = usize::from(fixed[0] & 0xf) * 4;
     let total = usize::from(u16::from_be_bytes([fixed[2], fixed[3]]));
     if header_len < MIN_HEADER || header_len > total {

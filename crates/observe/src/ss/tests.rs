@@ -32,6 +32,7 @@ fn info(state: State) -> Info {
         max_rtt: Some(Duration::from_micros(900)),
         rto: Duration::from_millis(204),
         backoff: 0,
+        soft_error: None,
         algorithm: Algorithm::Cubic,
         cwnd: 14_480,
         ssthresh: Some(7240),

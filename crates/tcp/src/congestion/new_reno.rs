@@ -36,7 +36,7 @@ impl NewReno {
     }
 
     fn reduced(&self, in_flight: u64) -> u64 {
-        // RFC 5681 3.1, equation 4: half of what was in flight, not of the window, which may not have been in use.
+        // RFC 5681 3.1, equation 4, RFC5681-3.1-4: half of what was in flight, not of the window, which may not have been in use.
         (in_flight.min(self.cwnd) / 2).max(2 * self.mss)
     }
 
@@ -52,14 +52,14 @@ impl Controller for NewReno {
         }
         let mut acked = sample.acked;
         if self.cwnd < self.ssthresh {
-            // RFC 5681 3.1, equation 2, by counted bytes. No limit L per ACK: a super-segment is acknowledged by one
+            // RFC 5681 3.1, equation 2, RFC5681-3.1-2, by counted bytes. No limit L per ACK: a super-segment is acknowledged by one
             // ACK, and a peer that divides ACKs gains nothing (RFC 3465 2.3 fears bursts, which the device absorbs).
             let room = self.ssthresh - self.cwnd;
             let grow = acked.min(room);
             self.cwnd = (self.cwnd + grow).min(MAX_CWND);
             acked -= grow;
         }
-        // RFC 5681 3.1: one segment per window of acknowledged bytes, as RFC 3465 2.1 counts them.
+        // RFC 5681 3.1, RFC5681-3.1-3: one segment per window of acknowledged bytes, as RFC 3465 2.1 counts them.
         self.counted = self.counted.saturating_add(acked);
         if self.counted >= self.cwnd {
             let windows = self.counted / self.cwnd;
@@ -76,11 +76,12 @@ impl Controller for NewReno {
     }
 
     fn on_timeout(&mut self, _now: Instant, in_flight: u64, first: bool) {
+        // RFC 5681 3.1, RFC5681-3.1-5.
         if first {
             self.save();
             self.ssthresh = self.reduced(in_flight);
         }
-        // RFC 5681 3.1: the loss window is one segment.
+        // RFC 5681 3.1, RFC5681-3.1-6: the loss window is one segment.
         self.cwnd = self.mss;
         self.counted = 0;
     }

@@ -43,6 +43,7 @@ fn all() -> [CongestionControl; 3] {
 
 #[test]
 fn the_initial_window_is_ten_segments_within_bounds() {
+    // RFC 5681 3.1, RFC5681-3.1-1.
     // RFC 6928 2
     for (mss, window) in [(536, 5_360), (1_460, 14_600), (1_500, 14_600), (8_960, 17_920), (65_495, 130_990)] {
         assert_eq!(initial_window(mss), window, "mss {mss}");
@@ -77,6 +78,7 @@ fn a_window_that_is_not_used_does_not_grow() {
 
 #[test]
 fn a_repeated_timeout_does_not_lower_the_threshold_again() {
+    // RFC 5681 3.1, RFC5681-3.1-5, RFC5681-3.1-6; RFC 9293 3.8.2, MAY-18: each of the controllers.
     // smoltcp reduced ssthresh with each repetition. RFC 5681 3.1.
     for mut c in all() {
         c.on_timeout(Instant::ZERO, 40 * MSS, true);

@@ -173,7 +173,7 @@ impl Tcb {
         self.check_fin(cx, segment)
     }
 
-    /// An ACK that states where we are, within the connection's budget (RFC 5961 5.3 and 7).
+    /// An ACK that states where we are, within the connection's budget (RFC 5961 5.3 and 7, RFC5961-7-1).
     pub(super) fn challenge(&mut self, cx: &mut Context<'_>) {
         if self.challenge.take(cx.now) {
             cx.counters.challenge_acks += 1;

@@ -151,7 +151,7 @@ impl Tcb {
         Ok(())
     }
 
-    /// CLOSE (3.10.4) of both directions: the handle is given back.
+    /// CLOSE (3.10.4) of both directions (RFC 9293 3.6.1, MAY-1): the handle is given back.
     pub(crate) fn close(&mut self, cx: &mut Context<'_>) -> Closing {
         self.user.orphan = true;
         if self.is_over() {
@@ -224,7 +224,7 @@ impl Tcb {
         ready.set(Readiness::WRITABLE, self.is_writable() || self.is_over() || self.error.is_some());
         ready.set(Readiness::FLUSHED, self.snd.una == self.snd.end() && self.state.is_synchronized());
         ready.set(Readiness::CLOSED, self.is_over());
-        ready.set(Readiness::URGENT, self.rcv.up.is_some());
+        ready.set(Readiness::URGENT, self.urgent_left() > 0);
         ready
     }
 
@@ -244,8 +244,9 @@ impl Tcb {
             IcmpError::PortUnreachable => (ConnectionError::Refused, true),
             IcmpError::AdministrativelyProhibited => (ConnectionError::AdministrativelyProhibited, true),
         };
-        // RFC 5461 4.1, and every stack in use: before the handshake is complete an unreachable destination fails the
-        // open at once. RFC 5927 4.1: afterwards it is only remembered (MUST-54, MUST-55; SHLD-26 as RFC 5927 has it).
+        // RFC 5461 2.1, and every stack in use: before the handshake is complete an unreachable destination fails the
+        // open at once. RFC 5927 4.1: afterwards it is only remembered (RFC 9293 3.9.2.2, MUST-56), for who wants to know
+        // (MUST-47, SHLD-25) and for nobody else (SHLD-20).
         if self.state.is_synchronized() || !hard {
             self.soft_error = Some(error);
             return;

@@ -41,6 +41,7 @@ impl Tcb {
             max_rtt: rtt.max_rtt(),
             rto: rtt.rto(),
             backoff: rtt.backoff(),
+            soft_error: self.soft_error,
             algorithm: self.algorithm(),
             cwnd: self.congestion.cwnd(),
             ssthresh: self.congestion.ssthresh(),

@@ -53,7 +53,8 @@ pub(crate) enum Handshake {
     },
 }
 
-/// The MSS to announce on a path: what its MTU leaves beside fixed headers (RFC 9293 3.7.1, MUST-67, SHLD-5).
+/// The MSS to announce on a path: what its MTU leaves beside fixed headers (RFC 9293 3.7.1, MUST-67, SHLD-5). SHLD-6: an
+/// interface has one MTU, which is its smallest.
 pub(crate) fn announced_mss(mtu: u16, ipv6: bool, options: &Options) -> u16 {
     let headers = if ipv6 { 60 } else { 40 };
     let mss = mtu.saturating_sub(headers).max(crate::negotiate::MIN_MSS);
@@ -100,6 +101,7 @@ impl Tcb {
         let iss = Position::initial(iss);
         let peer_mss = crate::negotiate::peer_mss(None, tuple.is_ipv6());
         let lossless = path.lossless;
+        // RFC 9293 3.8.2, MAY-18: any of several congestion controllers, by the user's choice.
         let algorithm = effective_algorithm(lossless, &options);
         let stats = Stats { last_heard: now, hold_since: now, ..Stats::default() };
         Self {
@@ -208,6 +210,7 @@ impl SendHalf {
             uncorked: false,
             syn_again: false,
             probes: 0,
+            probe_backoff: 0,
             retries: 0,
             cwr: false,
             ecn_until: iss,

@@ -58,6 +58,8 @@ pub(crate) struct SendHalf {
     pub(crate) uncorked: bool,
     /// Probes of a closed window, or keepalives, sent in a row without an answer.
     pub(crate) probes: u8,
+    /// Doublings of the time between probes of a window that stays closed.
+    pub(crate) probe_backoff: u8,
     /// Retransmission time-outs in a row without progress.
     pub(crate) retries: u8,
     /// ECN: a congestion echo was acted on; say so once (CWR).
@@ -87,7 +89,7 @@ impl SendHalf {
         self.buffer.end().since(self.nxt.max(self.iss + 1))
     }
 
-    /// What the peer's window has left.
+    /// What the peer's window has left: nothing, if it shrank below what was sent (RFC 9293 3.8.6, SHLD-15).
     pub(crate) fn usable(&self) -> u64 {
         (self.una + u64::from(self.wnd)).since(self.nxt)
     }

@@ -11,7 +11,7 @@ use crate::trace::Trace;
 use bowline_base::Instant;
 
 /// Retransmissions for a connection that nobody holds any more, as Linux `tcp_orphan_retries`: a hundred seconds and more,
-/// which is what RFC 9293 3.8.3 wants at least (MUST-20's R2).
+/// which is what RFC 9293 3.8.3 wants of R2 at least (SHLD-11).
 const ORPHAN_RETRIES: u8 = 8;
 
 impl Tcb {
@@ -52,7 +52,8 @@ impl Tcb {
         cx.record(self.tuple, self.id, || Trace::Timer(kind));
     }
 
-    /// RFC 6298 5.4 to 5.7, and RFC 9293 3.8.3: R2 ends the connection (MUST-20, MUST-22, MUST-23).
+    /// RFC 6298 5.4 to 5.7, and RFC 9293 3.8.3: R2 ends the connection (MUST-20), also while it opens (MUST-22, MUST-23).
+    /// R1's advice to the layer below has no addressee: routes come from the caller, and no gateway is chosen here.
     fn on_retransmission_timeout(&mut self, cx: &mut Context<'_>) {
         let most = match self.state {
             State::SynSent => self.options.syn_retries,
@@ -82,6 +83,7 @@ impl Tcb {
             return self.give_up(cx);
         }
         self.snd.probes += 1;
+        self.snd.probe_backoff = self.snd.probe_backoff.saturating_add(1);
         if self.snd.wnd > 0 && self.snd.usable() > 0 {
             // RFC 9293 3.8.6.2.1: the override: the window stays small, but it is open.
             self.snd.max_wnd = self.snd.wnd;
@@ -96,7 +98,7 @@ impl Tcb {
         let idle_until = self.stats.last_heard + keepalive.silence();
         let in_flight = !self.recovery.is_idle();
         if in_flight || (idle_until > cx.now && self.snd.probes == 0) {
-            // MUST-26: probes go out only when neither text nor acknowledgements did.
+            // MUST-26: probes go out only when neither text nor acknowledgements did; SHLD-12: they are empty.
             let again = if in_flight { cx.now + keepalive.silence() } else { idle_until };
             return self.timers.set(Timer::Keepalive, again);
         }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use bowline_base::Instant;
 use bowline_wire::tcp::Timestamps;
 
-/// A peer's timestamp older than this says nothing any more (RFC 7323 5.5: 24 days).
+/// A peer's timestamp older than this says nothing any more (RFC 7323 5.5, RFC7323-5.5-1: 24 days).
 const STALE_SECONDS: u32 = 24 * 24 * 3600;
 
 /// The state of the option on one connection.
@@ -50,7 +50,7 @@ impl TimestampClock {
         (value.wrapping_sub(self.recent) as i32) < 0 && seconds(now).wrapping_sub(self.recent_at) < STALE_SECONDS
     }
 
-    /// Takes the timestamp of a segment at the left edge of what was last acknowledged (RFC 7323 4.3).
+    /// Takes the timestamp of a segment at the left edge of what was last acknowledged (RFC 7323 4.3, RFC7323-4.3-1).
     pub(crate) fn take(&mut self, now: Instant, value: u32) {
         if !self.is_old(now, value) {
             self.recent = value;

@@ -28,6 +28,7 @@ impl Endpoint {
     /// # Errors
     /// If another listener has this address and port, or there are too many.
     pub fn listen(&mut self, listen: Listen) -> Result<ListenerKey, ListenError> {
+        // RFC 9293 3.9.1.1, MUST-41: a new listener or an error, and the others stay as they are.
         let place = (listen.port, listen.address);
         if self.ports.contains_key(&place) {
             return Err(ListenError::AddressInUse);
@@ -160,6 +161,7 @@ impl Endpoint {
         options: Arc<Options>,
         from: State,
     ) -> Result<ConnectionKey, ConnectError> {
+        // RFC 9293 3.9.1.1, MUST-43, MUST-45: the address that the caller has chosen is part of the connection's name.
         let FourTuple { local, remote } = tuple;
         if local.port() == 0 {
             let port = self.pick_port(now, local, remote, options.timestamps).ok_or(ConnectError::NoFreePort)?;

@@ -42,13 +42,20 @@ impl Endpoint {
         self.get(key).map_or(Readiness::empty(), Tcb::readiness)
     }
 
+    /// How many bytes from the next one to be read on are urgent data (RFC 9293 3.8.5, MUST-33), whether they are here already or
+    /// still to come; 0 where none was announced, or all of it was read.
+    #[must_use]
+    pub fn urgent_left(&self, key: ConnectionKey) -> u64 {
+        self.get(key).map_or(0, Tcb::urgent_left)
+    }
+
     /// A connection's options.
     #[must_use]
     pub fn options(&self, key: ConnectionKey) -> Option<&Options> {
         self.get(key).map(|tcb| &*tcb.options)
     }
 
-    /// Everything about one connection (RFC 9293 3.10.6, STATUS; MAY-7... as `tcp_info` has it).
+    /// Everything about one connection (RFC 9293 3.10.6, STATUS), as `tcp_info` has it.
     #[must_use]
     pub fn info(&self, now: Instant, key: ConnectionKey) -> Option<Info> {
         self.get(key).map(|tcb| tcb.describe(now, Some(key)))

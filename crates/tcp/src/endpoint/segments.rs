@@ -25,7 +25,7 @@ impl Endpoint {
             Some(Slot::HalfOpen(place)) => self.for_half_open(now, place, arrival),
             Some(Slot::Pending(place)) => self.for_pending(now, place, arrival),
             Some(Slot::TimeWait(place)) => self.for_time_wait(now, place, arrival),
-            // RFC 9293 3.9.2.3, MUST-57: no connection with a broadcast, multicast or unspecified address. There is none in
+            // RFC 9293 3.9.2.3, MUST-57, MUST-63: no connection with a broadcast, multicast or unspecified address. There is none in
             // any table, so that only what is new has to be looked at.
             None if !is_host(&arrival.tuple) => {
                 self.note_dropped(now, arrival, 0, State::Closed, DropReason::InvalidAddress);

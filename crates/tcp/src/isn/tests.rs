@@ -14,6 +14,7 @@ fn generator() -> IsnGenerator {
 
 #[test]
 fn for_one_tuple_it_grows_by_one_each_4_microseconds() {
+    // RFC 9293 3.4.1, MUST-8; RFC 6528 3, RFC6528-3-1.
     let generator = generator();
     let start = Instant::from_secs(1);
     let first = generator.isn(start, &tuple(40_000));
@@ -25,6 +26,7 @@ fn for_one_tuple_it_grows_by_one_each_4_microseconds() {
 
 #[test]
 fn neighbouring_tuples_have_unrelated_numbers() {
+    // RFC 9293 3.4.1, MUST-9.
     // For unrelated numbers each bit of the difference is set half of the time, and differences do not repeat.
     let generator = generator();
     let now = Instant::from_secs(1);
@@ -42,6 +44,7 @@ fn neighbouring_tuples_have_unrelated_numbers() {
 
 #[test]
 fn every_part_of_the_name_counts_and_so_does_the_key() {
+    // RFC 9293 3.4.1, SHLD-1, MUST-9; RFC 6528 3, RFC6528-3-1, RFC6528-3-2.
     let v4 = tuple(1);
     let v6 = |local: u16, remote: u16| {
         FourTuple::new(
@@ -78,6 +81,7 @@ fn after_time_wait_it_begins_beyond_the_former_incarnation() {
 
 #[test]
 fn timestamps_count_milliseconds_and_wrap() {
+    // RFC 7323 5.4, RFC7323-5.4-1.
     assert_eq!(timestamp(Instant::from_millis(1234), 0), 1234);
     assert_eq!(timestamp(Instant::from_millis(5), u32::MAX), 4);
     assert_eq!(timestamp(Instant::from_millis(1 << 32 | 7), 1), 8);
@@ -85,6 +89,7 @@ fn timestamps_count_milliseconds_and_wrap() {
 
 #[test]
 fn debug_output_keeps_the_secret() {
+    // RFC 6528 3, RFC6528-3-2.
     let shown = alloc::format!("{:?}", generator());
     assert_eq!(shown, "IsnGenerator { .. }");
 }

@@ -85,6 +85,7 @@ fn ecn_is_agreed_on_by_the_bits_of_rfc_3168() {
 
 #[test]
 fn mss_and_shifts_are_kept_in_their_bounds() {
+    // RFC 7323 2.3, RFC7323-2.3-1; RFC 9293 3.7.1, MUST-15.
     for (announced, ipv6, counts) in [
         (None, false, 536),
         (None, true, 1220),

@@ -87,14 +87,14 @@ impl Recovery {
         self.ring.acknowledge(work.una, &mut work.delivery);
         self.retries = 0;
         self.sample(now, ack, work);
-        // RFC 6298 5.2 and 5.3; after the sample, so that the timer runs by the newest time-out.
+        // RFC 6298 5.2 and 5.3, RFC6298-5-2, RFC6298-5-3; after the sample, so that the timer runs by the newest time-out.
         self.rearm(now);
     }
 
     /// Takes the round-trip time that the ACK gives, if it gives one.
     fn sample(&mut self, now: Instant, ack: &Ack<'_>, work: &mut Work) {
         let delivery = &work.delivery;
-        // RFC 6298 3, Karn's rule (RFC 9293 3.8.1, MUST-18): where a copy was acknowledged, nothing can be told, neither
+        // RFC 6298 3, RFC6298-3-1, Karn's rule (RFC 9293 3.8.1, MUST-18): where a copy was acknowledged, nothing can be told, neither
         // of the data behind it, which may have waited for the copy.
         let own = if delivery.resent { None } else { delivery.ack_sent.or(delivery.sack_sent) };
         if let Some((oldest, newest)) = own {

@@ -363,7 +363,7 @@ impl Ring {
         Some(len)
     }
 
-    /// The first stretch believed lost at or after `from`.
+    /// The first stretch believed lost at or after `from`; what SACK reported is none (RFC 2018 5, RFC2018-5-1).
     pub(super) fn first_lost(&self, from: Position) -> Option<Range<Position>> {
         if self.lost == 0 {
             return None;

@@ -7,9 +7,9 @@ use core::time::Duration;
 
 use bowline_base::Instant;
 
-/// The time-out before the first sample (RFC 6298 2.1).
+/// The time-out before the first sample (RFC 6298 2.1, RFC6298-2-1).
 const INITIAL_RTO: u64 = 1_000_000_000;
-/// The time-out when data transmission begins after a lost SYN (RFC 6298 5.7).
+/// The time-out when data transmission begins after a lost SYN (RFC 6298 5.7, RFC6298-5-7).
 const INITIAL_RTO_AFTER_LOST_SYN: u64 = 3_000_000_000;
 /// How long a smallest round-trip time is believed, at least; after at most twice as long it is forgotten.
 const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);
@@ -87,11 +87,11 @@ impl RttEstimator {
     pub fn on_sample(&mut self, now: Instant, rtt: Duration) {
         let r = nanos(rtt).clamp(1, u64::MAX >> 8);
         if self.srtt == 0 {
-            // RFC 6298 2.2
+            // RFC 6298 2.2, RFC6298-2-2.
             self.srtt = r;
             self.rttvar = r / 2;
         } else {
-            // RFC 6298 2.3: the variance first, by 1/4; then the mean, by 1/8.
+            // RFC 6298 2.3, RFC6298-2-3: the variance first, by 1/4; then the mean, by 1/8.
             self.rttvar = self.rttvar - self.rttvar / 4 + self.srtt.abs_diff(r) / 4;
             self.srtt = (self.srtt - self.srtt / 8 + r / 8).max(1);
         }
@@ -100,7 +100,7 @@ impl RttEstimator {
         self.observe(now, rtt);
     }
 
-    /// RFC 6298 2.3 and 2.4. The lower bound stands in for the variance, as in Linux, rather than for the whole: with
+    /// RFC 6298 2.3 and 2.4, RFC6298-2-4. The lower bound stands in for the variance, as in Linux, rather than for the whole: with
     /// 200 ms instead of 1 s a steady path of 200 ms would otherwise time out on every delayed acknowledgement.
     fn by_samples(&self) -> u64 {
         self.srtt.saturating_add(self.rttvar.saturating_mul(4).max(from_micros(self.min_rto)))
@@ -119,7 +119,7 @@ impl RttEstimator {
         self.min_rtt[0] = self.min_rtt[0].min(r);
     }
 
-    /// Doubles the time-out (RFC 6298 5.5).
+    /// Doubles the time-out (RFC 6298 5.5, RFC6298-5-5).
     pub fn back_off(&mut self) {
         self.backoff = self.backoff.saturating_add(1);
     }
@@ -169,7 +169,7 @@ impl RttEstimator {
         Duration::from_nanos(self.rto)
     }
 
-    /// The retransmission time-out with backoff, at most `max_rto` (RFC 6298 2.5).
+    /// The retransmission time-out with backoff, at most `max_rto` (RFC 6298 2.5, RFC6298-2-5).
     #[must_use]
     pub fn rto(&self) -> Duration {
         let shift = u32::from(self.backoff.min(MAX_BACKOFF));

@@ -24,13 +24,14 @@ impl Recovery {
         let first = self.retries == 0;
         self.retries = self.retries.saturating_add(1);
         self.stats.timeouts = self.stats.timeouts.saturating_add(1);
-        // RFC 2018 8 would forget all that SACK reported, in case the peer dropped it. RFC 6675 5.1 allows to keep it where
+        // RFC 2018 5 and 8, RFC2018-5-2, would forget all that SACK reported, in case the peer dropped it. RFC 6675 5.1 allows to keep it where
         // reneging is noticed: the first position was reported and is not acknowledged, or a whole time-out's
         // retransmissions changed nothing.
         if !first || self.ring.is_reneged() {
             self.ring.forget_sacks();
             episode.forget_sacks();
         }
+        // RFC 6298 5.4, RFC6298-5-4: from SND.UNA on.
         let (newly_lost, lost) = self.ring.lose(una..nxt, true);
         episode.dup_acks = 0;
         episode.guessed = 0;

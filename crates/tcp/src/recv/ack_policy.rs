@@ -22,7 +22,7 @@ const MAX_PENDING: u8 = 16;
 const QUICK: u8 = 16;
 /// A pause: the peer's window may have been reset, so it is helped again. RFC 5681 4.1 speaks of one RTO.
 const PAUSE: Duration = Duration::from_secs(1);
-/// RFC 9293 3.8.6.3, MUST-40: less than half a second.
+/// RFC 9293 3.8.6.3, MUST-40, RFC 5681 4.2, RFC5681-4.2-1: less than half a second.
 const MAX_DELAY: Duration = Duration::from_millis(499);
 /// Full-sized segments are at least this large (RFC 9293 3.7.1: the default MSS, less room for options).
 const MIN_FULL: u16 = 500;
@@ -105,13 +105,15 @@ impl AckPolicy {
             self.duplicates = 0;
             self.unacknowledged = self.unacknowledged.saturating_add(inserted.advanced as u32);
         } else if !arrived.fin {
-            // RFC 5681 4.2: data beyond a hole, and data that came before (RFC 9293 3.10.7.4), is answered at once.
+            // RFC 5681 4.2, RFC5681-4.2-2: data beyond a hole, and data that came before (RFC 9293 3.10.7.4, MAY-13), is
+            // answered at once.
             return self.owe_duplicates(segments.min(3));
         }
         if self.at_once(inserted, arrived) {
             self.ack = Some(SendReason::Ack);
             self.quick = self.quick.saturating_sub(segments.min(usize::from(QUICK)) as u8);
         } else {
+            // RFC 9293 3.8.6.3, SHLD-18.
             self.deadline = self.deadline.min(now + self.delay.get());
         }
     }
@@ -181,7 +183,8 @@ impl AckPolicy {
         }
     }
 
-    /// Everything in order is acknowledged.
+    /// Everything in order is acknowledged, by one segment (RFC 5681 4.2, RFC5681-4.2-3; RFC 9293 3.10.7.4, MUST-59: what
+    /// came meanwhile too).
     fn settle(&mut self) {
         self.ack = None;
         self.deadline = Instant::MAX;
@@ -194,7 +197,7 @@ impl AckPolicy {
 
     /// Whether data that moved RCV.NXT, or a FIN, is acknowledged now.
     fn at_once(&self, inserted: &Inserted, arrived: Arrived) -> bool {
-        // RFC 9293 3.8.6.3, MUST-58/59: every second full-sized segment; a joined one counts as its parts.
+        // RFC 9293 3.8.6.3, MUST-58, SHLD-19: every second full-sized segment; a joined one counts as its parts.
         let second = self.unacknowledged >= 2 * u32::from(self.full);
         let disorder = inserted.filled_hole || inserted.out_of_order || inserted.duplicate.is_some();
         let short = inserted.refused > 0;

@@ -169,6 +169,7 @@ impl ReceiveQueue {
     /// The SACK blocks to report, at most `max` (and 4): first `dsack`, if the segment was a duplicate in part
     /// (RFC 2883 4), then the range that changed last, then the others by how recently they changed (RFC 2018 4).
     #[must_use]
+    // RFC 2018 4, RFC2018-4-2: what brought the acknowledgement about comes first.
     pub fn sack_blocks(&self, dsack: Option<Range<Position>>, max: usize) -> ArrayVec<Range<Position>, 4> {
         let mut blocks = ArrayVec::new();
         blocks.extend(dsack.filter(|_| max > 0));

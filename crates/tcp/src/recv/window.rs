@@ -71,7 +71,7 @@ impl ReceiveWindow {
         (0..MAX_SHIFT).find(|&shift| most >> shift <= MAX_UNSCALED).unwrap_or(MAX_SHIFT)
     }
 
-    /// The window to offer in a SYN or SYN-ACK, which are not scaled (RFC 7323 2.2).
+    /// The window to offer in a SYN or SYN-ACK, which are not scaled (RFC 7323 2.2, RFC7323-2.2-2).
     #[must_use]
     pub fn syn_window(options: &Options) -> u16 {
         options.receive_buffer.min(MAX_UNSCALED) as u16
@@ -95,7 +95,8 @@ impl ReceiveWindow {
         self.buffer_max = bytes;
     }
 
-    /// The window field of the next segment. The new right edge counts as offered: call it for what is really sent.
+    /// The window field of the next segment. The new right edge counts as offered: call it for what is really sent. RFC 9293
+    /// 3.8.6, SHLD-14: it never moves left; MAY-8: it may stay where it is for as long as nobody reads.
     pub fn advertise(&mut self, queue: &ReceiveQueue) -> u16 {
         let rcv_nxt = queue.rcv_nxt();
         let target = self.target(queue);

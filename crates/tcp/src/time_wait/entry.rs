@@ -167,7 +167,7 @@ impl TimeWaitEntry {
             return self.answer(now, DropReason::TimeWait);
         }
         if age == Some(Age::Older) {
-            return self.answer(now, DropReason::Paws); // RFC 7323 5.3, R1
+            return self.answer(now, DropReason::Paws); // RFC 7323 5.3, RFC7323-5.3-1
         }
         if !flags.contains(TcpFlags::ACK) {
             return Drop(DropReason::NoAck);
@@ -189,7 +189,7 @@ impl TimeWaitEntry {
         self.answer(now, DropReason::OutOfWindow)
     }
 
-    /// RFC 6191 2, and RFC 9293 3.6.1, MAY-2: whether a SYN can be none of the connection that was.
+    /// RFC 6191 2, and RFC 9293 3.6.1, MAY-2, SHLD-4: whether a SYN can be none of the connection that was.
     fn may_be_reused(&self, syn: &TcpHeader, age: Option<Age>, timestamps: bool) -> bool {
         let beyond = (syn.seq.0.wrapping_sub(self.rcv_nxt.0) as i32) >= 0; // RCV.NXT - 1 was the peer's FIN
         let new_has_timestamps = timestamps && syn.options.timestamps.is_some();

@@ -126,6 +126,7 @@ fn a_rst_with_a_new_timestamp_is_believed() {
 
 #[test]
 fn old_timestamps_are_answered_and_restart_nothing() {
+    // RFC 7323 5.3, RFC7323-5.3-1.
     let (mut table, place) = one(true);
     let before = table.get(place).unwrap().expires();
     let old = segment(ACK | FIN, -1, Some(TS_RECENT - 1));
@@ -135,6 +136,7 @@ fn old_timestamps_are_answered_and_restart_nothing() {
 
 #[test]
 fn syns_are_let_pass_as_rfc_6191_says() {
+    // RFC 9293 3.6.1, MAY-2, SHLD-4.
     let accept = AcceptSyn(SeqNumber(SND_NXT));
     let refuse = Answer(DropReason::TimeWait);
     let (newer, same, older) = (Some(TS_RECENT + 1), Some(TS_RECENT), Some(TS_RECENT - 1));

@@ -8,7 +8,7 @@ use crate::bench::peer::{Peer, opened, plain};
 
 #[test]
 fn we_close_first() {
-    // RFC 9293 3.6, figure 12.
+    // RFC 9293 3.6, figure 12; MUST-12: in order, and not aborted; 3.6.1, MUST-13.
     let (mut p, key) = opened(State::Established);
     p.call(|endpoint, now| endpoint.shutdown(now, key)).expect("shutdown");
     p.run(
@@ -140,6 +140,7 @@ fn fin_wait_2_of_an_orphan_times_out() {
 
 #[test]
 fn closing_with_unread_text_resets() {
+    // RFC 9293 3.6.1, MAY-1, SHLD-3.
     let (mut p, key) = opened(State::Established);
     p.run("< ACK seq=1 ack=1 len=10\n> ACK seq=1 ack=11");
     p.call(|endpoint, now| endpoint.close(now, key));
@@ -149,7 +150,7 @@ fn closing_with_unread_text_resets() {
 
 #[test]
 fn text_for_an_orphan_resets() {
-    // RFC 9293 3.6.1, SHLD-3: nobody will read it, and the peer must know.
+    // RFC 9293 3.6.1, MAY-1, SHLD-3: nobody will read it, and the peer must know.
     for state in [State::FinWait1, State::FinWait2] {
         let (mut p, key) = opened(state);
         p.call(|endpoint, now| endpoint.close(now, key));
@@ -180,6 +181,7 @@ fn abort_resets_and_forgets_what_was_written() {
 
 #[test]
 fn a_reset_is_told_to_the_user_once_all_was_read() {
+    // RFC 9293 3.6, MUST-12: aborted.
     let (mut p, key) = opened(State::Established);
     p.events();
     p.run("< RST seq=1\n= LISTEN");
@@ -225,6 +227,7 @@ fn a_reset_does_not_shorten_time_wait() {
 
 #[test]
 fn a_new_incarnation_begins_beyond_the_old_one() {
+    // RFC 9293 3.6.1, MAY-2.
     let (mut p, _) = opened(State::TimeWait);
     let old = p.our_isn();
     p.run("< SYN seq=2\n> SYN,ACK seq=0 ack=3\n= SYN-RECEIVED\n< ACK seq=3 ack=1\n= ESTABLISHED");
@@ -252,6 +255,7 @@ fn the_oldest_in_time_wait_gives_way() {
 
 #[test]
 fn two_msl_are_configurable() {
+    // RFC 9293 3.6.1, MUST-13.
     let time_wait = Duration::from_millis(1500);
     let mut p = Peer::with(Config { time_wait, options: plain(), ..Config::default() });
     let (_, key) = p.establish();

@@ -17,6 +17,7 @@ mod open;
 mod patience;
 mod random;
 mod receive;
+mod requirements;
 mod resets;
 mod send;
 mod tables;

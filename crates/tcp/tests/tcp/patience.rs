@@ -8,6 +8,7 @@ use crate::bench::peer::Peer;
 
 #[test]
 fn a_keepalive_of_no_time_takes_a_second() {
+    // RFC 9293 3.8.4, MUST-27.
     let nothing = Some(Keepalive { idle: Duration::ZERO, interval: Duration::ZERO, probes: 3 });
     let mut p = Peer::with_options(Options { keepalive: nothing, ..crate::bench::peer::plain() });
     let (_, _key) = p.establish();
@@ -38,6 +39,7 @@ fn a_time_out_of_no_time_takes_a_millisecond() {
 
 #[test]
 fn a_connection_that_nobody_holds_gives_up_sooner() {
+    // RFC 9293 3.8.3, SHLD-11.
     let mut p = Peer::plain();
     let (_, key) = p.establish();
     p.call(|endpoint, now| endpoint.close(now, key));

@@ -40,7 +40,7 @@ fn settled(options: Options) -> (Peer, ConnectionKey, u32) {
 
 #[test]
 fn a_lone_segment_is_acknowledged_within_half_a_second() {
-    // RFC 9293 3.8.6.3, SHLD-18, MUST-40.
+    // RFC 9293 3.8.6.3, SHLD-18, MUST-40; RFC 5681 4.2, RFC5681-4.2-1.
     for ms in [40, 200, 499] {
         let delayed_ack = std::time::Duration::from_millis(ms);
         let (mut p, _, seq) = settled(Options { delayed_ack, ..plain() });
@@ -51,7 +51,7 @@ fn a_lone_segment_is_acknowledged_within_half_a_second() {
 
 #[test]
 fn every_second_full_segment_is_acknowledged_at_once() {
-    // RFC 9293 3.8.6.3, SHLD-19; RFC 5681 4.2.
+    // RFC 9293 3.8.6.3, SHLD-19; 3.10.7.4, MUST-58; RFC 5681 4.2, RFC5681-4.2-1, RFC5681-4.2-3.
     let (mut p, _, seq) = settled(plain());
     let mut at = seq;
     for _ in 0..4 {
@@ -71,7 +71,8 @@ fn an_answer_carries_the_acknowledgement() {
 
 #[test]
 fn text_out_of_order_is_kept_and_reported() {
-    // RFC 2018 4: the newest block first; SHLD-31.
+    // RFC 2018 4, RFC2018-4-1, RFC2018-4-2: the newest block first. RFC 5681 4.2, RFC5681-4.2-2. RFC 9293 3.10.7.4, SHLD-31,
+    // MAY-13.
     let (mut p, key) = open(Options { sack: true, ..plain() }, "sackok");
     p.run(
         "< ACK seq=1001 ack=1 len=1000
@@ -103,7 +104,7 @@ fn duplicates_are_reported() {
 
 #[test]
 fn the_window_closes_opens_and_never_shrinks() {
-    // RFC 9293 3.8.6, SHLD-14; 3.8.6.2.2, MUST-39: it opens by steps worth while.
+    // RFC 9293 3.8.6, SHLD-14, MAY-8; 3.8.6.2.2, MUST-39: it opens by steps worth while.
     let (mut p, key) = open(Options { receive_buffer: 8_000, receive_buffer_max: 8_000, ..plain() }, "");
     let mut right = 0_u32;
     let mut at = 1_u32;
@@ -168,7 +169,7 @@ fn text_that_overlaps_is_taken_once() {
 
 #[test]
 fn paws_drops_what_is_old_and_says_where_we_are() {
-    // RFC 7323 5.3, R1.
+    // RFC 7323 5.3, R1, RFC7323-5.3-1, RFC7323-5.3-2.
     let (mut p, key) = open(Options { timestamps: true, ..plain() }, "ts=100");
     p.run(
         "< ACK seq=1 ack=1 len=100 ts=200
@@ -180,11 +181,12 @@ fn paws_drops_what_is_old_and_says_where_we_are() {
     );
     p.read(key, 0, 200);
     assert_eq!(p.counters().paws_estab, 1);
+    p.run("< RST seq=201 ts=100\n= LISTEN");
 }
 
 #[test]
 fn the_timestamp_echoed_is_that_of_the_segment_acknowledged() {
-    // RFC 7323 4.3: out of order, the one from before the hole; and not one that comes later in sequence.
+    // RFC 7323 4.3, RFC7323-4.3-1: out of order, the one from before the hole; and not one that comes later in sequence.
     let (mut p, _) = open(Options { timestamps: true, ..plain() }, "ts=100");
     p.run(
         "< ACK seq=1 ack=1 len=100 ts=110
@@ -199,14 +201,32 @@ fn the_timestamp_echoed_is_that_of_the_segment_acknowledged() {
 #[test]
 fn urgent_text_is_announced_and_stays_in_the_stream() {
     use bowline_tcp::{Event, Readiness};
-    // RFC 9293 3.8.5, MUST-31, MUST-32; RFC 6093.
+    // RFC 9293 3.8.5, MUST-30, MUST-31, MUST-32, MUST-33, MUST-62; RFC 6093.
     let (mut p, key) = open(plain(), "");
     p.events();
-    p.inject("URG,ACK seq=1 ack=1 len=10 urg=5");
-    p.next_sent();
     let told = |e: &Event| matches!(e, Event::Connection(k, ready) if *k == key && ready.contains(Readiness::URGENT));
+    p.inject("URG,ACK seq=1 ack=1 len=10 urg=5");
     assert!(p.events().iter().any(told));
+    assert_eq!(p.endpoint.urgent_left(key), 5);
+    // The pointer moves on, beyond what has arrived: the user is told again. It does not move back.
+    p.inject("URG,ACK seq=11 ack=1 len=10 urg=60000");
+    assert!(p.events().iter().any(told));
+    p.inject("URG,ACK seq=21 ack=1 len=10 urg=1");
+    assert!(!p.events().iter().any(told));
+    assert_eq!(p.endpoint.urgent_left(key), 60_010);
+    while p.has_sent() {
+        p.next_sent();
+    }
+    p.read(key, 0, 30);
+    assert_eq!(p.endpoint.urgent_left(key), 59_980);
+
+    let (mut p, key) = open(plain(), "");
+    p.inject("URG,FIN,ACK seq=1 ack=1 len=10 urg=5");
+    p.next_sent();
+    assert_eq!(p.endpoint.urgent_left(key), 5);
     p.read(key, 0, 10);
+    assert_eq!(p.endpoint.urgent_left(key), 0);
+    assert!(!p.endpoint.readiness(key).contains(Readiness::URGENT));
 }
 
 #[test]

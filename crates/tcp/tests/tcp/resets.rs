@@ -6,6 +6,7 @@ use crate::bench::peer::Peer;
 
 #[test]
 fn what_arrived_before_a_reset_can_be_read_and_then_the_reset_is_told() {
+    // RFC 9293 3.6, MUST-12.
     let mut p = Peer::plain();
     let (_, key) = p.establish();
     p.run("< ACK seq=1 ack=1 len=10\n> ACK seq=1 ack=11\n< RST seq=11\n= LISTEN");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bowline_tcp::{Algorithm, CallError, ConnectionError, ConnectionKey, IcmpError, Keepalive, Options, Readiness};
+use bowline_wire::tcp::TcpFlags;
 
 use crate::bench::peer::{Peer, plain};
 use crate::bench::stream;
@@ -33,6 +34,7 @@ fn ranges(p: &mut Peer) -> Vec<(u32, usize)> {
 
 #[test]
 fn nagle_lets_one_small_segment_fly() {
+    // RFC 9293 3.7.4, SHLD-7; 3.9.1.2, MAY-16, SHLD-28: what waited leaves as one segment.
     let (mut p, key) = open(plain());
     p.write(key, 0, 10);
     p.run("> ACK seq=1 ack=1 len=10");
@@ -48,6 +50,7 @@ fn nagle_lets_one_small_segment_fly() {
 
 #[test]
 fn nodelay_lets_all_fly() {
+    // RFC 9293 3.7.4, MUST-17.
     let (mut p, key) = open(Options { nodelay: true, ..plain() });
     for n in 0..5_u32 {
         p.write(key, u64::from(10 * n), 10);
@@ -71,20 +74,32 @@ fn cork_waits_for_full_segments_or_200_ms() {
 
 #[test]
 fn the_first_window_is_ten_segments_and_the_last_is_pushed() {
-    // RFC 6928 2, RFC 9293 3.9.1.2, MUST-60.
+    // RFC 6928 2, RFC 5681 3.1, RFC5681-3.1-1; RFC 9293 3.9.1.2, MUST-60, MUST-61, SHLD-27.
     let (mut p, key) = open(reno());
-    p.write(key, 0, 30_000);
-    let sent: usize = ranges(&mut p).iter().map(|r| r.1).sum();
+    p.write(key, 0, 25_000);
+    let mut sent = 0;
+    while p.has_sent() {
+        let segment = p.next_sent();
+        sent += segment.payload.len();
+        assert!(!segment.header.flags.contains(TcpFlags::PSH), "there is more to come: {segment:?}");
+    }
     assert_eq!(sent, 10_000);
     p.inject("ACK seq=1 ack=10001");
-    let sent: usize = ranges(&mut p).iter().map(|r| r.1).sum();
-    // Slow start: RFC 5681 3.1, at most as much again as was acknowledged.
-    assert!((10_000..=20_000).contains(&sent), "{sent}");
+    // Slow start: RFC 5681 3.1, RFC5681-3.1-2, at most as much again as was acknowledged.
+    let mut pushed = Vec::new();
+    while p.has_sent() {
+        let segment = p.next_sent();
+        sent += segment.payload.len();
+        pushed.push(segment.header.flags.contains(TcpFlags::PSH));
+    }
+    assert_eq!(sent, 25_000);
+    assert_eq!(pushed.iter().rposition(|&push| push), Some(pushed.len() - 1), "{pushed:?}");
+    assert_eq!(pushed.iter().filter(|&&push| push).count(), 1, "{pushed:?}");
 }
 
 #[test]
 fn a_closed_window_is_probed_for_ever_while_the_peer_answers() {
-    // RFC 9293 3.8.6.1, MUST-36, MUST-37.
+    // RFC 9293 3.8.6.1, MUST-36, MUST-37, SHLD-29, SHLD-30.
     let (mut p, key) = open(plain());
     p.run("< ACK seq=1 ack=1 win=0");
     p.write(key, 0, 3_000);
@@ -100,7 +115,9 @@ fn a_closed_window_is_probed_for_ever_while_the_peer_answers() {
         p.run("< ACK seq=1 ack=1 win=0");
         probes += 1;
     }
+    assert_eq!(waits[0], p.info().expect("info").rto, "the first after the retransmission time-out");
     assert!(waits.windows(2).all(|w| w[0] <= w[1]), "ever longer: {waits:?}");
+    assert_eq!(waits[3], waits[0] * 8, "exponentially: {waits:?}");
     assert!(*waits.last().expect("waits") <= Duration::from_secs(120), "{waits:?}");
     p.run("< ACK seq=1 ack=1 win=2000\n> ACK seq=1 ack=1 len=2000\n< ACK seq=1 ack=2001 win=65535\n> ACK seq=2001 ack=1 len=1000");
 }
@@ -152,7 +169,7 @@ fn a_silly_window_is_not_filled_at_once() {
 
 #[test]
 fn lost_text_is_sent_again_with_exponential_backoff() {
-    // RFC 6298 5.4 to 5.6.
+    // RFC 6298 5.4 to 5.6, RFC6298-5-4, RFC6298-5-5; RFC 9293 3.8.2, MUST-19; RFC 2018 8, RFC2018-8-1: it is still there.
     let (mut p, key) = open(reno());
     p.write(key, 0, 500);
     p.run("> ACK seq=1 ack=1 len=500");
@@ -165,7 +182,7 @@ fn lost_text_is_sent_again_with_exponential_backoff() {
 
 #[test]
 fn r2_ends_a_connection_whose_peer_is_gone() {
-    // RFC 9293 3.8.3, MUST-20 to MUST-23: 15 retransmissions, some 924 s as on Linux.
+    // RFC 9293 3.8.3, MUST-20, SHLD-11: 15 retransmissions, some 924 s as on Linux.
     let (mut p, key) = open(reno());
     p.events();
     p.write(key, 0, 500);
@@ -183,7 +200,7 @@ fn r2_ends_a_connection_whose_peer_is_gone() {
 
 #[test]
 fn the_user_timeout_ends_it_sooner() {
-    // RFC 5482; RFC 9293 3.8.3, MUST-21.
+    // RFC 5482; RFC 9293 3.8.3, MUST-21: the user sets R2 as a time, …
     let (mut p, key) = open(Options { user_timeout: Some(Duration::from_secs(10)), ..reno() });
     p.write(key, 0, 500);
     let start = p.now;
@@ -193,11 +210,18 @@ fn the_user_timeout_ends_it_sooner() {
     }
     let took = p.now.since(start);
     assert!((Duration::from_secs(10)..Duration::from_secs(13)).contains(&took), "{took:?}");
+
+    // … or as a number of retransmissions, also on a connection that exists already.
+    let (mut p, key) = open(reno());
+    p.call(|e, now| e.set_options(now, key, |o| o.retries = 3)).expect("options");
+    p.write(key, 0, 500);
+    p.pass(Duration::from_secs(10));
+    assert_eq!((ranges(&mut p).len(), p.endpoint.error(key)), (1 + 3, Some(ConnectionError::TimedOut)));
 }
 
 #[test]
 fn three_duplicate_acks_bring_a_fast_retransmission() {
-    // RFC 5681 3.2, RFC 3042.
+    // RFC 5681 3.2, RFC5681-3.2-1; 3.1, RFC5681-3.1-4.
     let (mut p, key) = open(reno());
     p.write(key, 0, 5_000);
     assert_eq!(ranges(&mut p).iter().map(|r| r.1).sum::<usize>(), 5_000);
@@ -210,7 +234,7 @@ fn three_duplicate_acks_bring_a_fast_retransmission() {
 
 #[test]
 fn sack_repairs_only_the_holes() {
-    // RFC 6675: segments 1 and 3 of ten are lost.
+    // RFC 6675, RFC 2018 5, RFC2018-5-1: segments 1 and 3 of ten are lost.
     let (mut p, key) = open(Options { sack: true, ..reno() });
     p.write(key, 0, 10_000);
     ranges(&mut p);
@@ -225,7 +249,7 @@ fn sack_repairs_only_the_holes() {
 
 #[test]
 fn urgent_text_is_pointed_at() {
-    // RFC 9293 3.8.5, MUST-30, MUST-31; RFC 6093: the pointer is behind the urgent byte.
+    // RFC 9293 3.8.5, MUST-30, MUST-31, MUST-62; RFC 6093: the pointer is behind the urgent byte.
     let (mut p, key) = open(Options { nodelay: true, ..plain() });
     let data = stream(0, 5);
     p.call(|e, now| e.send_urgent(now, key, &data)).expect("send");
@@ -236,7 +260,7 @@ fn urgent_text_is_pointed_at() {
 
 #[test]
 fn keepalive_probes_after_two_hours_and_gives_up_after_ten_probes() {
-    // RFC 9293 3.8.4, MUST-24 to MUST-29.
+    // RFC 9293 3.8.4, MUST-24, MUST-26, MUST-28, MUST-29, SHLD-12, MAY-5.
     let (mut p, key) = open(Options { keepalive: Some(Keepalive::default()), ..plain() });
     p.run("+1h\n.\n+3599s\n.\n+1s\n> ACK seq=0 ack=1\n< ACK seq=1 ack=1\n.");
     // It was answered: two hours of silence begin anew.
@@ -250,6 +274,7 @@ fn keepalive_probes_after_two_hours_and_gives_up_after_ten_probes() {
 
 #[test]
 fn without_keepalive_an_idle_connection_needs_no_timer_and_no_memory() {
+    // RFC 9293 3.8.4, MUST-25: it is off by default.
     let (mut p, key) = open(plain());
     p.write(key, 0, 100);
     p.run("> ACK seq=1 ack=1 len=100\n< ACK seq=1 ack=101 len=50\n> ACK seq=101 ack=51");
@@ -263,7 +288,7 @@ fn without_keepalive_an_idle_connection_needs_no_timer_and_no_memory() {
 
 #[test]
 fn icmp_ends_an_open_and_only_hints_afterwards() {
-    // RFC 9293 3.9.2.2, RFC 5927 4.1, RFC 5461.
+    // RFC 9293 3.9.2.2, MUST-54, MUST-56, MUST-47, SHLD-20, SHLD-25; RFC 5927 4.1, RFC 5461.
     for (error, told) in [
         (IcmpError::HostUnreachable, ConnectionError::HostUnreachable),
         (IcmpError::NetworkUnreachable, ConnectionError::NetworkUnreachable),
@@ -285,6 +310,9 @@ fn icmp_ends_an_open_and_only_hints_afterwards() {
     let (tuple, isn) = (p.tuple(), p.our_isn());
     p.call(|e, now| e.handle_icmp(now, tuple, isn.wrapping_add(1), IcmpError::HostUnreachable));
     assert_eq!(p.endpoint.error(key), None);
+    // Who asks is told; nobody else is.
+    assert_eq!(p.info().expect("info").soft_error, Some(ConnectionError::HostUnreachable));
+    assert!(p.events().is_empty());
     p.run("< ACK seq=1 ack=501\n= ESTABLISHED");
 }
 
@@ -311,12 +339,14 @@ fn a_smaller_path_cuts_text_anew() {
 
 #[test]
 fn the_peer_may_shrink_its_window() {
-    // RFC 9293 3.8.6, SHLD-16: a sender must be robust against it (MUST-34).
+    // RFC 9293 3.8.6: a sender must be robust against it (MUST-34): nothing new (SHLD-15), but what was sent is sent again
+    // (SHLD-16), beyond the new edge too (MAY-7).
     let (mut p, key) = open(reno());
     p.run("< ACK seq=1 ack=1 win=5000");
     p.write(key, 0, 8_000);
     assert_eq!(ranges(&mut p).iter().map(|r| r.1).sum::<usize>(), 5_000);
     p.run("< ACK seq=1 ack=2001 win=1000\n.");
+    p.run("+300ms\n> ACK seq=2001 ack=1 len=1000\n< ACK seq=1 ack=3001 win=0\n> ACK seq=3001 ack=1 len=2000");
     p.inject("ACK seq=1 ack=5001 win=4000");
     assert_eq!(ranges(&mut p).iter().map(|r| r.1).sum::<usize>(), 3_000);
 }

@@ -152,6 +152,8 @@ fn compare_reply(
 
 #[test]
 fn every_segment_in_every_state() {
+    // RFC 5961 3.2, RFC5961-3.2-1, RFC5961-3.2-2, RFC5961-3.2-3; 4.2, RFC5961-4.2-1; 5.2, RFC5961-5.2-1; RFC 9293 3.10.7.4,
+    // MAY-12.
     let mut wrong = Vec::new();
     for (segment, cells) in TABLE {
         for (column, cell) in cells.iter().enumerate() {

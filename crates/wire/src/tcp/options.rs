@@ -80,7 +80,7 @@ impl TcpOptions {
         let mut parsed = Self::default();
         loop {
             match *rest {
-                [] | [END, ..] => return parsed,       // MUST-4, MUST-68
+                [] | [END, ..] => return parsed,       // MUST-4, MUST-68, MUST-69
                 [NOP, ref after @ ..] => rest = after, // MUST-64: an option may begin at any byte
                 [kind, length, ..] if length >= 2 => {
                     let Some((option, after)) = rest.split_at_checked(usize::from(length)) else { return parsed };
@@ -139,7 +139,8 @@ impl TcpOptions {
         self.sack.len().min(room.saturating_sub(4) / 8)
     }
 
-    /// Writes the options to `out`, which has [`emit_len`](Self::emit_len) bytes.
+    /// Writes the options to `out`, which has [`emit_len`](Self::emit_len) bytes. They fill whole words, so that there is no
+    /// end of list and nothing behind it (RFC 9293 3.1, MUST-69).
     #[inline]
     pub(crate) fn emit(&self, out: &mut [u8]) {
         let mut words = out.as_chunks_mut::<4>().0.iter_mut();

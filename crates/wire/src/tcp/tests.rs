@@ -48,6 +48,7 @@ const TIMES: Timestamps = Timestamps { value: 0x1122_3344, echo: 0x5566_7788 };
 
 #[test]
 fn options_are_laid_out_as_linux_does() {
+    // RFC 9293 3.1, MUST-4, MUST-69: whole words, so that no padding is needed.
     let full = TcpOptions {
         mss: Some(1460),
         window_scale: Some(7),
@@ -108,6 +109,7 @@ fn an_unknown_option_is_skipped_by_its_length() {
 
 #[test]
 fn malformed_options_hide_neither_the_header_nor_the_options_before_them() {
+    // RFC 9293 3.1, MUST-7, MUST-68, MUST-69: nothing behind an end of list counts.
     let mss = TcpOptions { mss: Some(1000), ..TcpOptions::default() };
     let table: [(&str, &[u8]); 9] = [
         ("length zero", &[2, 4, 3, 232, 99, 0, 3, 3, 5]),
@@ -170,6 +172,7 @@ fn flags_print_by_name() {
 
 #[test]
 fn a_filled_checksum_is_valid() {
+    // RFC 9293 3.1, MUST-2.
     let (src, dst) = (core::net::Ipv4Addr::new(10, 0, 0, 1).into(), core::net::Ipv4Addr::new(10, 0, 0, 2).into());
     let mut bytes = emitted(&header(TcpFlags::ACK, TcpOptions::default()));
     fill_checksum(src, dst, &mut bytes, &[b"odd", b"", b"parts"]);

@@ -12,6 +12,7 @@ const NOW: Instant = Instant::ZERO;
 
 #[test]
 fn slow_start_doubles_and_congestion_avoidance_adds_a_segment() {
+    // RFC 5681 3.1, RFC5681-3.1-2, RFC5681-3.1-3; RFC 9293 3.8.2, MUST-19.
     let mut c = NewReno::new(MSS as u32);
     for n in 0..4 {
         assert_eq!(c.cwnd(), (10 * MSS) << n);
@@ -49,6 +50,7 @@ fn slow_start_stops_at_the_threshold() {
 
 #[test]
 fn the_threshold_comes_from_what_is_in_flight_and_is_at_least_two_segments() {
+    // RFC 5681 3.1, RFC5681-3.1-4, RFC5681-3.1-6.
     for (in_flight, threshold) in [(0, 2), (1, 2), (5, 2), (6, 3), (10, 5), (99, 5)] {
         let mut c = NewReno::new(MSS as u32);
         c.on_congestion_event(NOW, in_flight * MSS, Congestion::Ecn);

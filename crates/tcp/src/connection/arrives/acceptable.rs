@@ -19,6 +19,7 @@ impl Tcb {
         if self.in_window(segment) {
             return Check::Continue(());
         }
+        // RFC 5961 3.2, RFC5961-3.2-1.
         if segment.has(TcpFlags::RST) {
             return discard(DropReason::ResetIgnored);
         }
@@ -44,7 +45,8 @@ impl Tcb {
             return nxt <= segment.seq && segment.seq <= right;
         }
         if right == nxt {
-            // The window is closed: what begins at its edge passes for its ACK and RST; its text will be refused.
+            // The window is closed: what begins at its edge passes for its ACK, RST and URG (RFC 9293 3.4, MUST-66); its text
+            // will be refused.
             return segment.seq == nxt;
         }
         segment.seq < right && segment.end > nxt
@@ -53,14 +55,16 @@ impl Tcb {
     /// PAWS, and TS.Recent.
     fn check_timestamp(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
         let Some(clock) = &mut self.timestamps else { return Check::Continue(()) };
+        // RFC 7323 5.3, RFC7323-5.3-2.
         if segment.has(TcpFlags::RST) {
             return Check::Continue(());
         }
         let Some(timestamps) = segment.header.options.timestamps else {
-            // RFC 7323 3.2: once agreed on, a segment without the option is dropped silently. Not so a SYN: a peer that has
+            // RFC 7323 3.2, RFC7323-3.2-2: once agreed on, a segment without the option is dropped silently. Not so a SYN: a peer that has
             // started anew, without timestamps, must be challenged.
             return if segment.has(TcpFlags::SYN) { Check::Continue(()) } else { discard(DropReason::Paws) };
         };
+        // RFC 7323 5.3, RFC7323-5.3-1.
         if clock.is_old(cx.now, timestamps.value) {
             cx.counters.paws_estab += 1;
             if segment.len() > 0 {

@@ -25,7 +25,7 @@ impl Tcb {
         if self.state == State::SynReceived || !self.snd.syn_acknowledged() {
             self.check_handshake_ack(cx, segment)?;
         }
-        // RFC 5961 5.2: too old or of what was never sent.
+        // RFC 9293 3.10.7.4, MAY-12; RFC 5961 5.2, RFC5961-5.2-1: too old or of what was never sent.
         if segment.ack > self.snd.nxt || segment.ack + u64::from(self.snd.max_wnd.max(1)) < self.snd.una {
             self.challenge(cx);
             return discard(DropReason::BadAck);
@@ -68,6 +68,7 @@ impl Tcb {
             return self.after_window_change(cx, before);
         }
         let sack: ArrayVec<Range<Position>, 4> = self.sack_blocks(segment);
+        // RFC 7323 3.2, RFC7323-3.2-3: only ACKs come here, so that the echo means something.
         let echo = segment.header.options.timestamps.filter(|_| advances).map(|t| t.echo);
         let echo_rtt = self.timestamps.zip(echo).and_then(|(clock, echo)| clock.elapsed(cx.now, echo));
         let phase = self.recovery.phase();
@@ -183,7 +184,8 @@ impl Tcb {
         }
     }
 
-    /// RFC 9293 3.8.6, MUST-1: the window as an unsigned number, shifted as agreed, except on a SYN.
+    /// RFC 9293 3.1, MUST-1: the window as an unsigned number (REC-1: of 32 bits), shifted as agreed, except on a SYN
+    /// (RFC 7323 2.2, RFC7323-2.2-2). 3.8.6, MUST-34: it may be smaller than what was sent already.
     pub(in crate::connection) fn set_window(&mut self, segment: &Segment<'_>) {
         let shift = if segment.has(TcpFlags::SYN) { 0 } else { self.snd.shift };
         self.snd.wnd = u32::from(segment.header.window) << shift;
@@ -195,10 +197,14 @@ impl Tcb {
     /// A window that opens ends the probing; any answer shows that the peer lives (MUST-37: probing has no end then).
     fn after_window_change(&mut self, cx: &mut Context<'_>, before: u32) {
         self.snd.probes = 0;
+        if self.snd.wnd > 0 {
+            self.snd.probe_backoff = 0;
+        }
         if before == 0 && self.snd.wnd > 0 {
             self.stop_persist();
             self.recovery.rearm(cx.now);
         }
+        // RFC 9293 3.8.6, SHLD-17: what lies beyond a window that shrank to nothing does not count against R2.
         if self.snd.wnd == 0 {
             self.snd.retries = 0;
         }

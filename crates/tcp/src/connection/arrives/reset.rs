@@ -16,13 +16,15 @@ impl Tcb {
         if !segment.has(TcpFlags::RST) {
             return Check::Continue(());
         }
+        // RFC 9293 3.5.3, SHLD-2: text that came along is no hindrance. RFC 5961 3.2, RFC5961-3.2-2, RFC5961-3.2-3.
         if segment.seq != self.rcv.nxt() {
             self.challenge(cx);
             return discard(DropReason::ResetChallenged);
         }
         match self.state {
             State::SynReceived if self.passive => {
-                // RFC 9293 3.10.7.4: back to LISTEN; the listener itself never left it.
+                // RFC 9293 3.10.7.4, MUST-11: back to LISTEN; the listener itself never left it. After an active open
+                // (below) the user is told that it was refused.
                 cx.counters.embryonic_rsts += 1;
                 self.end(cx, Cause::ResetPassive, Some(ConnectionError::Reset));
             }
@@ -33,7 +35,8 @@ impl Tcb {
             // Both sides had closed: nobody is left to be told of an error.
             State::Closing | State::LastAck => self.end(cx, Cause::Reset, None),
             _ => {
-                // What had arrived before can still be read, as on Linux: the peer's RST comes after it.
+                // What had arrived before can still be read, as on Linux: the peer's RST comes after it. RFC 9293 3.6,
+                // MUST-12: then the user learns that it was a reset, and not an end in order.
                 cx.counters.estab_resets += 1;
                 self.end(cx, Cause::Reset, Some(ConnectionError::Reset));
             }

@@ -1,4 +1,4 @@
-//! Fourth check: SYN (RFC 9293 3.10.7.4, with RFC 5961 4.2). On a connection that has seen one, whatever its sequence
+//! Fourth check: SYN (RFC 9293 3.10.7.4, with RFC 5961 4.2, RFC5961-4.2-1). On a connection that has seen one, whatever its sequence
 //! number, it is challenged: a peer that really restarted answers the challenge with a RST.
 
 use bowline_wire::tcp::TcpFlags;

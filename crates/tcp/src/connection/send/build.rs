@@ -37,7 +37,7 @@ impl Tcb {
         self.fill_header(cx, plan, syn, header);
         header.flags.set(TcpFlags::SYN, syn);
         header.flags.set(TcpFlags::FIN, fin);
-        header.flags.set(TcpFlags::PSH, plan.push && len > 0);
+        header.flags.set(TcpFlags::PSH, plan.push && len > 0); // RFC 9293 3.9.1.2, MUST-61
         out.traffic_class = self.mark_congestion(header, plan, len > 0);
         out.segment_size = (len > mss).then_some(u16::try_from(mss).unwrap_or(u16::MAX));
 
@@ -57,13 +57,16 @@ impl Tcb {
             header.flags |= TcpFlags::ACK;
             self.rcv.last_ack = self.rcv.nxt();
         }
+        // RFC 9293 3.7.1, MUST-65, RFC 7323 2.2, RFC 2018 2, RFC2018-2-1: what is negotiated stands on SYNs only.
         if syn {
             header.options = self.syn_options(cx);
             header.window = ReceiveWindow::syn_window(&self.options);
             return;
         }
         header.window = self.rcv.window.advertise(&self.rcv.queue);
+        // RFC 7323 3.2, RFC7323-3.2-1: on every segment from now on.
         header.options.timestamps = self.timestamps.map(|clock| clock.option(cx.now));
+        // RFC 2018 4, RFC2018-4-1: in every acknowledgement, as many blocks as there is room for.
         if self.sack && plan.range.is_empty() {
             let most = if header.options.timestamps.is_some() { 3 } else { 4 };
             let blocks = self.rcv.queue.sack_blocks(self.rcv.acks.take_dsack(), most);
@@ -103,7 +106,8 @@ impl Tcb {
         }
     }
 
-    /// RFC 9293 3.8.5 and RFC 6093: URG while urgent data lies ahead.
+    /// RFC 9293 3.8.5 and RFC 6093: URG while urgent data lies ahead, of any length (MUST-30); the pointer gives the byte
+    /// behind it (MUST-62).
     fn mark_urgent(&self, header: &mut TcpHeader, plan: &Plan) {
         if let Some(up) = self.snd.up
             && up > plan.range.start
@@ -114,7 +118,8 @@ impl Tcb {
         }
     }
 
-    /// RFC 3168: the bits of the handshake, the echo, CWR, and ECT on new text. Returns the IP traffic class.
+    /// RFC 3168 (RFC 9293 3.8.2, SHLD-8): the bits of the handshake, the echo, CWR, and ECT on new text. Returns the IP
+    /// traffic class, the user's differentiated-services bits unchanged (3.9.1.9, SHLD-21, SHLD-22: as they are now).
     fn mark_congestion(&mut self, header: &mut TcpHeader, plan: &Plan, text: bool) -> u8 {
         let class = self.options.traffic_class & !0b11;
         if header.flags.contains(TcpFlags::SYN) {

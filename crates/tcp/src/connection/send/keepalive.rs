@@ -1,4 +1,4 @@
-//! Keepalive (RFC 9293 3.8.4), off unless the user asks; and the patience of TCP_CORK.
+//! Keepalive (RFC 9293 3.8.4, MAY-5), off unless the user asks; and the patience of TCP_CORK.
 
 use core::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The zero-window probe (RFC 9293 3.8.6.1): a peer whose window is closed is asked, at growing intervals and without
+//! The zero-window probe (RFC 9293 3.8.6.1, MUST-36): a peer whose window is closed is asked, at growing intervals and without
 //! end while it answers, whether it has opened.
 //!
 //! As Linux does, the probe is an empty segment one position before SND.UNA: the peer must answer it, and need not
@@ -12,7 +12,8 @@ use crate::connection::tcb::Tcb;
 use crate::connection::timers::Timer;
 
 impl Tcb {
-    /// Starts the timer if text waits, the window does not let it go, and nothing in flight will bring an ACK.
+    /// Starts the timer if text waits, the window does not let it go, and nothing in flight will bring an ACK. So a window
+    /// that shrank to nothing is probed too (RFC 9293 3.8.6, MUST-35), by retransmissions while something is in flight.
     pub(super) fn update_persist(&mut self, now: Instant) {
         let waits = self.snd.unsent() > 0 && self.recovery.is_idle();
         if waits && !self.timers.is_running(Timer::Persist) && self.snd.probe.is_none() {
@@ -20,10 +21,10 @@ impl Tcb {
         }
     }
 
-    /// SHLD-29, SHLD-30: the first after the RTO, then at exponentially growing intervals.
+    /// SHLD-29, SHLD-30: the first after the RTO, then at exponentially growing intervals, answered or not.
     fn persist_interval(&self) -> Duration {
         let rto = self.recovery.rtt().base_rto();
-        rto.saturating_mul(1 << self.snd.probes.min(16)).min(self.options.max_rto.max(rto))
+        rto.saturating_mul(1 << self.snd.probe_backoff.min(16)).min(self.options.max_rto.max(rto))
     }
 
     /// The window is open, or there is nothing to wait for.

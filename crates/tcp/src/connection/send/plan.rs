@@ -100,7 +100,8 @@ impl Tcb {
         if self.state == State::SynSent { None } else { self.plan_ack() }
     }
 
-    /// What is believed lost, a super-segment at a time, as far as recovery lets it go.
+    /// What is believed lost, a super-segment at a time, as far as recovery lets it go. RFC 9293 3.8.6, SHLD-16, MAY-7: the
+    /// peer's window, which may have shrunk, does not hold it back. RFC 2018 8, RFC2018-8-1: it is all still in the queue.
     fn plan_retransmission(&mut self) -> Option<Plan> {
         let lost = self.recovery.next_lost()?;
         let (mss, quota) = (u64::from(self.snd.mss), self.recovery.quota(self.congestion.cwnd()));
@@ -136,7 +137,8 @@ impl Tcb {
         })
     }
 
-    /// New text, and our FIN behind the last of it.
+    /// New text, and our FIN behind the last of it. RFC 9293 3.9.1.2, MAY-16, SHLD-27, SHLD-28: a segment takes what several
+    /// SENDs have queued, as much as it can carry, and is pushed once.
     fn plan_text(&mut self, cx: &mut Context<'_>) -> Option<Plan> {
         let may = matches!(
             self.state,

@@ -8,6 +8,7 @@ use crate::recovery::{Ack, Phase};
 
 #[test]
 fn two_duplicates_let_two_segments_out_and_the_third_retransmits() {
+    // RFC 5681 3.2, RFC5681-3.2-1.
     let mut r = established(false);
     send(&mut r, at(0), 0..10);
     let cwnd = 10 * MSS;

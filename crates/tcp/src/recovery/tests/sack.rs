@@ -174,6 +174,7 @@ fn a_copy_on_its_way_is_not_rescued() {
 
 #[test]
 fn a_peer_that_forgets_what_it_reported_is_sent_it_again() {
+    // RFC 2018 8, RFC2018-5-2, RFC2018-8-1.
     let mut r = established(true);
     send(&mut r, at(0), 0..10);
     ack(&mut r, at(10), 0, &[1..10]);
@@ -187,6 +188,7 @@ fn a_peer_that_forgets_what_it_reported_is_sent_it_again() {
 
 #[test]
 fn reports_survive_the_first_timeout_and_not_the_second() {
+    // RFC 2018 5, RFC2018-5-2.
     let mut r = established(true);
     send(&mut r, at(0), 0..10);
     ack(&mut r, at(10), 0, &[5..7]);

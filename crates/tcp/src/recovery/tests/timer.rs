@@ -13,6 +13,7 @@ use crate::recovery::{Ack, Phase, Recovery, RttEstimator};
 
 #[test]
 fn the_timer_runs_while_something_is_outstanding() {
+    // RFC 6298 5.1 to 5.3, RFC6298-5-1, RFC6298-5-2, RFC6298-5-3.
     let mut r = established(true);
     assert_eq!(r.deadline(), None);
     send(&mut r, at(0), 0..2);
@@ -30,6 +31,7 @@ fn the_timer_runs_while_something_is_outstanding() {
 
 #[test]
 fn the_estimator_follows_the_arithmetic() {
+    // RFC 6298 2.1 to 2.3, RFC6298-2-1, RFC6298-2-2, RFC6298-2-3; RFC 9293 3.8.1, MUST-18.
     let mut e = RttEstimator::new(ms(1), Duration::from_secs(60));
     assert_eq!((e.rto(), e.srtt()), (Duration::from_secs(1), None), "2.1");
     e.on_sample(at(0), ms(100));
@@ -42,6 +44,7 @@ fn the_estimator_follows_the_arithmetic() {
 
 #[test]
 fn bounds_of_the_time_out() {
+    // RFC 6298 2.4 and 2.5, RFC6298-2-4, RFC6298-2-5.
     let mut e = RttEstimator::new(ms(200), Duration::from_secs(120));
     for _ in 0..1_000 {
         e.on_sample(at(0), ms(300));
@@ -89,6 +92,7 @@ fn the_smallest_round_trip_is_forgotten_in_time() {
 
 #[test]
 fn copies_give_no_round_trip_but_echoes_do() {
+    // RFC 6298 3, RFC6298-3-1.
     // Karn's rule (RFC 9293 3.8.1, MUST-18).
     let mut r = established(true);
     send(&mut r, at(0), 0..2);
@@ -104,6 +108,7 @@ fn copies_give_no_round_trip_but_echoes_do() {
 
 #[test]
 fn a_lost_syn_makes_data_start_with_three_seconds() {
+    // RFC 6298 5.7, RFC6298-5-7.
     let mut r = Recovery::new(&Options::default(), pos(0));
     r.on_sent(at(0), pos(0)..pos(1), false);
     assert_eq!(r.deadline(), Some(at(1_000)));
@@ -139,6 +144,7 @@ fn a_time_out_loses_everything_and_slow_start_repairs_it() {
 
 #[test]
 fn time_outs_in_a_row_double_and_count() {
+    // RFC 6298 5.5, RFC6298-5-5; RFC 9293 3.8.2, MUST-19; 3.8.3, MUST-20.
     let mut r = established(true);
     send(&mut r, at(0), 0..1);
     let (mut now, base) = (at(300), r.rtt().base_rto());
