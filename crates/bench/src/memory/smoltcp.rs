@@ -7,13 +7,13 @@
 use std::any::Any;
 use std::time::{Duration, Instant as Clock};
 
-use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::time::{Duration as Span, Instant};
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
 use super::cable::Cable;
-use super::{Bulk, Contender, Draw, Link, clock_cost};
+use super::{Bulk, Contender, Crowd, Link};
 use crate::Result;
 
 /// Buffer sizes tried for bulk, each way, in bytes.
@@ -75,6 +75,26 @@ impl Bench {
 
     fn poll_far(&mut self, sockets: &mut SocketSet<'_>) {
         self.far.poll(self.now, &mut self.cable.far(), sockets);
+    }
+
+    fn take_near(&mut self, sockets: &mut SocketSet<'_>) {
+        let mut end = self.cable.near();
+        while self.near.poll_ingress_single(self.now, &mut end, sockets) != PollIngressSingleResult::None {}
+    }
+
+    fn send_near(&mut self, sockets: &mut SocketSet<'_>) {
+        let mut end = self.cable.near();
+        while self.near.poll_egress(self.now, &mut end, sockets) != PollResult::None {}
+    }
+
+    fn take_far(&mut self, sockets: &mut SocketSet<'_>) {
+        let mut end = self.cable.far();
+        while self.far.poll_ingress_single(self.now, &mut end, sockets) != PollIngressSingleResult::None {}
+    }
+
+    fn send_far(&mut self, sockets: &mut SocketSet<'_>) {
+        let mut end = self.cable.far();
+        while self.far.poll_egress(self.now, &mut end, sockets) != PollResult::None {}
     }
 
     fn tick(&mut self) {
@@ -180,7 +200,7 @@ fn fastest(link: Link, bytes: u64) -> Result<Setting> {
     Ok(best.ok_or("no setting to try")?.1)
 }
 
-/// What the two applications of one visit do, in turn, each after its host was polled.
+/// One visit. Each application runs between what its host receives and what it sends then.
 fn visit(bench: &mut Bench, near: &mut Single, far: &mut Single, from: u16) -> Result<()> {
     far.get().listen(80).map_err(|error| format!("smoltcp cannot listen: {error:?}"))?;
     near.sockets
@@ -189,47 +209,58 @@ fn visit(bench: &mut Bench, near: &mut Single, far: &mut Single, from: u16) -> R
         .map_err(|error| format!("smoltcp cannot connect: {error:?}"))?;
     let (mut asked, mut answered) = (false, false);
     for _ in 0..PATIENCE {
-        bench.poll_near(&mut near.sockets);
-        let client = near.get();
-        if !asked && client.may_send() {
-            client.send_slice(b"x").map_err(|error| format!("smoltcp cannot send: {error:?}"))?;
-            asked = true;
-            bench.poll_near(&mut near.sockets);
-        } else if client.can_recv() {
-            client.recv_slice(&mut [0]).map_err(|error| format!("smoltcp cannot receive: {error:?}"))?;
-            client.close();
-            bench.poll_near(&mut near.sockets);
-        } else if client.state() == State::TimeWait {
+        bench.take_near(&mut near.sockets);
+        asked = run_client(near.get(), asked)?;
+        bench.send_near(&mut near.sockets);
+        bench.take_far(&mut far.sockets);
+        answered = run_server(far.get(), answered)?;
+        bench.send_far(&mut far.sockets);
+        if far.get().state() == State::Closed {
             bench.now += TIME_WAIT;
-            bench.poll_near(&mut near.sockets);
-        }
-        bench.poll_far(&mut far.sockets);
-        let server = far.get();
-        if !answered && server.can_recv() {
-            server.recv_slice(&mut [0]).map_err(|error| format!("smoltcp cannot receive: {error:?}"))?;
-            server.send_slice(b"y").map_err(|error| format!("smoltcp cannot send: {error:?}"))?;
-            answered = true;
-            bench.poll_far(&mut far.sockets);
-        } else if server.state() == State::CloseWait {
-            server.close();
-            bench.poll_far(&mut far.sockets);
-        } else if server.state() == State::Closed && near.get().state() == State::Closed {
-            return Ok(());
+            bench.send_near(&mut near.sockets);
+            let state = near.get().state();
+            return if state == State::Closed { Ok(()) } else { Err(format!("smoltcp ended in {state}").into()) };
         }
         bench.tick();
     }
     Err("smoltcp did not open, use and close a connection".into())
 }
 
+/// The application that asks with a byte, and closes once it has the answer.
+fn run_client(client: &mut Socket<'_>, asked: bool) -> Result<bool> {
+    if !asked && client.may_send() {
+        client.send_slice(b"x").map_err(|error| format!("smoltcp cannot send: {error:?}"))?;
+        return Ok(true);
+    }
+    if client.can_recv() {
+        client.recv_slice(&mut [0]).map_err(|error| format!("smoltcp cannot receive: {error:?}"))?;
+        client.close();
+    }
+    Ok(asked)
+}
+
+/// The application that answers a byte, and closes when the client has.
+fn run_server(server: &mut Socket<'_>, answered: bool) -> Result<bool> {
+    if !answered && server.can_recv() {
+        server.recv_slice(&mut [0]).map_err(|error| format!("smoltcp cannot receive: {error:?}"))?;
+        server.send_slice(b"y").map_err(|error| format!("smoltcp cannot send: {error:?}"))?;
+        return Ok(true);
+    }
+    if server.state() == State::CloseWait {
+        server.close();
+    }
+    Ok(answered)
+}
+
 /// Many open connections: all the far ends in one set, the near ends by themselves.
-struct Crowd {
+struct Connections {
     bench: Bench,
     near: Vec<Option<Socket<'static>>>,
     far: SocketSet<'static>,
     handles: Vec<SocketHandle>,
 }
 
-impl Crowd {
+impl Connections {
     /// Each connection is opened in sets of one and then moved, since opening it among all the others would take hours.
     fn new(count: usize) -> Result<Self> {
         let mut crowd = Self {
@@ -249,8 +280,9 @@ impl Crowd {
         }
         Ok(crowd)
     }
+}
 
-    /// One byte for connection `index`; the time that the far host takes for it.
+impl Crowd for Connections {
     fn round(&mut self, index: usize) -> Result<Duration> {
         let missing = || "smoltcp lost a connection";
         let slot = self.near.get_mut(index).ok_or_else(missing)?;
@@ -305,17 +337,10 @@ impl Contender for Smoltcp {
     }
 
     fn idle(&mut self, count: usize) -> Result<Box<dyn Any>> {
-        Ok(Box::new(Crowd::new(count)?))
+        Ok(Box::new(Connections::new(count)?))
     }
 
-    fn packet(&mut self, open: usize, rounds: u64) -> Result<Duration> {
-        let mut crowd = Crowd::new(open)?;
-        let clock = clock_cost();
-        let mut draw = Draw::default();
-        let mut total = Duration::ZERO;
-        for _ in 0..rounds {
-            total += crowd.round(draw.below(open))?.saturating_sub(clock);
-        }
-        Ok(Duration::from_secs_f64(total.as_secs_f64() / rounds as f64))
+    fn crowd(&mut self, count: usize) -> Result<Box<dyn Crowd>> {
+        Ok(Box::new(Connections::new(count)?))
     }
 }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use bowline_bench::Result;
-use bowline_bench::memory::{Bulk, Contender, Link};
+use bowline_bench::memory::{Bulk, Contender, Crowd, Link};
 
 use super::tell;
 
@@ -44,8 +44,8 @@ impl Contender for Told {
         self.0.idle(count)
     }
 
-    fn packet(&mut self, open: usize, rounds: u64) -> Result<Duration> {
-        self.tell(&format!("{rounds} segments with {open} connection(s) open"));
-        self.0.packet(open, rounds)
+    fn crowd(&mut self, count: usize) -> Result<Box<dyn Crowd>> {
+        self.tell(&format!("single segments with {count} connection(s) open"));
+        self.0.crowd(count)
     }
 }
