@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use bowline_tcp::Profile;
+
 /// What is the same for the whole host. Every queue here has its bound here.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
@@ -15,6 +17,16 @@ pub struct Config {
     pub udp: UdpConfig,
     /// Path MTU discovery.
     pub path_mtu: PathMtuConfig,
+}
+
+impl Config {
+    /// What hosts of this profile start with.
+    #[must_use]
+    pub fn profile(profile: Profile) -> Self {
+        let tcp = bowline_tcp::Config::profile(profile);
+        let udp = UdpConfig { ephemeral_ports: tcp.ephemeral_ports, ..UdpConfig::default() };
+        Self { tcp, udp, ..Self::default() }
+    }
 }
 
 /// Reassembly of fragments (RFC 791 3.2, RFC 8200 4.5).

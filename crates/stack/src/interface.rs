@@ -12,6 +12,9 @@ use crate::cidr::Cidr;
 pub struct IfaceId(pub(crate) u16);
 
 impl IfaceId {
+    /// The interface that was added first.
+    pub const FIRST: Self = Self(0);
+
     /// The place: 0 for the first interface.
     #[must_use]
     pub const fn index(self) -> usize {

@@ -216,6 +216,7 @@ impl Stack {
     /// The port is taken, the address is not ours, or there are too many sockets.
     pub fn udp_bind(&mut self, bind: UdpBind) -> Result<UdpKey, UdpCallError> {
         if let Some(address) = bind.address
+            && !address.is_unspecified()
             && !self.interfaces.iter().any(|(_, interface)| self.may_send_from(interface, address))
         {
             return Err(UdpCallError::AddressNotAvailable);
@@ -233,7 +234,7 @@ impl Stack {
             return Err(UdpCallError::InvalidDestination);
         }
         let (_, _, source) = self.interfaces.route(remote.ip()).ok_or(UdpCallError::NoRoute)?;
-        let ours = bind.or(source).ok_or(UdpCallError::NoRoute)?;
+        let ours = bind.filter(|bound| !bound.is_unspecified()).or(source).ok_or(UdpCallError::NoRoute)?;
         if ours.is_ipv4() != remote.is_ipv4() {
             return Err(UdpCallError::InvalidDestination);
         }
@@ -268,6 +269,7 @@ impl Stack {
         let (_, interface, routed) = self.interfaces.route(destination.ip()).ok_or(UdpCallError::NoRoute)?;
         let connected = connected.filter(|(peer, _)| *peer == destination).map(|(_, ours)| ours);
         let chosen = send.source.map(|source| source.ip()).filter(|address| !address.is_unspecified());
+        let bound = bound.filter(|bound| !bound.is_unspecified());
         let address = chosen.or(bound).or(connected).or(routed).ok_or(UdpCallError::NoRoute)?;
         let port = port.or(send.source.map(|source| source.port())).filter(|port| *port != 0);
         let port = port.ok_or(UdpCallError::AddressNotAvailable)?;
@@ -296,6 +298,23 @@ impl Stack {
     /// Nothing to read, no socket, or an ICMP error for the connected peer.
     pub fn udp_receive(&mut self, key: UdpKey) -> Result<Datagram, UdpCallError> {
         self.udp.get_mut(key)?.pop()
+    }
+
+    /// Looks at the datagram that [`udp_receive`](Self::udp_receive) would take.
+    ///
+    /// # Errors
+    /// As [`udp_receive`](Self::udp_receive); an ICMP error is taken by that.
+    pub fn udp_peek(&mut self, key: UdpKey) -> Result<Datagram, UdpCallError> {
+        self.udp.get_mut(key)?.peek()
+    }
+
+    /// Takes [`udp_connect`](Self::udp_connect) back.
+    ///
+    /// # Errors
+    /// No such socket.
+    pub fn udp_disconnect(&mut self, key: UdpKey) -> Result<(), UdpCallError> {
+        self.udp.get_mut(key)?.connected = None;
+        Ok(())
     }
 
     /// Takes the oldest ICMP error about what the socket sent. Connected and any-port sockets have them.

@@ -42,7 +42,7 @@ impl UdpKey {
 /// What a socket is bound to, and its bounds.
 #[derive(Clone, Debug)]
 pub struct UdpBind {
-    /// Our address; `None`: every one of ours, of both versions.
+    /// Our address; an unspecified one: every one of ours of its version; `None`: every one of both versions.
     pub address: Option<IpAddr>,
     /// Our port; `None`: every port that has no socket of its own (any-port).
     pub port: Option<u16>,
@@ -263,7 +263,10 @@ impl UdpSockets {
     /// Whether no other socket has an address in common on this port.
     fn is_free(&self, address: Option<IpAddr>, port: Option<u16>) -> bool {
         let conflicts = |key: &UdpKey| match (self.get(*key).ok().and_then(|socket| socket.bind.address), address) {
-            (Some(theirs), Some(ours)) => theirs == ours,
+            (Some(theirs), Some(ours)) => {
+                let any = theirs.is_unspecified() || ours.is_unspecified();
+                theirs == ours || (any && theirs.is_ipv4() == ours.is_ipv4())
+            }
             _ => true,
         };
         !self.ports.get(&port).is_some_and(|keys| keys.iter().any(conflicts))

@@ -53,7 +53,7 @@ const MAX_CONTROL: usize = 4096;
 /// What to listen on.
 #[derive(Clone, Debug)]
 pub struct Listen {
-    /// The address; `None`: any.
+    /// The address; an unspecified one: any of its version; `None`: any.
     pub address: Option<IpAddr>,
     /// The port; `None`: any that has no listener of its own.
     pub port: Option<u16>,

@@ -24,6 +24,8 @@ pub struct Info {
     pub send_queue: u64,
     /// Written and not sent yet.
     pub notsent: u64,
+    /// Whether the user has closed, and the FIN is not acknowledged yet.
+    pub fin_unacknowledged: bool,
     /// The timer that will fire first, when, and how often it fired in a row.
     pub timer: Option<(TimerKind, Duration, u8)>,
     /// Negotiated: window scaling, as (ours, theirs) shifts.
@@ -130,6 +132,7 @@ impl Info {
             recv_queue: 0,
             send_queue: 0,
             notsent: 0,
+            fin_unacknowledged: false,
             timer: None,
             window_scale: None,
             timestamps: false,

@@ -158,6 +158,16 @@ impl Listener {
         &self.options
     }
 
+    /// The same, to change it for connections to come.
+    pub fn options_mut(&mut self) -> &mut Options {
+        Arc::make_mut(&mut self.options)
+    }
+
+    /// Sets how many connections may wait to be accepted, with the meaning that [`new`](Self::new) gives it.
+    pub fn set_backlog(&mut self, backlog: usize) {
+        self.backlog = backlog.min(MAX_BACKLOG);
+    }
+
     /// What it has counted.
     #[must_use]
     pub const fn counters(&self) -> &ListenerCounters {

@@ -67,13 +67,17 @@ impl Socket {
 
     /// How well a datagram fits; `None`: not at all.
     pub(crate) fn score(&self, local: SocketAddr, remote: SocketAddr) -> Option<u8> {
-        if self.bind.address.is_some_and(|address| address != local.ip()) {
+        let fits = |address: IpAddr| match address.is_unspecified() {
+            true => address.is_ipv4() == local.is_ipv4(),
+            false => address == local.ip(),
+        };
+        if !self.bind.address.is_none_or(fits) {
             return None;
         }
         match self.connected {
             Some((peer, ours)) if peer == remote && ours == local.ip() => Some(2),
             Some(_) => None,
-            None => Some(u8::from(self.bind.address.is_some())),
+            None => Some(u8::from(self.bind.address.is_some_and(|address| !address.is_unspecified()))),
         }
     }
 
@@ -110,6 +114,21 @@ impl Socket {
         let (mut datagram, cost) = self.received.pop_front().ok_or(UdpCallError::WouldBlock)?;
         self.received_bytes -= cost;
         if !self.bind.trains {
+            datagram.segment_size = None;
+        }
+        Ok(datagram)
+    }
+
+    /// What [`pop`](Self::pop) would give, left where it is.
+    pub(crate) fn peek(&mut self) -> Result<Datagram, UdpCallError> {
+        if let Some(error) = self.take_connected_failure() {
+            return Err(UdpCallError::Icmp(error.error));
+        }
+        let (front, _) = self.received.front().ok_or(UdpCallError::WouldBlock)?;
+        let size = front.segment_size.map_or(usize::MAX, usize::from).max(1);
+        let mut datagram = front.clone();
+        if !self.bind.trains {
+            datagram.payload.truncate(size);
             datagram.segment_size = None;
         }
         Ok(datagram)

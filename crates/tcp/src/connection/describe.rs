@@ -26,6 +26,7 @@ impl Tcb {
             recv_queue: rcv.queue.len() as u64,
             send_queue: snd.buffer.len(),
             notsent: snd.unsent(),
+            fin_unacknowledged: snd.closed && !snd.fin_acknowledged() && !self.is_over(),
             timer: self.next_timer(now),
             window_scale: self.window_scale,
             timestamps: self.timestamps.is_some(),

@@ -41,6 +41,20 @@ impl Endpoint {
         Ok(key)
     }
 
+    /// Changes how many connections may wait to be accepted, with [`Listen::backlog`]'s meaning.
+    pub fn set_backlog(&mut self, key: ListenerKey, backlog: usize) {
+        if let Some(listener) = self.listeners.get_mut(key.index, key.generation) {
+            listener.set_backlog(backlog);
+        }
+    }
+
+    /// Changes what connections accepted from now on start with.
+    pub fn set_listener_options(&mut self, key: ListenerKey, change: impl FnOnce(&mut Options)) {
+        if let Some(listener) = self.listeners.get_mut(key.index, key.generation) {
+            change(listener.options_mut());
+        }
+    }
+
     /// The connection that has waited longest to be accepted. It may have been closed or reset meanwhile.
     pub fn accept(&mut self, now: Instant, listener: ListenerKey) -> Option<ConnectionKey> {
         let key = self.listeners.get_mut(listener.index, listener.generation)?.pop_accept()?;
@@ -286,6 +300,12 @@ impl Endpoint {
         if closing == Some(Closing::Reset) {
             self.say_reset_of(key.index);
         }
+    }
+
+    /// Acknowledges the next segments at once, as those of a young connection, or no longer (`TCP_QUICKACK`). What is owed
+    /// now is sent in the first case.
+    pub fn set_quick(&mut self, now: Instant, key: ConnectionKey, quick: bool) {
+        self.with_key(now, key, |tcb, _| tcb.rcv.acks.set_quick(quick));
     }
 
     /// Changes a connection's options, in force at once.

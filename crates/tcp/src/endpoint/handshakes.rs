@@ -2,6 +2,7 @@
 //! (RFC 4987), SYNs that wait for the caller, and TIME-WAIT.
 
 use alloc::sync::Arc;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
 use bowline_base::Instant;
@@ -22,6 +23,8 @@ use crate::time_wait::{Gone, TimeWaitOutcome};
 use crate::trace::Trace;
 use crate::{FourTuple, ListenerKey};
 
+/// What a listener on any address of one version is bound to.
+const UNSPECIFIED: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
 /// A SYN-ACK's first time-out (RFC 6298 2.1), by which its round-trip time is told from its deadline.
 const SYN_ACK_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -29,7 +32,8 @@ impl Endpoint {
     /// The listener for a destination: with its port and address, its port, its address, or none of them.
     fn listener_for(&self, tuple: &FourTuple) -> Option<ListenerKey> {
         let (port, address) = (Some(tuple.local.port()), Some(tuple.local.ip()));
-        [(port, address), (port, None), (None, address), (None, None)]
+        let version = Some(if tuple.is_ipv6() { UNSPECIFIED[1] } else { UNSPECIFIED[0] });
+        [(port, address), (port, version), (port, None), (None, address), (None, version), (None, None)]
             .iter()
             .find_map(|wanted| self.ports.get(wanted))
             .copied()

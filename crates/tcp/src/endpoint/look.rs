@@ -55,6 +55,39 @@ impl Endpoint {
         self.get(key).map(|tcb| &*tcb.options)
     }
 
+    /// Bytes that have arrived in order and were not read; 0 if there is no such connection.
+    #[must_use]
+    pub fn received(&self, key: ConnectionKey) -> usize {
+        self.get(key).map_or(0, |tcb| tcb.rcv.queue.len())
+    }
+
+    /// Whether the peer's FIN has arrived, and all before it.
+    #[must_use]
+    pub fn has_received_fin(&self, key: ConnectionKey) -> bool {
+        self.get(key).is_some_and(|tcb| tcb.rcv.fin_received)
+    }
+
+    /// Whether all urgent data has been read up to its mark (RFC 6093 3.1), which then comes next.
+    #[must_use]
+    pub fn is_at_mark(&self, key: ConnectionKey) -> bool {
+        self.get(key).is_some_and(|tcb| {
+            let read = tcb.rcv.nxt() - tcb.rcv.queue.len() as u64 - u64::from(tcb.rcv.fin_received);
+            tcb.rcv.up == Some(read + 1)
+        })
+    }
+
+    /// Whether the next segment with data will be acknowledged at once, because the connection is young or was idle.
+    #[must_use]
+    pub fn is_quick(&self, key: ConnectionKey) -> bool {
+        self.get(key).is_some_and(|tcb| tcb.rcv.acks.is_quick())
+    }
+
+    /// Whether [`accept`](Self::accept) would find a connection.
+    #[must_use]
+    pub fn has_to_accept(&self, key: ListenerKey) -> bool {
+        self.listeners.get(key.index, key.generation).is_some_and(|listener| listener.accept_queue_len() > 0)
+    }
+
     /// Everything about one connection (RFC 9293 3.10.6, STATUS), as `tcp_info` has it.
     #[must_use]
     pub fn info(&self, now: Instant, key: ConnectionKey) -> Option<Info> {

@@ -88,6 +88,21 @@ impl AckPolicy {
         self.delay = delay.min(MAX_DELAY).into();
     }
 
+    /// Whether segments are acknowledged at once for now.
+    #[must_use]
+    pub const fn is_quick(&self) -> bool {
+        self.quick > 0
+    }
+
+    /// Begins, or ends, to acknowledge segments at once. In the first case also what waits for the timer.
+    pub fn set_quick(&mut self, quick: bool) {
+        self.quick = if quick { QUICK } else { 0 };
+        if quick && self.deadline < Instant::MAX {
+            self.deadline = Instant::MAX;
+            self.ack = self.ack.or(Some(SendReason::Ack));
+        }
+    }
+
     /// A segment with data or FIN was taken in, in whole, in part or not at all.
     pub fn on_segment(&mut self, now: Instant, inserted: &Inserted, arrived: Arrived) {
         let idle = now.since(core::mem::replace(&mut self.last_data, now));
