@@ -1,0 +1,341 @@
+//! A new value for an option.
+
+use core::time::Duration;
+
+use bowline_base::Instant;
+use bowline_tcp::{Algorithm, Keepalive};
+
+use crate::abi::options::Opt;
+use crate::abi::{Errno, Linger, Reader};
+use crate::call::Fd;
+use crate::host::Host;
+use crate::socket::{Family, Role};
+
+/// The largest buffer that one may ask for: Linux's `rmem_max` and `wmem_max` as of 6.18, in bytes.
+const MAX_BUFFER: u32 = 4 << 20;
+/// The smallest buffers on Linux, in bytes.
+const MIN_RCVBUF: u32 = 2_304;
+const MIN_SNDBUF: u32 = 4_608;
+/// The largest on FreeBSD (`kern.ipc.maxsockbuf`), in bytes.
+const MAX_SOCKBUF: u32 = 2 << 20;
+
+/// An integer.
+fn int(value: &[u8]) -> Result<i32, Errno> {
+    Reader(value).i32().ok_or(Errno::EINVAL)
+}
+
+/// `struct timeval`; zero: for ever.
+fn time(value: &[u8]) -> Result<Option<Duration>, Errno> {
+    let mut reader = Reader(value);
+    let (seconds, micros) = reader.i64().zip(reader.i64()).ok_or(Errno::EINVAL)?;
+    let micros = u32::try_from(micros).ok().filter(|micros| *micros < 1_000_000).ok_or(Errno::EDOM)?;
+    // A negative time does not wait at all.
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    let span = Duration::new(seconds, micros * 1_000);
+    Ok((!span.is_zero()).then_some(span))
+}
+
+/// A number in a range.
+fn within(value: i32, low: i32, high: i32) -> Result<i32, Errno> {
+    if (low..=high).contains(&value) { Ok(value) } else { Err(Errno::EINVAL) }
+}
+
+impl Host {
+    pub(super) fn set(&mut self, now: Instant, fd: Fd, opt: Opt, value: &[u8]) -> Result<(), Errno> {
+        let socket = self.fds.socket(fd)?;
+        match opt.place(self.abi).0 {
+            6 if !socket.is_stream() => Err(if self.is_freebsd() { Errno::EINVAL } else { Errno::EOPNOTSUPP }),
+            6 => self.set_tcp(now, fd, opt, value),
+            0 | 41 => self.set_ip(now, fd, opt, value),
+            17 => Err(Errno::ENOPROTOOPT),
+            _ => self.set_socket(now, fd, opt, value),
+        }
+    }
+
+    fn set_socket(&mut self, now: Instant, fd: Fd, opt: Opt, value: &[u8]) -> Result<(), Errno> {
+        match opt {
+            Opt::RcvTimeo => {
+                self.fds.socket_mut(fd)?.settings.receive_timeout = time(value)?;
+                return Ok(());
+            }
+            Opt::SndTimeo => {
+                self.fds.socket_mut(fd)?.settings.send_timeout = time(value)?;
+                return Ok(());
+            }
+            Opt::Linger => return self.set_linger(now, fd, value),
+            _ => {}
+        }
+        let number = int(value)?;
+        let on = number != 0;
+        let settings = &mut self.fds.socket_mut(fd)?.settings;
+        match opt {
+            Opt::Debug => settings.debug = on,
+            Opt::ReuseAddr => settings.reuse_addr = on,
+            Opt::ReusePort => settings.reuse_port = on,
+            Opt::Broadcast => settings.broadcast = on,
+            Opt::NoSigPipe => settings.no_sigpipe = on,
+            Opt::Priority => settings.priority = within(number, 0, i32::MAX)?,
+            Opt::Mark => settings.mark = number as u32,
+            Opt::RcvLowat => settings.rcvlowat = if number < 0 { i32::MAX } else { number.max(1) },
+            Opt::KeepAlive => {
+                let keep = on.then_some(settings.keep);
+                return self.change(now, fd, |options| options.keepalive = keep);
+            }
+            Opt::SndBuf | Opt::SndBufForce => return self.set_send_buffer(now, fd, number, opt == Opt::SndBufForce),
+            Opt::RcvBuf | Opt::RcvBufForce => return self.set_receive_buffer(now, fd, number, opt == Opt::RcvBufForce),
+            // In the stream it is; apart from it, RFC 6093 6 advises against.
+            Opt::OobInline if on => {}
+            // What is off already may be switched off.
+            Opt::DontRoute | Opt::NoCheck | Opt::Timestamp | Opt::TimestampNs | Opt::Timestamping | Opt::ZeroCopy
+                if !on => {}
+            Opt::OobInline | Opt::ZeroCopy | Opt::DontRoute | Opt::NoCheck => return Err(Errno::EOPNOTSUPP),
+            _ => return Err(Errno::ENOPROTOOPT),
+        }
+        Ok(())
+    }
+
+    fn set_linger(&mut self, now: Instant, fd: Fd, value: &[u8]) -> Result<(), Errno> {
+        let mut reader = Reader(value);
+        let (on, seconds) = reader.i32().zip(reader.i32()).ok_or(Errno::EINVAL)?;
+        let linger = Linger { on: on != 0, seconds };
+        if self.is_freebsd() && !(0..=i32::from(i16::MAX)).contains(&seconds) {
+            return Err(Errno::EDOM);
+        }
+        self.fds.socket_mut(fd)?.settings.linger = linger;
+        // Of the stack's two meanings only the reset is wanted: waiting is this crate's business.
+        self.change(now, fd, |options| options.linger = (linger.on && seconds == 0).then_some(Duration::ZERO))
+    }
+
+    fn set_send_buffer(&mut self, now: Instant, fd: Fd, number: i32, force: bool) -> Result<(), Errno> {
+        let asked = u32::try_from(number).unwrap_or(u32::MAX);
+        let bytes = if self.is_freebsd() {
+            if number <= 0 {
+                return Err(Errno::EINVAL);
+            }
+            if asked > MAX_SOCKBUF {
+                return Err(Errno::ENOBUFS);
+            }
+            asked
+        } else {
+            let most = if force { 1 << 30 } else { MAX_BUFFER };
+            (asked.min(most) * 2).max(MIN_SNDBUF)
+        };
+        self.fds.socket_mut(fd)?.settings.sndbuf = bytes;
+        self.change(now, fd, |options| options.send_buffer = bytes)
+    }
+
+    fn set_receive_buffer(&mut self, now: Instant, fd: Fd, number: i32, force: bool) -> Result<(), Errno> {
+        let asked = u32::try_from(number).unwrap_or(u32::MAX);
+        let (shown, bytes) = if self.is_freebsd() {
+            if number <= 0 {
+                return Err(Errno::EINVAL);
+            }
+            if asked > MAX_SOCKBUF {
+                return Err(Errno::ENOBUFS);
+            }
+            (asked, asked)
+        } else {
+            let most = if force { 1 << 30 } else { MAX_BUFFER };
+            let shown = (asked.min(most) * 2).max(MIN_RCVBUF);
+            (shown, shown / 2)
+        };
+        self.fds.socket_mut(fd)?.settings.rcvbuf = shown;
+        self.change(now, fd, |options| {
+            options.receive_buffer = bytes;
+            options.receive_buffer_max = bytes;
+        })
+    }
+
+    fn set_tcp(&mut self, now: Instant, fd: Fd, opt: Opt, value: &[u8]) -> Result<(), Errno> {
+        if opt == Opt::Congestion {
+            return self.set_congestion(now, fd, value);
+        }
+        let number = int(value)?;
+        let on = number != 0;
+        match opt {
+            Opt::NoDelay => self.change(now, fd, |options| options.nodelay = on),
+            Opt::Cork | Opt::NoPush => {
+                self.fds.socket_mut(fd)?.settings.cork = on;
+                self.change(now, fd, |options| options.cork = on)
+            }
+            Opt::Bare => self.change(now, fd, |options| {
+                (options.window_scaling, options.timestamps, options.sack) = (!on, !on, !on);
+            }),
+            Opt::MaxSeg => self.set_max_segment(now, fd, number),
+            Opt::KeepIdle | Opt::KeepIntvl | Opt::KeepCnt => self.set_keepalive(now, fd, opt, number),
+            Opt::SynCnt => {
+                let tries = within(number, 1, 127)? as u8;
+                self.change(now, fd, |options| options.syn_retries = tries)
+            }
+            Opt::NotSentLowat => {
+                let bytes = if on { number as u32 } else { u32::MAX };
+                self.change(now, fd, |options| options.notsent_lowat = bytes)
+            }
+            Opt::Inq => {
+                self.fds.socket_mut(fd)?.settings.inq = within(number, 0, 1)? == 1;
+                Ok(())
+            }
+            Opt::QuickAck => {
+                if let Some(key) = self.fds.socket(fd)?.connection() {
+                    self.stack.tcp_mut().set_quick(now, key, on);
+                }
+                Ok(())
+            }
+            // What is off already may be switched off.
+            Opt::DeferAccept | Opt::WindowClamp | Opt::FastOpen | Opt::FastOpenConnect | Opt::ThinLinear if !on => {
+                Ok(())
+            }
+            Opt::FastOpen | Opt::FastOpenConnect => Err(Errno::EOPNOTSUPP),
+            _ => self.set_tcp_time(now, fd, opt, number),
+        }
+    }
+
+    /// Options that are times.
+    fn set_tcp_time(&mut self, now: Instant, fd: Fd, opt: Opt, number: i32) -> Result<(), Errno> {
+        let on = number != 0;
+        match opt {
+            Opt::Linger2 => {
+                // Negative: no wait at all. Zero: the default again. At most two minutes, as on Linux.
+                let default = self.settings.tcp.fin_wait2;
+                let span = match number {
+                    ..0 => Duration::ZERO,
+                    0 => default,
+                    _ => Duration::from_secs(number.min(120).unsigned_abs().into()),
+                };
+                self.change(now, fd, |options| options.fin_wait2 = span)
+            }
+            Opt::UserTimeout => {
+                let millis = u64::try_from(number).map_err(|_| Errno::EINVAL)?;
+                self.change(now, fd, |options| options.user_timeout = on.then(|| Duration::from_millis(millis)))
+            }
+            Opt::MaxUnackTime => {
+                let seconds = u64::try_from(number).map_err(|_| Errno::EINVAL)?;
+                self.change(now, fd, |options| options.user_timeout = on.then(|| Duration::from_secs(seconds)))
+            }
+            Opt::RtoMaxMs => {
+                let millis = within(number, 1_000, 120_000)?;
+                self.change(now, fd, |options| options.max_rto = Duration::from_millis(millis as u64))
+            }
+            Opt::RtoMinUs => {
+                let micros = within(number, 1, 200_000)?;
+                self.change(now, fd, |options| options.min_rto = Duration::from_micros(micros as u64))
+            }
+            Opt::DelackMaxUs => {
+                let micros = within(number, 1, 200_000)?;
+                self.change(now, fd, |options| options.delayed_ack = Duration::from_micros(micros as u64))
+            }
+            Opt::DelAck => {
+                let millis = within(number, 0, 500)?;
+                self.change(now, fd, |options| options.delayed_ack = Duration::from_millis(millis as u64))
+            }
+            _ => Err(Errno::ENOPROTOOPT),
+        }
+    }
+
+    fn set_max_segment(&mut self, now: Instant, fd: Fd, number: i32) -> Result<(), Errno> {
+        // FreeBSD lets it shrink a connection's; Linux takes it before there is one, and after.
+        let bytes = if self.is_freebsd() {
+            within(number, 1, i32::from(u16::MAX))?
+        } else if number == 0 {
+            0
+        } else {
+            within(number, 88, 32_767)?
+        };
+        let bytes = (bytes > 0).then_some(bytes as u16);
+        self.change(now, fd, |options| options.max_segment = bytes)
+    }
+
+    fn set_keepalive(&mut self, now: Instant, fd: Fd, opt: Opt, number: i32) -> Result<(), Errno> {
+        let most = if self.is_freebsd() { i32::MAX / 1_000 } else { 32_767 };
+        let settings = &mut self.fds.socket_mut(fd)?.settings;
+        let seconds = |number: i32| within(number, 1, most).map(|n| Duration::from_secs(n.unsigned_abs().into()));
+        let mut keep: Keepalive = settings.keep;
+        match opt {
+            Opt::KeepIdle => keep.idle = seconds(number)?,
+            Opt::KeepIntvl => keep.interval = seconds(number)?,
+            _ => keep.probes = within(number, 1, 127)? as u8,
+        }
+        settings.keep = keep;
+        self.change(now, fd, |options| options.keepalive = options.keepalive.map(|_| keep))
+    }
+
+    fn set_congestion(&mut self, now: Instant, fd: Fd, value: &[u8]) -> Result<(), Errno> {
+        let name = value.split(|byte| *byte == 0).next().unwrap_or_default();
+        let algorithm = match name {
+            b"reno" | b"newreno" => Algorithm::NewReno,
+            b"cubic" => Algorithm::Cubic,
+            _ if self.is_freebsd() => return Err(Errno::ESRCH),
+            _ => return Err(Errno::ENOENT),
+        };
+        self.change(now, fd, |options| options.algorithm = algorithm)
+    }
+
+    fn set_ip(&mut self, now: Instant, fd: Fd, opt: Opt, value: &[u8]) -> Result<(), Errno> {
+        let is_six = opt.place(self.abi).0 == 41;
+        // Linux takes a byte for small numbers, too.
+        let number = match value {
+            [byte] if !is_six => i32::from(*byte),
+            _ => int(value)?,
+        };
+        let on = number != 0;
+        let any_address = self.takes_any(on);
+        let socket = self.fds.socket_mut(fd)?;
+        if is_six && socket.family == Family::Inet {
+            return Err(Errno::ENOPROTOOPT);
+        }
+        let default = self.settings.ttl;
+        let settings = &mut socket.settings;
+        match opt {
+            Opt::Tos => {
+                settings.tos = number as u8;
+                return self.set_marks(now, fd);
+            }
+            Opt::Tclass => {
+                settings.tclass = if number == -1 { 0 } else { within(number, 0, 255)? as u8 };
+                return self.set_marks(now, fd);
+            }
+            Opt::Ttl => {
+                settings.ttl = if number == -1 { default } else { within(number, 1, 255)? as u8 };
+                return self.set_marks(now, fd);
+            }
+            Opt::UnicastHops => {
+                settings.hops = if number == -1 { default } else { within(number, 0, 255)? as u8 };
+                return self.set_marks(now, fd);
+            }
+            Opt::RecvErr => settings.recverr = on,
+            Opt::RecvErr6 => settings.recverr6 = on,
+            Opt::RecvTtl => settings.recvttl = on,
+            Opt::RecvTos => settings.recvtos = on,
+            Opt::RecvHopLimit => settings.recvhoplimit = on,
+            Opt::RecvTclass => settings.recvtclass = on,
+            Opt::BindNoPort => settings.bind_no_port = on,
+            Opt::V6Only if socket.local.is_some() || !matches!(socket.role, Role::Idle | Role::Datagram(None)) => {
+                return Err(Errno::EINVAL);
+            }
+            Opt::V6Only => settings.v6only = on,
+            Opt::FreeBind | Opt::Transparent | Opt::BindAny if any_address => {}
+            // Path MTU discovery is always on (RFC 8899 has no probing here): what says so is taken.
+            Opt::MtuDiscover | Opt::MtuDiscover6 if matches!(number, 1 | 2) => settings.mtu_discover = number,
+            Opt::MtuDiscover | Opt::MtuDiscover6 => {
+                within(number, 0, 5)?;
+                return Err(Errno::EOPNOTSUPP);
+            }
+            _ => return Err(Errno::ENOPROTOOPT),
+        }
+        Ok(())
+    }
+
+    /// Whether binding to any address may be switched `on`, or off: it is as the host was made.
+    fn takes_any(&self, on: bool) -> bool {
+        self.stack.interface(self.interface).is_some_and(|interface| interface.any_ip == on)
+    }
+
+    /// Traffic class and time to live of a stream's packets: those of the version that it speaks.
+    fn set_marks(&mut self, now: Instant, fd: Fd) -> Result<(), Errno> {
+        let socket = self.fds.socket(fd)?;
+        let is_v4 = socket.family == Family::Inet || socket.local.is_some_and(|local| local.is_ipv4());
+        let settings = &socket.settings;
+        let (class, hops) = if is_v4 { (settings.tos, settings.ttl) } else { (settings.tclass, settings.hops) };
+        self.change(now, fd, |options| (options.traffic_class, options.hop_limit) = (class, hops))
+    }
+}

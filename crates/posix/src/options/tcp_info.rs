@@ -1,0 +1,137 @@
+//! `TCP_INFO`: what the stack knows, in the names and units of either system.
+
+use core::time::Duration;
+
+use bowline_base::Instant;
+use bowline_tcp::reason::{Hold, TimerKind};
+use bowline_tcp::{Info, State};
+
+use crate::abi::{Abi, encode_tcp_info};
+use crate::host::Host;
+use crate::socket::{Role, Socket};
+
+/// The number that a state has in the struct.
+const fn state_number(abi: Abi, state: State) -> u64 {
+    match (abi, state) {
+        (Abi::Linux, State::Established) => 1,
+        (Abi::Linux, State::SynSent) => 2,
+        (Abi::Linux, State::SynReceived) => 3,
+        (Abi::Linux, State::FinWait1) => 4,
+        (Abi::Linux, State::FinWait2) => 5,
+        (Abi::Linux, State::TimeWait) => 6,
+        (Abi::Linux, State::Closed) => 7,
+        (Abi::Linux, State::CloseWait) => 8,
+        (Abi::Linux, State::LastAck) => 9,
+        (Abi::Linux, State::Listen) => 10,
+        (Abi::Linux, State::Closing) => 11,
+        (Abi::FreeBsd, State::Closed) => 0,
+        (Abi::FreeBsd, State::Listen) => 1,
+        (Abi::FreeBsd, State::SynSent) => 2,
+        (Abi::FreeBsd, State::SynReceived) => 3,
+        (Abi::FreeBsd, State::Established) => 4,
+        (Abi::FreeBsd, State::CloseWait) => 5,
+        (Abi::FreeBsd, State::FinWait1) => 6,
+        (Abi::FreeBsd, State::Closing) => 7,
+        (Abi::FreeBsd, State::LastAck) => 8,
+        (Abi::FreeBsd, State::FinWait2) => 9,
+        (Abi::FreeBsd, State::TimeWait) => 10,
+    }
+}
+
+const fn micros(span: Duration) -> u64 {
+    span.as_micros() as u64
+}
+
+const fn millis(span: Duration) -> u64 {
+    span.as_millis() as u64
+}
+
+impl Host {
+    /// The struct of a stream socket, whatever it is at the moment.
+    pub(super) fn tcp_info(&self, now: Instant, socket: &Socket) -> Vec<u8> {
+        let abi = self.abi;
+        let info = socket.connection().and_then(|key| self.stack.tcp().info(now, key));
+        let Some(info) = info else {
+            let state = if matches!(socket.role, Role::Listening(_)) { State::Listen } else { State::Closed };
+            return encode_tcp_info(abi.tcp_info(), |name| match name {
+                "tcpi_state" => state_number(abi, state),
+                _ => 0,
+            });
+        };
+        encode_tcp_info(abi.tcp_info(), |name| match name.trim_start_matches("__") {
+            "tcpi_state" => state_number(abi, info.state),
+            "tcpi_options" => option_bits(&info),
+            "tcpi_snd_wscale" => info.window_scale.map_or(0, |(_, theirs)| u64::from(theirs)),
+            "tcpi_rcv_wscale" => info.window_scale.map_or(0, |(ours, _)| u64::from(ours)),
+            "tcpi_snd_ssthresh" => match (abi, info.ssthresh) {
+                (Abi::Linux, Some(bytes)) => segments(&info, bytes),
+                (Abi::Linux, None) => 0x7fff_ffff,
+                (Abi::FreeBsd, Some(bytes)) => bytes,
+                (Abi::FreeBsd, None) => 65_535 << 14,
+            },
+            "tcpi_snd_cwnd" if abi == Abi::Linux => segments(&info, info.cwnd),
+            "tcpi_snd_cwnd" => info.cwnd,
+            other => times(&info, other).or_else(|| counts(&info, other)).unwrap_or(0),
+        })
+    }
+}
+
+fn option_bits(info: &Info) -> u64 {
+    let bits = [(info.timestamps, 1), (info.sack, 2), (info.window_scale.is_some(), 4), (info.ecn, 8)];
+    bits.iter().filter(|(on, _)| *on).map(|(_, bit)| bit).sum()
+}
+
+/// Bytes as full segments.
+fn segments(info: &Info, bytes: u64) -> u64 {
+    bytes / u64::from(info.mss.max(1))
+}
+
+/// Fields that are times: microseconds, but for the ages.
+fn times(info: &Info, name: &str) -> Option<u64> {
+    Some(match name {
+        "tcpi_rto" => micros(info.rto),
+        "tcpi_rtt" => micros(info.srtt.unwrap_or_default()),
+        "tcpi_rttvar" => micros(info.rttvar),
+        "tcpi_min_rtt" => info.min_rtt.map_or(u64::from(u32::MAX), micros),
+        "tcpi_last_data_sent" => millis(info.last_data_sent),
+        "tcpi_last_data_recv" => millis(info.last_data_received),
+        "tcpi_last_ack_recv" => millis(info.last_ack_received),
+        "tcpi_busy_time" => micros(info.busy_time),
+        "tcpi_rwnd_limited" => micros(info.rwnd_limited),
+        _ => return None,
+    })
+}
+
+/// Fields that are numbers of bytes or segments.
+fn counts(info: &Info, name: &str) -> Option<u64> {
+    let probing = matches!(info.timer, Some((TimerKind::Persist | TimerKind::Keepalive, ..)));
+    let in_a_row = info.timer.map_or(0, |(_, _, times)| u64::from(times));
+    Some(match name {
+        "tcpi_retransmits" | "tcpi_backoff" => u64::from(info.backoff),
+        "tcpi_probes" if probing => in_a_row,
+        "tcpi_snd_mss" => u64::from(info.mss),
+        "tcpi_advmss" | "tcpi_rcv_mss" => u64::from(info.advertised_mss),
+        "tcpi_unacked" => info.in_flight.div_ceil(u64::from(info.mss.max(1))),
+        "tcpi_lost" => info.lost,
+        "tcpi_pmtu" => u64::from(info.path_mtu),
+        "tcpi_reordering" => u64::from(info.reordering),
+        "tcpi_rcv_space" => info.receive_buffer,
+        "tcpi_total_retrans" | "tcpi_snd_rexmitpack" => info.total_retrans,
+        "tcpi_pacing_rate" | "tcpi_max_pacing_rate" => u64::MAX,
+        "tcpi_bytes_acked" => info.bytes_acked,
+        "tcpi_bytes_received" => info.bytes_received,
+        "tcpi_segs_out" => info.segs_out,
+        "tcpi_segs_in" => info.segs_in,
+        "tcpi_notsent_bytes" => info.notsent,
+        "tcpi_data_segs_in" => info.data_segs_in,
+        "tcpi_data_segs_out" => info.data_segs_out,
+        "tcpi_bytes_sent" => info.bytes_sent,
+        "tcpi_bytes_retrans" => info.bytes_retrans,
+        "tcpi_rcv_ooopack" => info.out_of_order,
+        "tcpi_snd_wnd" => info.snd_wnd,
+        "tcpi_rcv_wnd" => info.rcv_wnd,
+        "tcpi_total_rto" => info.timeouts,
+        "tcpi_snd_zerowin" => u64::from(info.hold == Hold::Window),
+        _ => return None,
+    })
+}

@@ -1,0 +1,199 @@
+//! `write`, `send` and their family, for streams, datagrams and pipes.
+
+use bowline_base::Instant;
+use bowline_stack::UdpSend;
+use bowline_tcp::{CallError, ConnectionKey};
+use bytes::Bytes;
+
+use crate::abi::options::Opt;
+use crate::abi::{Address, ControlMessage, Errno, Reader};
+use crate::call::{Call, Fd, Reply, Waiting};
+use crate::descriptors::File;
+use crate::error;
+use crate::host::{Host, Step};
+use crate::socket::{Role, Socket};
+
+impl Host {
+    pub(crate) fn send(&mut self, now: Instant, waiting: &mut Waiting) -> Step {
+        let (fd, flags, is_send) = match waiting.call {
+            Call::Write { fd, .. } => (fd, 0, false),
+            Call::Send { fd, flags, .. } => (fd, flags, true),
+            _ => return Err(Errno::EINVAL),
+        };
+        let descriptor = self.fds.get(fd)?;
+        let blocking = !descriptor.nonblocking && flags & self.abi.get("MSG_DONTWAIT") == 0;
+        match &descriptor.file {
+            File::PipeIn(pipe) if !is_send => {
+                let pipe = *pipe;
+                self.write_pipe(now, waiting, pipe, blocking)
+            }
+            File::Socket(socket) if socket.is_stream() => self.send_stream(now, waiting, fd, flags, blocking),
+            File::Socket(_) => self.send_datagram(now, waiting, fd, flags, blocking),
+            _ if is_send => Err(Errno::ENOTSOCK),
+            File::PipeOut(_) => Err(Errno::EBADF),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    fn write_pipe(&mut self, now: Instant, waiting: &mut Waiting, id: u32, blocking: bool) -> Step {
+        let rest = rest_of(waiting);
+        let pipe = self.fds.pipe_of_mut(id)?;
+        if pipe.read_closed {
+            return Err(Errno::EPIPE);
+        }
+        let n = rest.len().min(pipe.room());
+        pipe.bytes.extend(rest.iter().take(n));
+        waiting.sent += n;
+        if n == rest.len() {
+            return Ok(Some(Reply::value(waiting.sent)));
+        }
+        self.would_block(now, waiting, blocking, None).or_else(|errno| partly(waiting, errno))
+    }
+
+    // ---- streams
+
+    fn send_stream(&mut self, now: Instant, waiting: &mut Waiting, fd: Fd, flags: i32, blocking: bool) -> Step {
+        self.check_stream_call(fd, waiting, flags)?;
+        let socket = self.fds.socket_mut(fd)?;
+        if let Some(error) = socket.error.take() {
+            return partly(waiting, error);
+        }
+        let (patience, freebsd) = (socket.settings.send_timeout, self.profile == bowline_tcp::Profile::FreeBsd);
+        let (role, shut, ended) = (socket.role, socket.shut_write, socket.ended);
+        let key = match role {
+            _ if shut => return partly(waiting, Errno::EPIPE),
+            Role::Open(_) if ended => return partly(waiting, Errno::EPIPE),
+            Role::Open(key) => key,
+            Role::Opening(_) if freebsd && !blocking => return Err(Errno::ENOTCONN),
+            Role::Opening(_) => return self.would_block(now, waiting, blocking, patience),
+            _ if freebsd => return Err(Errno::ENOTCONN),
+            _ => return Err(Errno::EPIPE),
+        };
+        let urgent = flags & self.abi.get("MSG_OOB") != 0;
+        self.cork_for_more(now, fd, key, flags);
+        let mut rest = rest_of(waiting);
+        while !rest.is_empty() {
+            let tcp = self.stack.tcp_mut();
+            // Only the last byte is urgent (RFC 6093 3.1), but the pointer stands behind all that a call takes.
+            let sent = if urgent {
+                tcp.send_urgent(now, key, &rest).inspect(|n| drop(rest.split_to(*n)))
+            } else {
+                tcp.send_bytes(now, key, &mut rest)
+            };
+            match sent {
+                Ok(n) => waiting.sent += n,
+                Err(CallError::WouldBlock) => {
+                    let step = self.would_block(now, waiting, blocking, patience);
+                    return step.or_else(|errno| partly(waiting, errno));
+                }
+                Err(error) => return partly(waiting, error::of_call(error)),
+            }
+        }
+        Ok(Some(Reply::value(waiting.sent)))
+    }
+
+    /// What a stream cannot do is said before anything is done.
+    fn check_stream_call(&self, fd: Fd, waiting: &Waiting, flags: i32) -> Result<(), Errno> {
+        let Call::Send { to, control, .. } = &waiting.call else { return Ok(()) };
+        let linux = self.abi == crate::Abi::Linux;
+        // Fast Open (RFC 7413) is not there: as on Linux with it switched off.
+        if linux && flags & self.abi.get("MSG_FASTOPEN") != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        // FreeBSD: MSG_EOR means nothing on a stream; Linux ends a segment there, which the send queue does not.
+        if linux && flags & self.abi.get("MSG_EOR") != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        if !linux && to.is_some() {
+            let open = matches!(self.fds.socket(fd)?.role, Role::Open(_) | Role::Opening(_));
+            return Err(if open { Errno::EISCONN } else { Errno::EOPNOTSUPP });
+        }
+        if control.is_empty() { Ok(()) } else { Err(Errno::EINVAL) }
+    }
+
+    /// `MSG_MORE` is a cork until the next call without it.
+    fn cork_for_more(&mut self, now: Instant, fd: Fd, key: ConnectionKey, flags: i32) {
+        let linux = self.abi == crate::Abi::Linux;
+        let more = flags & self.abi.get(if linux { "MSG_MORE" } else { "MSG_MORETOCOME" }) != 0;
+        let cork = more || self.fds.socket(fd).is_ok_and(|socket| socket.settings.cork);
+        if self.stack.tcp().options(key).is_some_and(|options| options.cork != cork) {
+            // It is there: its options were just read.
+            let _ = self.stack.tcp_mut().set_options(now, key, |options| options.cork = cork);
+        }
+    }
+
+    // ---- datagrams
+
+    fn send_datagram(&mut self, now: Instant, waiting: &mut Waiting, fd: Fd, flags: i32, blocking: bool) -> Step {
+        let abi = self.abi;
+        let refused = if abi == crate::Abi::Linux { "MSG_MORE" } else { "MSG_EOF" };
+        if flags & (abi.get("MSG_OOB") | abi.get(refused)) != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let socket = self.fds.socket_mut(fd)?;
+        if let Some(error) = socket.error.take() {
+            return Err(error);
+        }
+        if socket.shut_write {
+            return Err(Errno::EPIPE);
+        }
+        let (patience, peer) = (socket.settings.send_timeout, socket.peer);
+        let (payload, to, control) = match &waiting.call {
+            Call::Write { data, .. } => (data.clone(), None, &[][..]),
+            Call::Send { data, to, control, .. } => (data.clone(), *to, &control[..]),
+            _ => return Err(Errno::EINVAL),
+        };
+        let socket = self.fds.socket(fd)?;
+        let to = match to {
+            None | Some(Address::Unspecified) => None,
+            Some(_) if peer.is_some() && self.is_freebsd() => return Err(Errno::EISCONN),
+            Some(address) => Some(self.destination(socket, address)?),
+        };
+        let Some(destination) = to.or(peer) else {
+            return Err(if self.is_freebsd() { Errno::ENOTCONN } else { Errno::EDESTADDRREQ });
+        };
+        let (traffic_class, hop_limit) = self.datagram_marks(socket, destination.is_ipv4(), control)?;
+        let len = payload.len();
+        let key = self.datagram_key(now, fd)?;
+        let send = UdpSend { destination: Some(destination), traffic_class, hop_limit, ..UdpSend::connected(payload) };
+        match self.stack.udp_send(now, key, send) {
+            Ok(()) => Ok(Some(Reply::value(len))),
+            Err(bowline_stack::UdpCallError::WouldBlock) => self.would_block(now, waiting, blocking, patience),
+            Err(error) => Err(error::of_udp(self.profile, error)),
+        }
+    }
+
+    /// Traffic class and time to live of a datagram: the socket's, unless a control message says otherwise.
+    fn datagram_marks(&self, socket: &Socket, is_v4: bool, control: &[ControlMessage]) -> Result<(u8, u8), Errno> {
+        let settings = &socket.settings;
+        let (mut class, mut hops) = if is_v4 { (settings.tos, settings.ttl) } else { (settings.tclass, settings.hops) };
+        for message in control {
+            let place = (message.level, message.kind);
+            let value = match message.data.len() {
+                1 => message.data.first().map(|byte| i32::from(*byte)),
+                _ => Reader(&message.data).i32(),
+            };
+            let value = value.and_then(|value| u8::try_from(value).ok()).ok_or(Errno::EINVAL)?;
+            let is = |opt: Opt| opt.place(self.abi) == place;
+            match () {
+                () if is_v4 && is(Opt::Tos) || !is_v4 && is(Opt::Tclass) => class = value,
+                () if is_v4 && is(Opt::Ttl) || !is_v4 && is(Opt::HopLimit) => hops = value,
+                () => return Err(Errno::EINVAL),
+            }
+        }
+        Ok((class, hops))
+    }
+}
+
+/// What of a call's bytes has not been sent.
+fn rest_of(waiting: &Waiting) -> Bytes {
+    match &waiting.call {
+        Call::Write { data, .. } | Call::Send { data, .. } => data.slice(waiting.sent.min(data.len())..),
+        _ => Bytes::new(),
+    }
+}
+
+/// A failure after a part was sent is a short count.
+fn partly(waiting: &Waiting, errno: Errno) -> Step {
+    if waiting.sent > 0 { Ok(Some(Reply::value(waiting.sent))) } else { Err(errno) }
+}

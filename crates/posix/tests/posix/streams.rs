@@ -1,0 +1,114 @@
+//! Streams from `connect` to `close`, in both versions and all profiles.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bowline_posix::{Address, Call, Errno, Profile, Progress};
+use bytes::Bytes;
+
+use crate::wire::{CLIENT, SERVER, Wire, addresses};
+
+const PROFILES: [Profile; 3] = [Profile::Bowline, Profile::Linux, Profile::FreeBsd];
+
+#[test]
+fn a_connection_lives_from_connect_to_close() {
+    for profile in PROFILES {
+        for v6 in [false, true] {
+            let mut wire = Wire::new([profile; 2]);
+            let (client, server) = wire.connected(v6);
+            let peer = wire.hosts[SERVER].getpeername(server).unwrap();
+            assert_eq!(peer, wire.hosts[CLIENT].getsockname(client).unwrap(), "{profile:?}");
+
+            let data = Bytes::from(vec![7; 100_000]);
+            let sent = wire.now(CLIENT, Call::Write { fd: client, data: data.clone() }).unwrap();
+            assert_eq!(sent.value, 100_000);
+            let mut read = Vec::new();
+            while read.len() < 100_000 {
+                read.extend(wire.wait(SERVER, Call::Read { fd: server, len: 30_000 }).unwrap().data);
+            }
+            assert_eq!(read, data);
+
+            wire.now(CLIENT, Call::Close { fd: client }).unwrap();
+            wire.settle();
+            assert_eq!(wire.now(SERVER, Call::Read { fd: server, len: 10 }).unwrap().value, 0);
+            wire.now(SERVER, Call::Close { fd: server }).unwrap();
+            assert_eq!(wire.now(SERVER, Call::Read { fd: server, len: 1 }), Err(Errno::EBADF));
+            wire.run(Duration::from_secs(200));
+            assert_eq!(wire.hosts[CLIENT].stack().tcp().population(), (0, 0, 0));
+        }
+    }
+}
+
+#[test]
+fn an_ipv6_socket_speaks_ipv4_with_mapped_addresses() {
+    let mut wire = Wire::new([Profile::Linux; 2]);
+    let listener = wire.socket(SERVER, true, "SOCK_STREAM");
+    wire.bind(SERVER, listener, "[::]:80".parse().unwrap());
+    wire.hosts[SERVER].listen(wire.now, listener, 8).unwrap();
+    let client = wire.socket(CLIENT, true, "SOCK_STREAM");
+    let address = Address::Inet("[::ffff:192.0.2.2]:80".parse().unwrap());
+    wire.wait(CLIENT, Call::Connect { fd: client, address }).unwrap();
+    wire.settle();
+    let accepted = wire.now(SERVER, Call::Accept { fd: listener, flags: 0 }).unwrap();
+    let Some(Address::Inet(SocketAddr::V6(from))) = accepted.address else { panic!("not IPv6") };
+    assert_eq!(from.ip().to_ipv4_mapped(), Some("192.0.2.1".parse().unwrap()));
+}
+
+#[test]
+fn blocked_calls_go_on_where_they_were() {
+    let mut wire = Wire::new([Profile::Linux; 2]);
+    let listener = wire.listener(false);
+    let Progress::Waits(accept) = wire.start(SERVER, Call::Accept { fd: listener, flags: 0 }) else { panic!() };
+    let client = wire.socket(CLIENT, false, "SOCK_STREAM");
+    let address = Address::Inet(SocketAddr::new(addresses(false)[SERVER], 80));
+    let Progress::Waits(connect) = wire.start(CLIENT, Call::Connect { fd: client, address }) else { panic!() };
+    wire.settle();
+    assert_eq!(wire.resume(CLIENT, connect).done().unwrap().unwrap().value, 0);
+    let server = wire.resume(SERVER, accept).done().unwrap().unwrap().value as i32;
+
+    let all = wire.number(SERVER, "MSG_WAITALL");
+    let Progress::Waits(read) = wire.start(SERVER, Call::Receive { fd: server, len: 10, flags: all }) else { panic!() };
+    wire.now(CLIENT, Call::Write { fd: client, data: Bytes::from_static(b"hello") }).unwrap();
+    wire.settle();
+    let Progress::Waits(read) = wire.resume(SERVER, read) else { panic!("five of ten bytes") };
+    wire.now(CLIENT, Call::Write { fd: client, data: Bytes::from_static(b"world!") }).unwrap();
+    wire.settle();
+    assert_eq!(wire.resume(SERVER, read).done().unwrap().unwrap().data, b"helloworld");
+    assert_eq!(wire.now(SERVER, Call::Read { fd: server, len: 10 }).unwrap().data, b"!");
+}
+
+#[test]
+fn a_nonblocking_connect_is_in_progress_then_done_once() {
+    let mut wire = Wire::new([Profile::Linux; 2]);
+    wire.listener(false);
+    let fd = wire.socket(CLIENT, false, "SOCK_STREAM");
+    wire.nonblocking(CLIENT, fd);
+    let address = Address::Inet(SocketAddr::new(addresses(false)[SERVER], 80));
+    let connect = Call::Connect { fd, address };
+    assert_eq!(wire.now(CLIENT, connect.clone()), Err(Errno::EINPROGRESS));
+    assert_eq!(wire.now(CLIENT, connect.clone()), Err(Errno::EALREADY));
+    wire.settle();
+    assert_eq!(wire.now(CLIENT, connect.clone()).unwrap().value, 0);
+    assert_eq!(wire.now(CLIENT, connect), Err(Errno::EISCONN));
+}
+
+#[test]
+fn a_refused_connect_says_so_once_and_may_be_tried_again() {
+    for profile in PROFILES {
+        let mut wire = Wire::new([profile; 2]);
+        let fd = wire.socket(CLIENT, false, "SOCK_STREAM");
+        wire.nonblocking(CLIENT, fd);
+        let address = Address::Inet(SocketAddr::new(addresses(false)[SERVER], 81));
+        assert_eq!(wire.now(CLIENT, Call::Connect { fd, address }), Err(Errno::EINPROGRESS));
+        wire.settle();
+        let number = Errno::ECONNREFUSED.number(wire.hosts[CLIENT].abi());
+        assert_eq!(wire.get(CLIENT, fd, "SOL_SOCKET", "SO_ERROR"), Ok(number), "{profile:?}");
+        assert_eq!(wire.get(CLIENT, fd, "SOL_SOCKET", "SO_ERROR"), Ok(0));
+        let listener = wire.socket(SERVER, false, "SOCK_STREAM");
+        wire.bind(SERVER, listener, SocketAddr::new(addresses(false)[SERVER], 81));
+        wire.hosts[SERVER].listen(wire.now, listener, 1).unwrap();
+        assert_eq!(wire.now(CLIENT, Call::Connect { fd, address }), Err(Errno::EINPROGRESS));
+        wire.settle();
+        assert_eq!(wire.get(CLIENT, fd, "SOL_SOCKET", "SO_ERROR"), Ok(0));
+    }
+}
