@@ -1,0 +1,30 @@
+//! Networks in virtual time, in which programs that use [`bowline`]'s sockets run unchanged.
+//!
+//! A [`Sim`] is a world with one clock of nanoseconds, hosts, routers and links. Its hosts are [`bowline::Net`]s, the
+//! production code; only the network between them, and time, are made up. Time passes when nobody has anything to do: an
+//! hour of waiting takes no time at all, and the same seed gives the same packets, byte for byte.
+//!
+//! What there is: [`Sim`] and its [`Host`]s, [`Link`]s with a rate, a [`Discipline`] for the queue, and all that can be
+//! wrong with a wire.
+
+mod host;
+mod kernel;
+mod link;
+mod nic;
+mod queue;
+mod seed;
+mod shaper;
+mod sim;
+mod way;
+mod world;
+
+pub use bowline_device::impairment::GilbertElliott;
+pub use bowline_device::units::{Percent, Rate};
+pub use host::{Host, Node, Router};
+pub use kernel::NodeId;
+pub use link::Link;
+pub use nic::Card;
+pub use queue::{Discipline, QueueCounters};
+pub use shaper::{Policer, QueueSample};
+pub use sim::{Sim, Stalled};
+pub use way::WayCounters;
