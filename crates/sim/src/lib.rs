@@ -5,13 +5,15 @@
 //! hour of waiting takes no time at all, and the same seed gives the same packets, byte for byte.
 //!
 //! What there is: [`Sim`] and its [`Host`]s, [`Link`]s with a rate, a [`Discipline`] for the queue, and all that can be
-//! wrong with a wire.
+//! wrong with a wire; and [`check`], which runs a test over many seeds and records the one that fails.
 
+mod check;
 mod host;
 mod kernel;
 mod link;
 mod nic;
 mod queue;
+mod record;
 mod seed;
 mod shaper;
 mod sim;
@@ -20,6 +22,7 @@ mod world;
 
 pub use bowline_device::impairment::GilbertElliott;
 pub use bowline_device::units::{Percent, Rate};
+pub use check::{Failure, Outcome, check};
 pub use host::{Host, Node, Router};
 pub use kernel::NodeId;
 pub use link::Link;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -17,6 +18,7 @@ use crate::host::{self, Host, Node, Router};
 use crate::kernel::NodeId;
 use crate::link::Link;
 use crate::nic::Card;
+use crate::record::Recorder;
 use crate::seed::{self, Purpose};
 use crate::way::Way;
 use crate::world::World;
@@ -74,6 +76,7 @@ pub struct Sim {
     world: World,
     runtime: Runtime,
     seed: u64,
+    recorder: Option<Recorder>,
 }
 
 impl Sim {
@@ -96,7 +99,30 @@ impl Sim {
         let guard = runtime.enter();
         let world = place.get_or_init(World::new).clone();
         drop(guard);
-        Ok(Self { world, runtime, seed })
+        Ok(Self { world, runtime, seed, recorder: None })
+    }
+
+    /// A world as [`new`](Self::new) makes it, of which each host leaves `NAME.pcapng` and `NAME.txt`, with the sequence
+    /// diagrams of its connections, in `directory`. They are complete after [`finish_record`](Self::finish_record).
+    ///
+    /// # Errors
+    /// The directory cannot be made, or as [`new`](Self::new).
+    pub fn recorded(seed: u64, directory: &Path) -> io::Result<Self> {
+        Ok(Self { recorder: Some(Recorder::new(directory)?), ..Self::new(seed)? })
+    }
+
+    /// Completes what was recorded. Without a recording it does nothing.
+    ///
+    /// # Errors
+    /// A file could not be written.
+    pub fn finish_record(&self) -> io::Result<()> {
+        self.recorder.as_ref().map_or(Ok(()), Recorder::finish)
+    }
+
+    /// Where the recording goes, if there is one.
+    #[must_use]
+    pub fn record_directory(&self) -> Option<&Path> {
+        self.recorder.as_ref().map(Recorder::directory)
     }
 
     /// The seed.
@@ -131,14 +157,20 @@ impl Sim {
         let (v4, v6) = host::addresses(number).ok_or_else(too_many)?;
         let network = |address, prefix| bowline::Cidr::new(address, prefix);
         let routes = [network(IpAddr::from([0; 4]), 0), network(IpAddr::from([0; 16]), 0)];
-        let builder = Net::builder()
-            .device(card)
+        let builder = match &self.recorder {
+            Some(recorder) => Net::builder().device(recorder.tap(name, card)?),
+            None => Net::builder().device(card),
+        };
+        let builder = builder
             .addresses([network(v4.into(), 8), network(v6.into(), 64)])
             .routes(routes)
             .seed(seed::derive_key(self.seed, Purpose::Host, number as u64))
             .timekeeper(Arc::new(self.world.clone()));
         let _guard = self.runtime.enter();
         let net = settings(builder).start()?;
+        if let Some(recorder) = &self.recorder {
+            recorder.follow(&net);
+        }
         Ok(Host { node, name: name.to_owned(), net, addresses: (v4, v6) })
     }
 

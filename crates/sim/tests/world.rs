@@ -194,3 +194,47 @@ fn an_hour_of_silence_takes_no_time_and_a_jump_makes_what_was_due_late() -> Outc
     assert_eq!(sim.now().since(begin), Duration::from_millis(100_020));
     Ok(())
 }
+
+#[test]
+fn the_same_seed_leaves_the_same_capture_byte_for_byte() -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let capture = |name: &str| -> Result<Vec<Vec<u8>>, Box<dyn std::error::Error>> {
+        let path = directory.path().join(name);
+        let sim = Sim::recorded(21, &path)?;
+        let (client, server) = (sim.host("client")?, sim.host("server")?);
+        sim.link(&client, &server).delay(Duration::from_millis(5)).jitter(Duration::from_millis(1)).loss(0.05);
+        transfer(&sim, &client, &server, 200_000)?;
+        sim.pass(Duration::from_secs(1))?;
+        sim.finish_record()?;
+        ["client.pcapng", "server.pcapng", "client.txt"]
+            .iter()
+            .map(|file| Ok(std::fs::read(path.join(file))?))
+            .collect()
+    };
+    let (one, two) = (capture("one")?, capture("two")?);
+    assert!(one == two, "two runs of one seed differ");
+    let diagram = String::from_utf8(one[2].clone())?;
+    assert!(diagram.contains("SYN") && diagram.contains("FIN"), "{diagram}");
+    Ok(())
+}
+
+#[test]
+fn a_seed_that_fails_is_named_with_what_it_left_behind() -> Outcome {
+    let failure = bowline_sim::check("a_seed_that_fails", 0..=3, |sim| {
+        let (client, server) = (sim.host("client")?, sim.host("server")?);
+        sim.link(&client, &server).delay(Duration::from_millis(5));
+        transfer(sim, &client, &server, 10)?;
+        assert!(sim.seed() != 2, "two is not to my taste");
+        Ok(())
+    });
+    let failure = failure.err().ok_or("it did not fail")?;
+    assert_eq!(failure.seed, 2);
+    assert!(failure.to_string().contains("BOWLINE_SEED=2"), "{failure}");
+    assert!(failure.why.contains("not to my taste"), "{failure}");
+    let directory = failure.record?;
+    for file in ["client.pcapng", "client.txt", "server.pcapng", "server.txt"] {
+        assert!(std::fs::metadata(directory.join(file))?.len() > 100, "{file}");
+    }
+    std::fs::remove_dir_all(directory)?;
+    Ok(())
+}
