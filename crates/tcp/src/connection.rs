@@ -17,4 +17,5 @@ mod timestamps;
 pub(crate) use arrives::Reply;
 pub(crate) use context::Context;
 pub(crate) use open::Birth;
+pub(crate) use send::Gathered;
 pub(crate) use tcb::Tcb;

@@ -107,7 +107,7 @@ pub struct Endpoint {
     pending: PendingTable,
     time_wait: TimeWaitTable,
     demux: Demux,
-    /// The connection that the last segment was for: the next one is often for the same.
+    /// The connection that something happened to last: the next segment is often for the same.
     recent: u32,
     wheel: Wheel,
     /// Connections that may have something to send, each once.
@@ -189,6 +189,10 @@ impl Endpoint {
         if !may(generation, tcb) {
             return None;
         }
+        if index != self.recent {
+            tcb.fetch();
+            self.recent = index;
+        }
         let mut cx = Context { now, counters: &mut self.counters, trace: &mut self.trace };
         let result = f(tcb, &mut cx);
         if queue_up(index, tcb, &mut self.ready, &mut self.events) {
@@ -207,21 +211,22 @@ impl Endpoint {
 
     /// A connection is over: its four-tuple is free, or goes to the TIME-WAIT table.
     fn detach(&mut self, now: Instant, index: u32) {
-        self.wheel.cancel(index);
         let Some((_, tcb)) = self.connections.at_mut(index) else { return };
+        set_timer(&mut self.wheel, index, tcb);
         let tuple = tcb.tuple.unpack();
-        let remains = (tcb.state == State::TimeWait).then(|| tcb.remains());
-        self.demux.remove(&tuple, Slot::Connection(index));
-        if let Some(remains) = remains {
-            self.counters.time_wait += 1;
-            let (place, evicted) = self.time_wait.insert(now, &remains);
-            if let Some((place, gone)) = evicted {
-                self.counters.time_wait_overflow += 1;
-                self.after_time_wait(now, place, &gone, Cause::Timeout);
-            }
-            if let Some(place) = place {
-                self.occupy(&tuple, Slot::TimeWait(place));
-            }
+        if tcb.state != State::TimeWait {
+            return self.demux.remove(&tuple, Slot::Connection(index));
+        }
+        let remains = tcb.remains();
+        self.counters.time_wait += 1;
+        let (place, evicted) = self.time_wait.insert(now, &remains);
+        if let Some((place, gone)) = evicted {
+            self.counters.time_wait_overflow += 1;
+            self.after_time_wait(now, place, &gone, Cause::Timeout);
+        }
+        match place {
+            Some(place) => self.demux.reseat(&tuple, Slot::Connection(index), Slot::TimeWait(place)),
+            None => self.demux.remove(&tuple, Slot::Connection(index)),
         }
     }
 
@@ -245,7 +250,10 @@ impl Endpoint {
             return Some(Slot::Connection(self.recent));
         }
         self.demux.find(tuple, |slot| match slot {
-            Slot::Connection(i) => self.connections.at(i).is_some_and(|(_, tcb)| tcb.tuple.is(tuple)),
+            Slot::Connection(i) => self.connections.at(i).is_some_and(|(_, tcb)| {
+                tcb.fetch();
+                tcb.tuple.is(tuple)
+            }),
             Slot::HalfOpen(i) => self.syn_queue.get(i).is_some_and(|half| half.is(tuple)),
             Slot::Pending(i) => self.pending.at(i).is_some_and(|syn| syn.tuple == *tuple),
             Slot::TimeWait(i) => self.time_wait.get(i).is_some_and(|entry| entry.is(tuple)),
@@ -295,4 +303,15 @@ fn queue_up(index: u32, tcb: &mut Tcb, ready: &mut VecDeque<u32>, events: &mut V
         events.push_back(index);
     }
     tcb.is_over() && !core::mem::replace(&mut tcb.user.detached, true)
+}
+
+/// Files a connection's first deadline, if it has one, or had.
+#[inline]
+fn set_timer(wheel: &mut Wheel, index: u32, tcb: &mut Tcb) {
+    let deadline = tcb.deadline();
+    let timed = deadline < Instant::MAX;
+    if timed || tcb.timed {
+        wheel.schedule(index, deadline);
+        tcb.timed = timed;
+    }
 }

@@ -121,6 +121,7 @@ impl Tcb {
             recovery: Recovery::new(&options, iss),
             congestion: CongestionControl::new(algorithm, u32::from(peer_mss)),
             timers: Timers::new(),
+            timed: false,
             challenge: ChallengeBudget::full(),
             stuck_since: Instant::MAX,
             error: None,

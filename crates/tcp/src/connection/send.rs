@@ -7,4 +7,5 @@ mod persist;
 mod plan;
 mod sws;
 
+pub(crate) use buffer::Gathered;
 pub(crate) use plan::Plan;

@@ -97,7 +97,7 @@ impl Endpoint {
         let agreed = ours.answer(self.isn.isn(now, &syn.tuple), &syn.header);
         let begins = Handshake::Begins { window: syn.header.window };
         let birth = Birth::passive(syn.tuple, syn.id, options, syn.path, &agreed);
-        let index = self.insert_passive(now, birth, &agreed, begins)?;
+        let index = self.insert_passive(now, birth, &agreed, begins, None)?;
         let (from, to, cause) = (State::Listen, State::SynReceived, Cause::Syn);
         self.note(now, syn.tuple, syn.id, Trace::State { from, to, cause });
         self.settle(now, index);
@@ -118,7 +118,7 @@ impl Endpoint {
         let Some(mut listener) = self.listeners.remove(key.index, key.generation) else { return };
         self.ports.remove(&(listener.port(), listener.address()));
         for (place, half) in self.syn_queue.remove_all_of(key) {
-            self.after_half_open(now, place, &half, Some(Cause::Abort));
+            self.after_half_open(now, place, &half, Cause::Abort);
         }
         for (place, syn) in self.pending.remove_all_of(key) {
             self.demux.remove(&syn.tuple, Slot::Pending(place));
@@ -199,8 +199,8 @@ impl Endpoint {
         };
         let timestamp_offset = self.isn.timestamp_offset(&tuple);
         let birth = Birth { tuple, id: self.take_id(), options, path, iss: iss.0, timestamp_offset };
-        let tcb = Tcb::open_actively(now, birth, from);
-        let (index, generation) = self.connections.insert(tcb).map_err(|_| ConnectError::TooMany)?;
+        let make = |_, _| Tcb::open_actively(now, birth, from);
+        let (index, generation) = self.connections.insert_with(make).ok_or(ConnectError::TooMany)?;
         self.counters.active_opens += 1;
         self.occupy(&tuple, Slot::Connection(index));
         self.with(now, index, |tcb, cx| tcb.advance(cx, Cause::ActiveOpen));

@@ -70,6 +70,14 @@ impl Demux {
         self.table.insert_unique(hash, slot.pack(), rehash);
     }
 
+    /// A four-tuple has moved from one place to another.
+    pub(super) fn reseat(&mut self, tuple: &FourTuple, from: Slot, to: Slot) {
+        let hash = self.hash_of(tuple);
+        if let Some(packed) = self.table.find_mut(hash, |&packed| packed == from.pack()) {
+            *packed = to.pack();
+        }
+    }
+
     /// Removes a slot.
     pub(super) fn remove(&mut self, tuple: &FourTuple, slot: Slot) {
         let hash = self.hash_of(tuple);
@@ -103,3 +111,6 @@ fn halves(address: IpAddr) -> (u64, u64) {
     };
     ((bits >> 64) as u64, bits as u64)
 }
+
+#[cfg(test)]
+mod tests;

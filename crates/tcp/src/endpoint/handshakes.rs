@@ -118,7 +118,7 @@ impl Endpoint {
         };
         self.counters.syncookies_recv += 1;
         let id = self.take_id();
-        self.establish(now, (id, key), &agreed, Handshake::Answered { rtt: None }, arrival);
+        self.establish(now, (id, key), (&agreed, None), None, arrival);
     }
 
     fn defer_syn(&mut self, now: Instant, key: ListenerKey, arrival: &Arrival<'_>) {
@@ -206,49 +206,55 @@ impl Endpoint {
     /// Takes a half-open connection out of every table.
     fn remove_half_open(&mut self, now: Instant, place: u32, cause: Cause) -> Option<HalfOpen> {
         let half = self.syn_queue.remove(place)?;
-        self.after_half_open(now, place, &half, Some(cause));
+        self.after_half_open(now, place, &half, cause);
         Some(half)
     }
 
-    /// A half-open connection has left the SYN queue; with a cause, it came to nothing.
-    pub(super) fn after_half_open(&mut self, now: Instant, place: u32, half: &HalfOpen, cause: Option<Cause>) {
+    /// A half-open connection has left the SYN queue and come to nothing.
+    pub(super) fn after_half_open(&mut self, now: Instant, place: u32, half: &HalfOpen, cause: Cause) {
         let (tuple, key) = (half.tuple(), half.listener());
         self.demux.remove(&tuple, Slot::HalfOpen(place));
+        self.count_half_open_gone(key);
+        let from = State::SynReceived;
+        let to = crate::state::next(from, cause).unwrap_or(State::Closed);
+        self.note(now, tuple, half.id(), Trace::State { from, to, cause });
+    }
+
+    fn count_half_open_gone(&mut self, key: ListenerKey) {
         if let Some(listener) = self.listeners.get_mut(key.index, key.generation) {
             listener.on_half_open_gone();
-        }
-        if let Some(cause) = cause {
-            let from = State::SynReceived;
-            let to = crate::state::next(from, cause).unwrap_or(State::Closed);
-            self.note(now, tuple, half.id(), Trace::State { from, to, cause });
         }
     }
 
     /// The handshake's last ACK: a connection, which then processes that segment itself.
     fn complete(&mut self, now: Instant, place: u32, arrival: &Arrival<'_>) {
         let Some(half) = self.syn_queue.remove(place) else { return };
-        self.after_half_open(now, place, &half, None);
+        self.count_half_open_gone(half.listener());
         let sent = half.deadline() - SYN_ACK_TIMEOUT;
         let rtt = (half.retries() == 0).then(|| now.since(sent));
-        let (id, key) = (half.id(), half.listener());
-        self.establish(now, (id, key), &half.negotiated(), Handshake::Answered { rtt: Some(rtt) }, arrival);
+        let (id, key, from) = (half.id(), half.listener(), Slot::HalfOpen(place));
+        if !self.establish(now, (id, key), (&half.negotiated(), Some(rtt)), Some(from), arrival) {
+            self.demux.remove(&arrival.tuple, from);
+        }
     }
 
-    /// A connection of a listener's, which takes the arrived segment as its first.
+    /// A connection of a listener's, which takes the arrived segment as its first. `from`: where its four-tuple was until
+    /// now. False if there is no room for it, or no listener.
     fn establish(
         &mut self,
         now: Instant,
         (id, key): (u64, ListenerKey),
-        agreed: &Negotiated,
-        handshake: Handshake,
+        (agreed, rtt): (&Negotiated, Option<Option<Duration>>),
+        from: Option<Slot>,
         arrival: &Arrival<'_>,
-    ) {
-        let Some(listener) = self.listeners.get(key.index, key.generation) else { return };
+    ) -> bool {
+        let Some(listener) = self.listeners.get(key.index, key.generation) else { return false };
         let birth = Birth::passive(arrival.tuple, id, listener.options().clone(), arrival.path, agreed);
-        let Some(index) = self.insert_passive(now, birth, agreed, handshake) else {
-            return self.note_dropped(now, arrival, id, State::SynReceived, DropReason::NoMemory);
+        let Some(index) = self.insert_passive(now, birth, agreed, Handshake::Answered { rtt }, from) else {
+            self.note_dropped(now, arrival, id, State::SynReceived, DropReason::NoMemory);
+            return false;
         };
-        let Some((generation, tcb)) = self.connections.at_mut(index) else { return };
+        let Some((generation, tcb)) = self.connections.at_mut(index) else { return false };
         tcb.user.listener = Some(key);
         let connection = crate::ConnectionKey { index, generation };
         if let Some(listener) = self.listeners.get_mut(key.index, key.generation) {
@@ -256,20 +262,27 @@ impl Endpoint {
         }
         self.for_connection(now, index, arrival);
         self.notify_listener(key);
+        true
     }
 
-    /// A connection in SYN-RECEIVED in every table. `None` if there are too many.
+    /// A connection in SYN-RECEIVED in every table; `from`: where its four-tuple was until now, if anywhere. `None` if
+    /// there are too many.
     pub(super) fn insert_passive(
         &mut self,
         now: Instant,
         birth: Birth,
         agreed: &Negotiated,
         handshake: Handshake,
+        from: Option<Slot>,
     ) -> Option<u32> {
         let tuple = birth.tuple;
-        let (index, _) = self.connections.insert(Tcb::open_passively(now, birth, agreed, handshake)).ok()?;
+        let make = |_, _| Tcb::open_passively(now, birth, agreed, handshake);
+        let (index, _) = self.connections.insert_with(make)?;
         self.counters.passive_opens += 1;
-        self.occupy(&tuple, Slot::Connection(index));
+        match from {
+            Some(from) => self.demux.reseat(&tuple, from, Slot::Connection(index)),
+            None => self.occupy(&tuple, Slot::Connection(index)),
+        }
         Some(index)
     }
 

@@ -4,8 +4,8 @@ use bowline_base::Instant;
 use bowline_wire::tcp::TcpHeader;
 
 use super::demux::Slot;
-use super::{Control, Endpoint};
-use crate::connection::Context;
+use super::{Control, Endpoint, set_timer};
+use crate::connection::{Context, Gathered};
 use crate::event::{Event, Readiness};
 use crate::listener::Due;
 use crate::reason::SendReason;
@@ -42,12 +42,13 @@ impl Endpoint {
             let text = tcb.build(&mut cx, &plan, &mut departure);
             if tcb.has_said_all(&mut cx) {
                 tcb.user.in_ready = false;
-                self.wheel.schedule(index, tcb.deadline());
+                set_timer(&mut self.wheel, index, tcb);
             } else {
                 self.ready.push_back(index);
             }
-            let (pieces, owners) = tcb.snd.buffer.slices(text);
-            (departure.payload, departure.owners) = (&pieces, &owners);
+            let mut gathered = Gathered::default();
+            tcb.snd.buffer.gather(text, &mut gathered);
+            (departure.payload, departure.owners) = (&gathered.pieces, &gathered.owners);
             return Some(transmit(departure));
         }
         None
@@ -75,12 +76,10 @@ impl Endpoint {
     fn rest(&mut self, index: u32) {
         let Some((generation, tcb)) = self.connections.at_mut(index) else { return };
         tcb.user.in_ready = false;
+        set_timer(&mut self.wheel, index, tcb);
         if tcb.is_over() && tcb.user.orphan {
             self.connections.discard(index, generation);
-            self.wheel.cancel(index);
-            return;
         }
-        self.wheel.schedule(index, tcb.deadline());
     }
 
     /// The next event, each connection and listener at most once until it is taken.
@@ -106,7 +105,9 @@ impl Endpoint {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let tables = [self.syn_queue.poll_timeout(), self.pending.poll_timeout(), self.time_wait.poll_timeout()];
-        tables.into_iter().chain([self.wheel.poll_timeout()]).flatten().min()
+        let first = |first: Instant, next: Option<Instant>| next.map_or(first, |next| first.min(next));
+        let first = tables.into_iter().fold(self.wheel.poll_timeout().unwrap_or(Instant::MAX), first);
+        (first < Instant::MAX).then_some(first)
     }
 
     /// Runs all timers that are due (RFC 9293 3.10.8).
@@ -127,7 +128,7 @@ impl Endpoint {
                 Due::Expired(place, half) => {
                     self.counters.half_open_expired += 1;
                     self.counters.attempt_fails += 1;
-                    self.after_half_open(now, place, &half, Some(Cause::Timeout));
+                    self.after_half_open(now, place, &half, Cause::Timeout);
                 }
             }
         }

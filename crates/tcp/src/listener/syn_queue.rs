@@ -96,6 +96,9 @@ impl SynQueue {
     /// The earliest deadline.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_empty() {
+            return None;
+        }
         (0..LISTS).filter_map(|list| self.entries.first(list)).map(|(_, entry)| entry.deadline()).min()
     }
 

@@ -44,7 +44,11 @@ impl Data {
 }
 
 /// Pieces of text, and the shared buffers in which they lie.
-pub(crate) type Gathered<'a> = (ArrayVec<&'a [u8], MAX_PIECES>, ArrayVec<Option<&'a Bytes>, MAX_PIECES>);
+#[derive(Default)]
+pub(crate) struct Gathered<'a> {
+    pub(crate) pieces: ArrayVec<&'a [u8], MAX_PIECES>,
+    pub(crate) owners: ArrayVec<Option<&'a Bytes>, MAX_PIECES>,
+}
 
 #[derive(Clone, Hash, Debug)]
 struct Chunk {
@@ -132,26 +136,31 @@ impl SendBuffer {
     }
 
     /// Borrows the text of `range`, or its beginning where it lies in more than [`MAX_PIECES`] pieces; and for each piece
-    /// the written buffer that it is part of, if it was not copied.
-    pub(crate) fn slices(&self, range: Range<Position>) -> Gathered<'_> {
-        let (mut out, mut owners) = Gathered::default();
+    /// the written buffer that it is part of, if it was not copied. (`out` is filled in where it is: it is large to move.)
+    #[inline]
+    pub(crate) fn gather<'a>(&'a self, range: Range<Position>, out: &mut Gathered<'a>) {
+        if range.start < range.end {
+            self.gather_text(range, out);
+        }
+    }
+
+    fn gather_text<'a>(&'a self, range: Range<Position>, out: &mut Gathered<'a>) {
         let end = range.end.min(self.end);
         let mut at = range.start.max(self.front);
         if at >= end {
-            return (out, owners);
+            return;
         }
         let first = self.chunks.partition_point(|chunk| chunk.end() <= at);
         for chunk in self.chunks.iter_from(first) {
-            if at >= end || out.is_full() {
+            if at >= end || out.pieces.is_full() {
                 break;
             }
             let upto = end.min(chunk.end());
             let slice = chunk.data.as_slice().get(at.since(chunk.start) as usize..upto.since(chunk.start) as usize);
-            out.push(slice.unwrap_or_default());
-            owners.push(chunk.data.owner());
+            out.pieces.push(slice.unwrap_or_default());
+            out.owners.push(chunk.data.owner());
             at = upto;
         }
-        (out, owners)
     }
 
     /// How many bytes from `at` on [`MAX_PIECES`] pieces hold, at most `len`.

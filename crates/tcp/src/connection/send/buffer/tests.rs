@@ -5,7 +5,13 @@ use super::*;
 
 fn text(buffer: &SendBuffer, from: u64, to: u64) -> Vec<u8> {
     let first = Position::initial(100);
-    buffer.slices(first + from..first + to).0.concat()
+    gathered(buffer, first + from..first + to).pieces.concat()
+}
+
+fn gathered(buffer: &SendBuffer, range: Range<Position>) -> Gathered<'_> {
+    let mut out = Gathered::default();
+    buffer.gather(range, &mut out);
+    out
 }
 
 #[test]
@@ -13,10 +19,10 @@ fn small_writes_share_one_tail_and_large_ones_are_kept_by_reference() {
     let mut buffer = SendBuffer::new(Position::initial(100));
     buffer.push_slice(b"abc");
     buffer.push_bytes(Bytes::from_static(b"def"));
-    assert_eq!(buffer.slices(Position::initial(100)..Position::initial(106)).0.len(), 1);
+    assert_eq!(gathered(&buffer, Position::initial(100)..Position::initial(106)).pieces.len(), 1);
     let big = Bytes::from(vec![7; COPY_BREAK]);
     buffer.push_bytes(big.clone());
-    let (pieces, owners) = buffer.slices(Position::initial(100)..buffer.end());
+    let Gathered { pieces, owners } = gathered(&buffer, Position::initial(100)..buffer.end());
     assert_eq!(pieces.len(), 2);
     assert_eq!(pieces[1].as_ptr(), big.as_ptr());
     assert_eq!((owners.len(), owners[0], owners[1]), (2, None, Some(&big)));
@@ -55,7 +61,7 @@ fn a_segment_gathers_no_more_pieces_than_it_may() {
     let half = Position::initial(COPY_BREAK as u32 / 2);
     assert_eq!(buffer.gatherable(half, 1 << 20), n - COPY_BREAK as u64 / 2);
     assert_eq!(
-        buffer.slices(half..half + (1 << 20)).0.iter().map(|s| s.len() as u64).sum::<u64>(),
+        gathered(&buffer, half..half + (1 << 20)).pieces.iter().map(|s| s.len() as u64).sum::<u64>(),
         n - COPY_BREAK as u64 / 2
     );
 }
