@@ -185,6 +185,7 @@ impl Bench<'_> {
             sack: (0..bits >> 5 & 3)
                 .map(|_| block(header.ack + u32::from(self.input.word()), self.input.word()))
                 .collect(),
+            ..TcpOptions::default()
         };
     }
 

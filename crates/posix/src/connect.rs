@@ -90,7 +90,9 @@ impl Host {
         if local.is_some_and(|local| local.is_ipv4() != remote.is_ipv4()) {
             return Err(Errno::EINVAL);
         }
-        let options = socket.settings.tcp.clone();
+        // An open has a patience of its own, which `on_connection` ends.
+        let mut options = socket.settings.tcp.clone();
+        options.user_timeout = socket.settings.keep_init.or(options.user_timeout);
         let key = self.stack.tcp_connect(now, local, remote, Some(options)).map_err(error::of_open)?;
         let name = self.stack.tcp().tuple(key).map(|tuple| tuple.local);
         let socket = self.fds.socket_mut(fd)?;

@@ -256,6 +256,9 @@ impl Host {
             && ready.contains(Readiness::CONNECTED)
         {
             socket.role = Role::Open(key);
+            let patience = socket.settings.tcp.user_timeout;
+            // It is there, or it has ended and needs no patience.
+            let _ = self.stack.tcp_mut().set_options(now, key, |options| options.user_timeout = patience);
         }
         if !ready.contains(Readiness::CLOSED) || core::mem::replace(&mut socket.ended, true) {
             return;

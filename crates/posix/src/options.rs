@@ -8,6 +8,8 @@ mod get;
 mod set;
 mod tcp_info;
 
+use core::time::Duration;
+
 use bowline_base::Instant;
 use bowline_stack::Config;
 use bowline_tcp::{Algorithm, Options, Profile};
@@ -34,6 +36,7 @@ impl Settings {
             linger: Linger::default(),
             rcvlowat: 1,
             receive_timeout: None,
+            keep_init: (profile == Profile::FreeBsd).then_some(Duration::from_secs(75)),
             send_timeout: None,
             rcvbuf: tcp.receive_buffer.saturating_mul(factor),
             sndbuf: tcp.send_buffer,

@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) rcvlowat: i32,
     pub(crate) receive_timeout: Option<Duration>,
     pub(crate) send_timeout: Option<Duration>,
+    /// How long an open may take (`TCP_KEEPINIT`), where the system says so.
+    pub(crate) keep_init: Option<Duration>,
     /// As `getsockopt` shows them: on Linux twice what was asked for.
     pub(crate) rcvbuf: u32,
     pub(crate) sndbuf: u32,

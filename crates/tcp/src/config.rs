@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use bowline_wire::tcp::Layout;
+
 /// What is the same for all connections of an [`Endpoint`](crate::Endpoint).
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -57,6 +59,17 @@ pub enum Algorithm {
     Cubic,
     /// None: the peer's window is the only limit. For devices that lose nothing but what overflows their queue.
     Local,
+}
+
+/// What segments say of the room in the receive buffer. That the window is never taken back, and that no segment goes out
+/// to open it by little (RFC 9293 3.8.6.2.2), holds for all.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum WindowPolicy {
+    /// The window opens by steps worth a segment, and rounding by the scale gives a little more than there is, as on Linux.
+    #[default]
+    Steps,
+    /// The buffer is rounded up to whole segments, and each segment offers all that is free, rounded down, as on FreeBSD.
+    Everything,
 }
 
 /// Keepalive (RFC 9293 3.8.4).
@@ -135,6 +148,19 @@ pub struct Options {
     pub max_segment: Option<u16>,
     /// Whether to offer window scaling (RFC 7323); default true.
     pub window_scaling: bool,
+    /// The shift to offer; default: the smallest with which the largest receive buffer can be announced.
+    pub window_shift: Option<u8>,
+    /// Whether the window of our SYN or SYN-ACK holds whole segments only, as Linux's does; default false.
+    pub whole_segments: bool,
+    /// What later segments say of the free space; default: [`WindowPolicy::Steps`].
+    pub window_policy: WindowPolicy,
+    /// Segments that are acknowledged at once when a connection begins and after a pause; default 16, as Linux.
+    pub quick_acks: u8,
+    /// Whether every second segment is acknowledged at once however small it is, as FreeBSD does; default false: every second
+    /// full-sized one (RFC 9293 3.8.6.3).
+    pub ack_small_segments: bool,
+    /// In which order options are written; default: Linux's.
+    pub layout: Layout,
     /// Whether to offer timestamps (RFC 7323); default true.
     pub timestamps: bool,
     /// Whether to offer selective acknowledgement (RFC 2018); default true.
@@ -169,6 +195,12 @@ impl Default for Options {
             fin_wait2: Duration::from_secs(60),
             max_segment: None,
             window_scaling: true,
+            window_shift: None,
+            whole_segments: false,
+            window_policy: WindowPolicy::default(),
+            quick_acks: 16,
+            ack_small_segments: false,
+            layout: Layout::default(),
             timestamps: true,
             sack: true,
             ecn: false,

@@ -29,7 +29,8 @@ pub mod time_wait;
 pub mod trace;
 pub mod tuple;
 
-pub use config::{Algorithm, Config, Keepalive, Options};
+pub use bowline_wire::tcp::Layout;
+pub use config::{Algorithm, Config, Keepalive, Options, WindowPolicy};
 pub use counters::Counters;
 pub use endpoint::{Endpoint, Listen, Pending};
 pub use error::{CallError, ConnectError, ConnectionError, ListenError};

@@ -5,7 +5,7 @@
 
 use bowline_base::Instant;
 use bowline_wire::seq::SeqNumber;
-use bowline_wire::tcp::{TcpFlags, TcpHeader, TcpOptions, Timestamps};
+use bowline_wire::tcp::{Layout, TcpFlags, TcpHeader, TcpOptions, Timestamps};
 
 use crate::isn::timestamp;
 use crate::{FourTuple, Options};
@@ -60,6 +60,7 @@ impl OurSide<'_> {
             window_scale: window_scaling.then(|| window_shift(self.options)),
             sack_permitted: sack,
             timestamps: timestamps.then(|| Timestamps { value: timestamp(now, self.timestamp_offset), echo: 0 }),
+            layout: self.options.layout,
             ..TcpOptions::default()
         }
     }
@@ -106,8 +107,9 @@ impl OurSide<'_> {
 impl Negotiated {
     /// The options of our SYN-ACK: ours where the peer's SYN had them too (RFC 7323 2.2, RFC7323-2.2-1; 3.2).
     #[must_use]
-    pub fn syn_ack_options(&self, now: Instant, mss: u16) -> TcpOptions {
+    pub fn syn_ack_options(&self, now: Instant, mss: u16, layout: Layout) -> TcpOptions {
         TcpOptions {
+            layout,
             mss: Some(mss),
             window_scale: self.window_scale.map(|(ours, _)| ours),
             sack_permitted: self.sack,
@@ -139,15 +141,24 @@ pub fn peer_mss(announced: Option<u16>, ipv6: bool) -> u16 {
     }
 }
 
-/// The shift that lets a window of the largest receive buffer be announced: the smallest that is enough.
+/// The shift to offer: what the user wants, or the smallest that lets a window of the largest receive buffer be announced.
 #[must_use]
 pub fn window_shift(options: &Options) -> u8 {
     let largest = options.receive_buffer.max(options.receive_buffer_max);
-    (0..MAX_WINDOW_SCALE).find(|&shift| u32::from(u16::MAX) << shift >= largest).unwrap_or(MAX_WINDOW_SCALE)
+    let enough = (0..MAX_WINDOW_SCALE).find(|&shift| u32::from(u16::MAX) << shift >= largest);
+    options.window_shift.or(enough).map_or(MAX_WINDOW_SCALE, |shift| shift.min(MAX_WINDOW_SCALE))
 }
 
-/// The window of our SYN or SYN-ACK, which is never scaled (RFC 7323 2.2).
+/// The window of our SYN or SYN-ACK, which is never scaled (RFC 7323 2.2). `mss`: the text of a full segment from the peer.
 #[must_use]
-pub fn initial_window(options: &Options) -> u16 {
-    u16::try_from(options.receive_buffer).unwrap_or(u16::MAX)
+pub fn initial_window(options: &Options, mss: u16) -> u16 {
+    let (space, mss) = (options.receive_buffer, u32::from(mss));
+    let rest = if options.whole_segments && space > mss { space.checked_rem(mss).unwrap_or(0) } else { 0 };
+    u16::try_from(space - rest).unwrap_or(u16::MAX)
+}
+
+/// What timestamps take of a segment.
+#[must_use]
+pub const fn timestamps_len(agreed: bool) -> u16 {
+    if agreed { 12 } else { 0 }
 }

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use crate::{Config, Options};
+use crate::{Config, Layout, Options, WindowPolicy};
 
 /// A system whose choices to start with, where the RFCs leave one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
@@ -60,16 +60,31 @@ impl Options {
     pub fn profile(profile: Profile) -> Self {
         match profile {
             Profile::Bowline => Self::default(),
-            // tcp_rmem 131072, half of which is for data; it grows to 6 MiB, as far as tcp_rmem goes.
-            Profile::Linux => Self { receive_buffer: 64 << 10, ..Self::default() },
-            // net.inet.tcp.recvspace and sendspace 64 KiB; recvbuf_max and sendbuf_max 2 MiB.
+            // tcp_rmem as the conformance suites set it, "4096 131072 15728640": half of it is for data, the shift is 8. The
+            // first window is in whole segments: 64240, or 65160 with timestamps.
+            Profile::Linux => Self {
+                receive_buffer: 64 << 10,
+                receive_buffer_max: (15 << 20) / 2,
+                window_shift: Some(8),
+                whole_segments: true,
+                syn_retries: 6,
+                ..Self::default()
+            },
+            // net.inet.tcp: recvspace and sendspace 64 KiB, recvbuf_max and sendbuf_max 2 MiB, delacktime 40 ms without a
+            // quick beginning, rexmit_min 30 ms and rexmit_slop 200 ms, at most 12 times.
             Profile::FreeBsd => Self {
                 receive_buffer: 64 << 10,
                 receive_buffer_max: 2 << 20,
                 send_buffer: 2 << 20,
+                window_policy: WindowPolicy::Everything,
+                quick_acks: 0,
+                ack_small_segments: true,
+                layout: Layout::FreeBsd,
                 min_rto: Duration::from_millis(230),
                 max_rto: Duration::from_secs(64),
                 retries: 12,
+                syn_retries: 6,
+                synack_retries: 3,
                 ..Self::default()
             },
         }

@@ -43,7 +43,7 @@ pub use ip::{Ecn, Fragment, IpError, IpHeader, Protocol, TrafficClass};
 pub use packet::{Capabilities, PartialChecksum, Piece, RxChecksum, RxPacket, SegmentKind, TxPacket};
 pub use segmentation::Segmenter;
 pub use seq::SeqNumber;
-pub use tcp::{SackBlock, TcpError, TcpFlags, TcpHeader, TcpOptions, Timestamps};
+pub use tcp::{Layout, SackBlock, TcpError, TcpFlags, TcpHeader, TcpOptions, Timestamps};
 pub use udp::{UdpError, UdpHeader};
 
 /// `N` bytes of `data` from `at`, or `None` where it is shorter.

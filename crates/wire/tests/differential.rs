@@ -79,6 +79,7 @@ fn tcp_header() -> impl Strategy<Value = TcpHeader> {
                 sack_permitted,
                 timestamps,
                 sack: sack.into_iter().map(block).collect(),
+                ..TcpOptions::default()
             },
         }
     })

@@ -104,7 +104,7 @@ impl Host {
             Opt::KeepIdle => seconds(settings.keep.idle),
             Opt::KeepIntvl => seconds(settings.keep.interval),
             Opt::KeepCnt => int(settings.keep.probes),
-            Opt::KeepInit => int(75),
+            Opt::KeepInit => seconds(settings.keep_init.unwrap_or_default()),
             Opt::SynCnt => int(tcp.syn_retries),
             Opt::Linger2 => int(tcp.fin_wait2.as_secs() as i64),
             Opt::WindowClamp => int(0),

@@ -194,6 +194,11 @@ impl Host {
     fn set_tcp_time(&mut self, now: Instant, fd: Fd, opt: Opt, number: i32) -> Result<(), Errno> {
         let on = number != 0;
         match opt {
+            Opt::KeepInit => {
+                let span = Duration::from_secs(within(number, 1, i32::MAX / 1_000)?.unsigned_abs().into());
+                self.fds.socket_mut(fd)?.settings.keep_init = Some(span);
+                Ok(())
+            }
             Opt::Linger2 => {
                 // Negative: no wait at all. Zero: the default again. At most two minutes, as on Linux.
                 let default = self.settings.tcp.fin_wait2;

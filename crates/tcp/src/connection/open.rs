@@ -10,9 +10,9 @@ use super::tcb::{Attachment, ChallengeBudget, ReceiveHalf, SendHalf, Stats, Tcb}
 use super::timers::Timers;
 use super::timestamps::TimestampClock;
 use crate::FourTuple;
-use crate::config::{Algorithm, Options};
+use crate::config::{Algorithm, Options, WindowPolicy};
 use crate::congestion::{CongestionControl, Controller};
-use crate::negotiate::{Negotiated, OurSide};
+use crate::negotiate::{Negotiated, OurSide, initial_window, timestamps_len};
 use crate::packed::PackedTuple;
 use crate::reason::Hold;
 use crate::recovery::Recovery;
@@ -155,7 +155,14 @@ impl Tcb {
     /// What both SYNs agree on, and where the peer's stream begins.
     pub(crate) fn apply_negotiated(&mut self, now: Instant, agreed: &Negotiated) {
         self.rcv.irs = Position::initial(agreed.irs.0);
-        self.rcv.begin(&self.options, self.announced_mss(), agreed.window_scale.map_or(0, |(ours, _)| ours));
+        // A SYN-ACK knows whether timestamps take their part of each segment; a SYN does not.
+        let known = self.passive && agreed.timestamps.is_some();
+        let offered = initial_window(&self.options, self.announced_mss().saturating_sub(timestamps_len(known)));
+        let full = match self.options.window_policy {
+            WindowPolicy::Steps => self.announced_mss(),
+            WindowPolicy::Everything => self.announced_mss().min(agreed.peer_mss),
+        };
+        self.rcv.begin(&self.options, full, agreed.window_scale.map_or(0, |(ours, _)| ours), offered);
         self.snd.shift = agreed.window_scale.map_or(0, |(_, theirs)| theirs);
         self.snd.peer_mss = agreed.peer_mss;
         self.window_scale = agreed.window_scale;
@@ -226,7 +233,7 @@ impl ReceiveHalf {
             irs,
             queue: ReceiveQueue::new(irs),
             window,
-            acks: AckPolicy::new(options.delayed_ack, mss),
+            acks: AckPolicy::new(options, mss),
             last_ack: irs,
             up: None,
             fin_at: None,
@@ -235,11 +242,11 @@ impl ReceiveHalf {
         }
     }
 
-    /// The peer's stream begins behind its SYN, and our windows are shifted by `shift`.
-    fn begin(&mut self, options: &Options, mss: u16, shift: u8) {
+    /// The peer's stream begins behind its SYN, and our windows are shifted by `shift`. Our SYN has `offered` so much.
+    fn begin(&mut self, options: &Options, mss: u16, shift: u8, offered: u16) {
         let nxt = self.irs + 1;
         self.queue = ReceiveQueue::new(nxt);
-        self.window = ReceiveWindow::new(options, shift, nxt, ReceiveWindow::syn_window(options), mss);
+        self.window = ReceiveWindow::new(options, shift, nxt, offered, mss);
         self.last_ack = nxt;
     }
 }

@@ -16,7 +16,7 @@ use siphasher::sip::SipHasher24;
 
 use super::half_open::syn_ack;
 use crate::isn::{hash, tuple_bytes};
-use crate::negotiate::{Negotiated, OurSide, initial_window};
+use crate::negotiate::{Negotiated, OurSide, initial_window, timestamps_len};
 
 #[cfg(test)]
 mod tests;
@@ -69,7 +69,9 @@ impl SynCookies {
         let minute = minute(now);
         let proof = self.proof(ours, negotiated.irs, minute, options).wrapping_add(mss) & LOW;
         negotiated.iss = SeqNumber(self.base(ours, negotiated.irs).wrapping_add(minute << 24).wrapping_add(proof));
-        let mut answer = syn_ack(now, &ours.tuple, &negotiated, ours.mss, initial_window(ours.options));
+        let mss = ours.mss.saturating_sub(timestamps_len(negotiated.timestamps.is_some()));
+        let window = initial_window(ours.options, mss);
+        let mut answer = syn_ack(now, &ours.tuple, &negotiated, (ours.mss, window), ours.options.layout);
         if let Some(times) = &mut answer.options.timestamps {
             times.value = timestamp_with(times.value, options);
         }

@@ -8,9 +8,9 @@ use core::hash::{Hash, Hasher};
 
 use bowline_base::Instant;
 use bowline_wire::seq::SeqNumber;
-use bowline_wire::tcp::{TcpFlags, TcpHeader, TcpOptions};
+use bowline_wire::tcp::{Layout, TcpFlags, TcpHeader, TcpOptions};
 
-use crate::negotiate::{Negotiated, initial_window};
+use crate::negotiate::{Negotiated, initial_window, timestamps_len};
 use crate::packed::PackedTuple;
 use crate::reason::DropReason;
 use crate::{FourTuple, ListenerKey, Options};
@@ -34,6 +34,8 @@ bitflags::bitflags! {
         const ACKNOWLEDGED = 16;
         /// An unacceptable segment has been answered, at the time `answered`.
         const ANSWERED = 32;
+        /// Its options are written in FreeBSD's layout.
+        const FREEBSD_LAYOUT = 64;
     }
 }
 
@@ -107,6 +109,7 @@ impl HalfOpen {
         flags.set(Flags::TIMESTAMPS, timestamps.is_some());
         flags.set(Flags::SACK, sack);
         flags.set(Flags::ECN, ecn);
+        flags.set(Flags::FREEBSD_LAYOUT, options.layout == Layout::FreeBsd);
         let (ours, theirs) = window_scale.unwrap_or_default();
         let (ts_offset, ts_recent) = timestamps.unwrap_or_default();
         Self {
@@ -119,7 +122,7 @@ impl HalfOpen {
             ts_offset,
             peer_mss,
             our_mss,
-            window: initial_window(options),
+            window: initial_window(options, our_mss.saturating_sub(timestamps_len(timestamps.is_some()))),
             answered: 0,
             tuple: PackedTuple::new(tuple),
             scales: ours << 4 | theirs & 15,
@@ -205,7 +208,9 @@ impl HalfOpen {
     // RFC 9293 3.10.7.2: <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>
     #[must_use]
     pub fn syn_ack(&self, now: Instant) -> TcpHeader {
-        syn_ack(now, &self.tuple.unpack(), &self.negotiated(), self.our_mss, self.window)
+        let freebsd = self.flags.contains(Flags::FREEBSD_LAYOUT);
+        let layout = if freebsd { Layout::FreeBsd } else { Layout::Linux };
+        syn_ack(now, &self.tuple.unpack(), &self.negotiated(), (self.our_mss, self.window), layout)
     }
 
     /// The acknowledgement that answers an unacceptable segment.
@@ -329,8 +334,8 @@ pub(super) fn syn_ack(
     now: Instant,
     tuple: &FourTuple,
     negotiated: &Negotiated,
-    our_mss: u16,
-    window: u16,
+    (our_mss, window): (u16, u16),
+    layout: Layout,
 ) -> TcpHeader {
     // RFC 3168 6.1.1: ECE without CWR agrees to ECN.
     let ecn = if negotiated.ecn { TcpFlags::ECE } else { TcpFlags::empty() };
@@ -342,6 +347,6 @@ pub(super) fn syn_ack(
         flags: TcpFlags::SYN | TcpFlags::ACK | ecn,
         window,
         urgent: 0,
-        options: negotiated.syn_ack_options(now, our_mss),
+        options: negotiated.syn_ack_options(now, our_mss, layout),
     }
 }

@@ -1,6 +1,7 @@
 use core::net::SocketAddr;
 
 use super::*;
+use crate::Profile;
 
 fn tuple(ipv6: bool) -> FourTuple {
     match ipv6 {
@@ -45,7 +46,7 @@ fn an_option_holds_only_if_both_have_it() {
         let concluded = ours(&options).conclude(SeqNumber(1), &syn(theirs, TcpFlags::ACK));
         assert_eq!(concluded, agreed, "both openers agree on the same");
 
-        let answer = agreed.syn_ack_options(Instant::from_millis(3), 1460);
+        let answer = agreed.syn_ack_options(Instant::from_millis(3), 1460, Layout::Linux);
         assert_eq!(answer.window_scale.is_some(), on(0) && on(3), "{bits:06b}");
         assert_eq!(answer.timestamps, (on(1) && on(4)).then_some(Timestamps { value: 1003, echo: 5 }));
         assert_eq!(answer.sack_permitted, on(2) && on(5));
@@ -106,7 +107,13 @@ fn mss_and_shifts_are_kept_in_their_bounds() {
         assert_eq!(window_shift(&options), shift, "{buffer}");
         let options = Options { receive_buffer: buffer, receive_buffer_max: 0, ..Options::default() };
         assert_eq!(window_shift(&options), shift, "autotuning off");
+        let wanted = Options { window_shift: Some(99), ..options };
+        assert_eq!(window_shift(&wanted), 14, "no more than there is");
     }
-    assert_eq!(initial_window(&Options { receive_buffer: 4000, ..Options::default() }), 4000);
-    assert_eq!(initial_window(&Options { receive_buffer: 70_000, ..Options::default() }), 65_535);
+    assert_eq!(initial_window(&Options { receive_buffer: 4000, ..Options::default() }, 1460), 4000);
+    assert_eq!(initial_window(&Options { receive_buffer: 70_000, ..Options::default() }, 1460), 65_535);
+    let linux = Options::profile(Profile::Linux);
+    assert_eq!(initial_window(&linux, 1460), 64_240, "44 segments");
+    assert_eq!(initial_window(&linux, 1448), 65_160, "45 with timestamps");
+    assert_eq!(initial_window(&Options { receive_buffer: 1000, ..linux }, 1460), 1000, "less than one");
 }

@@ -13,12 +13,13 @@ use core::time::Duration;
 use bowline_base::{Instant, Position, Span};
 
 use super::queue::Inserted;
+use crate::Options;
 use crate::reason::SendReason;
 
 /// The most acknowledgements of one kind that wait to be sent; more are merged. Between two calls of `poll_transmit`
 /// more than this come only in a batch, and then the peer has learnt all that duplicates can say.
 const MAX_PENDING: u8 = 16;
-/// Segments that are acknowledged at once at the beginning and after a pause (as Linux).
+/// Segments that are acknowledged at once because the user wants it (as Linux).
 const QUICK: u8 = 16;
 /// A pause: the peer's window may have been reset, so it is helped again. RFC 5681 4.1 speaks of one RTO.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -59,16 +60,20 @@ pub struct AckPolicy {
     ack: Option<SendReason>,
     /// Segments that are still acknowledged at once.
     quick: u8,
+    /// How many are so at the beginning and after a pause.
+    most_quick: u8,
+    /// Whether any second segment counts, not only a full-sized one.
+    small: bool,
     /// Whether the application answers so soon that acknowledgements travel with its data.
     interactive: bool,
 }
 
 impl AckPolicy {
-    /// A policy that delays acknowledgements by `delay`, at most 499 ms; zero means never. `mss` is what we announced.
+    /// A policy that delays acknowledgements as `options` say, at most 499 ms; zero means never. `mss` is what we announced.
     #[must_use]
-    pub fn new(delay: Duration, mss: u16) -> Self {
+    pub fn new(options: &Options, mss: u16) -> Self {
         Self {
-            delay: delay.min(MAX_DELAY).into(),
+            delay: options.delayed_ack.min(MAX_DELAY).into(),
             deadline: Instant::MAX,
             last_data: Instant::ZERO,
             dsack: None,
@@ -78,7 +83,9 @@ impl AckPolicy {
             duplicates: 0,
             answers: 0,
             ack: None,
-            quick: QUICK,
+            quick: options.quick_acks,
+            most_quick: options.quick_acks,
+            small: options.ack_small_segments,
             interactive: false,
         }
     }
@@ -107,7 +114,7 @@ impl AckPolicy {
     pub fn on_segment(&mut self, now: Instant, inserted: &Inserted, arrived: Arrived) {
         let idle = now.since(core::mem::replace(&mut self.last_data, now));
         if idle > PAUSE && !self.interactive {
-            self.quick = QUICK;
+            self.quick = self.quick.max(self.most_quick);
         }
         let segments = arrived.segments.max(1);
         let size = if segments == 1 { arrived.len } else { arrived.len / segments };
@@ -126,7 +133,7 @@ impl AckPolicy {
         }
         if self.at_once(inserted, arrived) {
             self.ack = Some(SendReason::Ack);
-            self.quick = self.quick.saturating_sub(segments.min(usize::from(QUICK)) as u8);
+            self.quick = self.quick.saturating_sub(segments.min(usize::from(u8::MAX)) as u8);
         } else {
             // RFC 9293 3.8.6.3, SHLD-18.
             self.deadline = self.deadline.min(now + self.delay.get());
@@ -213,7 +220,8 @@ impl AckPolicy {
     /// Whether data that moved RCV.NXT, or a FIN, is acknowledged now.
     fn at_once(&self, inserted: &Inserted, arrived: Arrived) -> bool {
         // RFC 9293 3.8.6.3, MUST-58, SHLD-19: every second full-sized segment; a joined one counts as its parts.
-        let second = self.unacknowledged >= 2 * u32::from(self.full);
+        let waits = self.small && (self.deadline < Instant::MAX || arrived.segments > 1);
+        let second = waits || self.unacknowledged >= 2 * u32::from(self.full);
         let disorder = inserted.filled_hole || inserted.out_of_order || inserted.duplicate.is_some();
         let short = inserted.refused > 0;
         let quick = self.quick > 0 || self.delay.is_zero();

@@ -14,7 +14,7 @@ use bowline_base::{Instant, Position};
 
 use super::queue::ReceiveQueue;
 use super::rtt::ReceiveRtt;
-use crate::Options;
+use crate::{Options, WindowPolicy};
 
 /// The largest shift (RFC 7323 2.3).
 pub const MAX_SHIFT: u8 = 14;
@@ -36,6 +36,7 @@ pub struct ReceiveWindow {
     committed: u32,
     mss: u16,
     shift: u8,
+    policy: WindowPolicy,
     rtt: ReceiveRtt,
     /// When the round of reading that is being measured began, and what was read in it.
     round: Instant,
@@ -49,11 +50,16 @@ impl ReceiveWindow {
     /// are what our SYN or SYN-ACK acknowledged and offered; `mss` is the largest segment that we announced.
     #[must_use]
     pub fn new(options: &Options, shift: u8, rcv_nxt: Position, offered: u16, mss: u16) -> Self {
+        let buffer = match options.window_policy {
+            WindowPolicy::Steps => options.receive_buffer,
+            WindowPolicy::Everything => options.receive_buffer.next_multiple_of(u32::from(mss.max(1))),
+        };
         Self {
             right: rcv_nxt + u64::from(offered),
             offered_at: rcv_nxt,
-            buffer: options.receive_buffer,
-            buffer_max: options.receive_buffer_max.max(options.receive_buffer),
+            buffer,
+            buffer_max: options.receive_buffer_max.max(buffer),
+            policy: options.window_policy,
             committed: u32::from(offered),
             mss: mss.max(1),
             shift: shift.min(MAX_SHIFT),
@@ -62,19 +68,6 @@ impl ReceiveWindow {
             read: 0,
             best: 0,
         }
-    }
-
-    /// The scale to offer in a SYN: the smallest with which the largest buffer can be offered (RFC 7323 2.3).
-    #[must_use]
-    pub fn shift_for(options: &Options) -> u8 {
-        let most = options.receive_buffer_max.max(options.receive_buffer);
-        (0..MAX_SHIFT).find(|&shift| most >> shift <= MAX_UNSCALED).unwrap_or(MAX_SHIFT)
-    }
-
-    /// The window to offer in a SYN or SYN-ACK, which are not scaled (RFC 7323 2.2, RFC7323-2.2-2).
-    #[must_use]
-    pub fn syn_window(options: &Options) -> u16 {
-        options.receive_buffer.min(MAX_UNSCALED) as u16
     }
 
     /// How many bytes of data may wait for the reader.
@@ -100,7 +93,7 @@ impl ReceiveWindow {
     pub fn advertise(&mut self, queue: &ReceiveQueue) -> u16 {
         let rcv_nxt = queue.rcv_nxt();
         let target = self.target(queue);
-        if self.worth_offering(target) {
+        if self.worth_offering(target) || (self.policy == WindowPolicy::Everything && target > self.right) {
             self.right = target;
         }
         let most = u64::from(MAX_UNSCALED);
@@ -110,7 +103,8 @@ impl ReceiveWindow {
         let up = exact.div_ceil(1 << self.shift).min(most);
         let most_data = u64::from(self.buffer) + u64::from(self.buffer / 4);
         let data = queue.len() as u64 + (up << self.shift);
-        let field = if data <= most_data { up } else { (exact >> self.shift).min(most) };
+        let gives = data <= most_data && self.policy == WindowPolicy::Steps;
+        let field = if gives { up } else { (exact >> self.shift).min(most) };
         self.right = self.right.max(rcv_nxt + (field << self.shift));
         self.committed = (queue.len() as u64 + self.right.since(rcv_nxt)).min(u64::from(u32::MAX)) as u32;
         self.offered_at = rcv_nxt;

@@ -1,7 +1,8 @@
 //! TCP options: maximum segment size (RFC 9293 3.7.1), window scale and timestamps (RFC 7323), SACK (RFC 2018).
 //!
 //! Every option may stand in every segment here (RFC 9293 3.1, MUST-5); whether it counts there is decided above.
-//! Options are written in Linux's order and alignment, so that our packets look like those that middleboxes know.
+//! Options are written in Linux's order and alignment, so that our packets look like those that middleboxes know, or in
+//! FreeBSD's, which differs in a SYN.
 
 use crate::seq::SeqNumber;
 use crate::u32_at;
@@ -43,6 +44,17 @@ pub struct SackBlock {
     pub right: SeqNumber,
 }
 
+/// In which order and alignment options are written. Segments without SYN look the same in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Layout {
+    /// `mss,sackOK,TS,nop,wscale`: each option in words of its own, SACK-permitted in the timestamps' padding.
+    #[default]
+    Linux,
+    /// `mss,nop,wscale,sackOK,TS`: each option at the next place that its alignment allows; the end padded with
+    /// end-of-options and zeros.
+    FreeBsd,
+}
+
 /// The options of one segment.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct TcpOptions {
@@ -56,6 +68,8 @@ pub struct TcpOptions {
     pub timestamps: Option<Timestamps>,
     /// The SACK blocks, in their order. Emitting keeps those that fit.
     pub sack: SackBlocks,
+    /// How they are written. Parsing does not find out: it gives the default.
+    pub layout: Layout,
 }
 
 impl TcpOptions {
@@ -114,6 +128,9 @@ impl TcpOptions {
     #[inline]
     #[must_use]
     pub fn emit_len(&self) -> usize {
+        if self.layout == Layout::FreeBsd {
+            return self.packed(&mut [0; MAX_OPTIONS]);
+        }
         let blocks = match self.sack_that_fit() {
             0 => 0,
             blocks => 4 + 8 * blocks,
@@ -143,6 +160,14 @@ impl TcpOptions {
     /// end of list and nothing behind it (RFC 9293 3.1, MUST-69).
     #[inline]
     pub(crate) fn emit(&self, out: &mut [u8]) {
+        if self.layout == Layout::FreeBsd {
+            let mut bytes = [0; MAX_OPTIONS];
+            let len = self.packed(&mut bytes).min(out.len());
+            if let (Some(to), Some(from)) = (out.get_mut(..len), bytes.get(..len)) {
+                to.copy_from_slice(from);
+            }
+            return;
+        }
         let mut words = out.as_chunks_mut::<4>().0.iter_mut();
         let mut put = |word: [u8; 4]| {
             if let Some(place) = words.next() {
@@ -172,6 +197,54 @@ impl TcpOptions {
             put(block.left.0.to_be_bytes());
             put(block.right.0.to_be_bytes());
         }
+    }
+}
+
+impl TcpOptions {
+    /// Writes the options in FreeBSD's layout, and returns their length with padding.
+    fn packed(&self, out: &mut [u8; MAX_OPTIONS]) -> usize {
+        let mut at = 0;
+        // Each option with the remainder that its place leaves when divided by four, or by two.
+        let mut put = |modulus: usize, remainder: usize, option: &[u8]| {
+            while at % modulus != remainder && at < MAX_OPTIONS {
+                put_bytes(out, &mut at, &[NOP]);
+            }
+            put_bytes(out, &mut at, option);
+        };
+        if let Some(mss) = self.mss {
+            let [high, low] = mss.to_be_bytes();
+            put(4, 0, &[MSS, 4, high, low]);
+        }
+        if let Some(scale) = self.window_scale {
+            put(2, 1, &[WINDOW_SCALE, 3, scale]);
+        }
+        if self.sack_permitted {
+            put(2, 0, &[SACK_PERMITTED, 2]);
+        }
+        if let Some(times) = self.timestamps {
+            put(4, 2, &[TIMESTAMPS, 10]);
+            put(1, 0, &times.value.to_be_bytes());
+            put(1, 0, &times.echo.to_be_bytes());
+        }
+        // Where blocks stand, no other option but timestamps does, so that as many fit as in the other layout.
+        let blocks = self.sack_that_fit();
+        if blocks > 0 {
+            put(4, 2, &[SACK, 2 + 8 * blocks as u8]);
+        }
+        for block in self.sack.iter().take(blocks) {
+            put(1, 0, &block.left.0.to_be_bytes());
+            put(1, 0, &block.right.0.to_be_bytes());
+        }
+        // MUST-69: what follows the end of the options is zero, which END is, too.
+        at.next_multiple_of(4).min(MAX_OPTIONS)
+    }
+}
+
+/// Writes bytes and moves on. What does not fit is left out.
+fn put_bytes(out: &mut [u8; MAX_OPTIONS], at: &mut usize, bytes: &[u8]) {
+    if let Some(place) = out.get_mut(*at..*at + bytes.len()) {
+        place.copy_from_slice(bytes);
+        *at += bytes.len();
     }
 }
 

@@ -95,8 +95,14 @@ fn the_sack_blocks_that_do_not_fit_are_left_out() {
     assert_eq!((beside_timestamps.sack_that_fit(), beside_timestamps.emit_len()), (3, 40));
     let bytes = emitted(&header(TcpFlags::ACK, beside_timestamps));
     assert_eq!(TcpHeader::parse(&bytes).unwrap().0.options.sack[..], sack[..3]);
-    let beside_all =
-        TcpOptions { mss: Some(1), window_scale: Some(0), sack_permitted: true, timestamps: Some(TIMES), sack };
+    let beside_all = TcpOptions {
+        mss: Some(1),
+        window_scale: Some(0),
+        sack_permitted: true,
+        timestamps: Some(TIMES),
+        sack,
+        layout: Layout::Linux,
+    };
     assert_eq!(beside_all.sack_that_fit(), 2);
 }
 
@@ -180,6 +186,60 @@ fn a_filled_checksum_is_valid() {
     assert!(checksum::is_valid(src, dst, Protocol::TCP, &bytes));
 }
 
+#[test]
+fn options_are_laid_out_as_freebsd_does() {
+    let layout = Layout::FreeBsd;
+    let syn = TcpOptions {
+        mss: Some(1460),
+        window_scale: Some(6),
+        sack_permitted: true,
+        timestamps: Some(TIMES),
+        layout,
+        ..TcpOptions::default()
+    };
+    let times = [8, 10, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88];
+    let sack = [5, 10, 0, 0, 0, 1, 0, 0, 0, 2];
+    let rows: [(&str, TcpOptions, Vec<u8>); 6] = [
+        ("SYN", syn.clone(), [&[2, 4, 5, 180, 1, 3, 3, 6, 4, 2][..], &times].concat()),
+        (
+            "no window scale",
+            TcpOptions { window_scale: None, ..syn.clone() },
+            [&[2, 4, 5, 180, 4, 2][..], &times].concat(),
+        ),
+        (
+            "padding: end of options, then zeros",
+            TcpOptions { window_scale: None, timestamps: None, ..syn.clone() },
+            vec![2, 4, 5, 180, 4, 2, 0, 0],
+        ),
+        (
+            "without SACK the timestamps are aligned",
+            TcpOptions { sack_permitted: false, window_scale: None, ..syn.clone() },
+            [&[2, 4, 5, 180, 1, 1][..], &times].concat(),
+        ),
+        (
+            "text",
+            TcpOptions { timestamps: Some(TIMES), layout, ..TcpOptions::default() },
+            [&[1, 1][..], &times].concat(),
+        ),
+        (
+            "a block",
+            TcpOptions {
+                timestamps: Some(TIMES),
+                sack: [block(1, 2)].into_iter().collect(),
+                layout,
+                ..TcpOptions::default()
+            },
+            [&[1, 1][..], &times, &[1, 1], &sack].concat(),
+        ),
+    ];
+    for (name, options, expected) in rows {
+        let bytes = emitted(&header(TcpFlags::ACK, options.clone()));
+        let padded = expected.len().next_multiple_of(4);
+        assert_eq!(bytes[20..], [&expected[..], &vec![0; padded - expected.len()]].concat(), "{name}");
+        assert_eq!(options_of(&bytes[20..]), TcpOptions { layout: Layout::Linux, ..options }, "{name}");
+    }
+}
+
 pub(crate) fn any_options() -> impl Strategy<Value = TcpOptions> {
     let times = any::<(u32, u32)>().prop_map(|(value, echo)| Timestamps { value, echo });
     let sack = proptest::collection::vec(any::<(u32, u32)>(), 0..=4);
@@ -190,6 +250,7 @@ pub(crate) fn any_options() -> impl Strategy<Value = TcpOptions> {
             sack_permitted,
             timestamps,
             sack: sack.into_iter().map(|(left, right)| block(left, right)).collect(),
+            layout: Layout::Linux,
         },
     )
 }
@@ -215,7 +276,12 @@ proptest! {
         let fit = header.options.sack_that_fit();
         let bytes = emitted(&header);
         header.options.sack.truncate(fit);
-        prop_assert_eq!(TcpHeader::parse(&bytes), Ok((header, bytes.len())));
+        prop_assert_eq!(TcpHeader::parse(&bytes), Ok((header.clone(), bytes.len())));
+        header.options.layout = Layout::FreeBsd;
+        let packed = emitted(&header);
+        prop_assert!(packed.len() <= bytes.len());
+        header.options.layout = Layout::Linux;
+        prop_assert_eq!(TcpHeader::parse(&packed), Ok((header, packed.len())));
     }
 
     #[test]

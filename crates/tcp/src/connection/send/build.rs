@@ -12,8 +12,8 @@ use super::Plan;
 use crate::congestion::Controller;
 use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
+use crate::negotiate::{initial_window, timestamps_len};
 use crate::reason::SendReason;
-use crate::recv::ReceiveWindow;
 use crate::segment::Departure;
 use crate::state::State;
 use crate::trace::Trace;
@@ -60,7 +60,9 @@ impl Tcb {
         // RFC 9293 3.7.1, MUST-65, RFC 7323 2.2, RFC 2018 2, RFC2018-2-1: what is negotiated stands on SYNs only.
         if syn {
             header.options = self.syn_options(cx);
-            header.window = ReceiveWindow::syn_window(&self.options);
+            let known = self.state != State::SynSent && self.timestamps.is_some();
+            let mss = self.announced_mss().saturating_sub(timestamps_len(known));
+            header.window = initial_window(&self.options, mss);
             return;
         }
         header.window = self.rcv.window.advertise(&self.rcv.queue);
@@ -102,6 +104,7 @@ impl Tcb {
             window_scale: self.window_scale.map(|(ours, _)| ours),
             sack_permitted: self.sack,
             timestamps: self.timestamps.map(|clock| clock.option(cx.now)),
+            layout: self.options.layout,
             ..TcpOptions::default()
         }
     }

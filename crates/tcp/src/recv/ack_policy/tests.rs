@@ -5,6 +5,11 @@ use bowline_base::{Instant, Position};
 use super::{AckPolicy, Arrived};
 use crate::reason::SendReason::{Ack, ChallengeAck, DelayedAck, DuplicateAck, WindowUpdate};
 use crate::recv::Inserted;
+use crate::{Options, Profile};
+
+fn options(delayed_ack: Duration) -> Options {
+    Options { delayed_ack, ..Options::default() }
+}
 
 const MSS: usize = 1_000;
 const DELAY: Duration = Duration::from_millis(40);
@@ -15,7 +20,7 @@ fn at(millis: u64) -> Instant {
 
 /// A policy whose first segments are over.
 fn settled() -> AckPolicy {
-    let mut policy = AckPolicy::new(DELAY, 1_460);
+    let mut policy = AckPolicy::new(&options(DELAY), 1_460);
     for _ in 0..16 {
         data(&mut policy, at(1_000), MSS, 1);
         assert_eq!(policy.pending(), Some(Ack), "the first segments are acknowledged at once");
@@ -52,6 +57,20 @@ fn every_second_full_segment_is_acknowledged() {
 }
 
 #[test]
+fn freebsd_acknowledges_every_second_segment_however_small_and_never_the_first() {
+    let mut policy = AckPolicy::new(&Options::profile(Profile::FreeBsd), 1_460);
+    for round in 0..5 {
+        data(&mut policy, at(1_000 + round), 1, 1);
+        assert_eq!((policy.pending(), policy.deadline()), (None, Some(at(1_040 + round))));
+        data(&mut policy, at(1_000 + round), 1, 1);
+        assert_eq!(policy.pending(), Some(Ack));
+        policy.on_ack_sent();
+    }
+    data(&mut policy, at(9_000), 1, 1);
+    assert_eq!(policy.pending(), None, "nor after a pause");
+}
+
+#[test]
 fn a_joined_segment_is_acknowledged_once_and_at_once() {
     let mut policy = settled();
     data(&mut policy, at(1_000), 44 * MSS, 44);
@@ -79,7 +98,7 @@ fn a_single_segment_is_acknowledged_after_the_delay() {
 #[test]
 fn the_delay_is_below_half_a_second() {
     // RFC 9293 3.8.6.3, MUST-40.
-    let mut policy = AckPolicy::new(Duration::from_secs(3), 1_460);
+    let mut policy = AckPolicy::new(&options(Duration::from_secs(3)), 1_460);
     policy.quick = 0;
     data(&mut policy, at(1_000), 1, 1);
     assert!(policy.deadline().is_some_and(|deadline| deadline < at(1_500)));
@@ -210,7 +229,7 @@ fn after_a_pause_the_first_segments_are_acknowledged_at_once() {
 
 #[test]
 fn where_the_application_answers_acknowledgements_travel_with_its_data() {
-    let mut policy = AckPolicy::new(DELAY, 1_460);
+    let mut policy = AckPolicy::new(&options(DELAY), 1_460);
     data(&mut policy, at(1_000), 100, 1);
     assert_eq!(policy.pending(), Some(Ack), "nothing is known yet");
     policy.on_ack_sent();
@@ -233,7 +252,7 @@ fn where_the_application_answers_acknowledgements_travel_with_its_data() {
 fn full_segments_are_as_large_as_the_peer_makes_them() {
     // Timestamps take room, and so does a smaller path: nobody sends the 1,460 bytes that we announced.
     for size in [1_448, 1_388, 536, 8_960] {
-        let mut policy = AckPolicy::new(DELAY, 1_460);
+        let mut policy = AckPolicy::new(&options(DELAY), 1_460);
         policy.quick = 0;
         let mut acks = 0;
         for _ in 0..20 {

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::ReceiveWindow;
-use crate::Options;
+use crate::negotiate::initial_window;
 use crate::recv::ReceiveQueue;
+use crate::{Options, Profile};
 
 const MSS: u16 = 1_000;
 
@@ -21,7 +22,7 @@ fn options(buffer: u32, most: u32) -> Options {
 fn pair(buffer: u32, most: u32, shift: u8) -> (ReceiveWindow, ReceiveQueue) {
     let options = options(buffer, most);
     let start = Position::initial(1_000);
-    let window = ReceiveWindow::new(&options, shift, start, ReceiveWindow::syn_window(&options), MSS);
+    let window = ReceiveWindow::new(&options, shift, start, initial_window(&options, MSS), MSS);
     (window, ReceiveQueue::new(start))
 }
 
@@ -35,18 +36,20 @@ fn read(queue: &mut ReceiveQueue, n: usize) {
 }
 
 #[test]
-fn the_shift_is_the_smallest_that_offers_the_largest_buffer() {
-    let table = [(1_000, 0), (65_535, 0), (65_536, 1), (131_071, 1), (6 << 20, 7), (16 << 20, 9), (u32::MAX, 14)];
-    for (most, shift) in table {
-        assert_eq!(ReceiveWindow::shift_for(&options(1_000, most)), shift, "{most}");
-    }
-    assert_eq!(ReceiveWindow::shift_for(&options(1 << 20, 1_000)), 5, "the first buffer counts too");
-}
-
-#[test]
-fn a_syn_offers_what_sixteen_bits_hold() {
-    assert_eq!(ReceiveWindow::syn_window(&options(128 << 10, 6 << 20)), 65_535);
-    assert_eq!(ReceiveWindow::syn_window(&options(8_000, 8_000)), 8_000);
+fn everything_free_is_offered_where_the_policy_says_so() {
+    let freebsd = Options::profile(Profile::FreeBsd);
+    let start = Position::initial(7);
+    let mut window = ReceiveWindow::new(&freebsd, 6, start, 65_535, 1_460);
+    let mut queue = ReceiveQueue::new(start);
+    assert_eq!(window.buffer(), 65_700, "45 segments");
+    assert_eq!(window.advertise(&queue), 1_026, "65,700 rounded down");
+    receive(&window, &mut queue, 100);
+    assert_eq!(window.advertise(&queue), 1_025, "65,600: no byte is taken back but what has come");
+    read(&mut queue, 100);
+    assert!(!window.would_update(&queue), "but no segment goes out for so little");
+    assert_eq!(window.advertise(&queue), 1_026, "though any that goes out says it");
+    let mut steps = ReceiveWindow::new(&Options::profile(Profile::Linux), 7, start, 64_240, 1_460);
+    assert_eq!(steps.advertise(&ReceiveQueue::new(start)), 502, "64,240 rounded up");
 }
 
 #[test]

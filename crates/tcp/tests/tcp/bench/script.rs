@@ -89,6 +89,7 @@ impl Line {
                 sack_permitted: self.sackok,
                 timestamps: self.ts.map(|(value, own)| Timestamps { value, echo: own.unwrap_or(echo) }),
                 sack: self.sack.iter().map(block).collect(),
+                ..TcpOptions::default()
             },
         }
     }
