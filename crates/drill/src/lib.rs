@@ -5,3 +5,4 @@ pub mod lex;
 pub mod parse;
 pub mod script;
 pub mod source;
+pub mod wire;

@@ -142,7 +142,7 @@ fn collect_names(expr: &Expr, names: &mut Vec<String>) {
             others.iter().for_each(|(_, other)| collect_names(other, names));
         }
         Expr::Choice(condition, then, other) => {
-            [condition, then, other].iter().for_each(|part| collect_names(part, names))
+            [condition, then, other].iter().for_each(|part| collect_names(part, names));
         }
         Expr::Call(_, arguments) => arguments.iter().for_each(|argument| collect_names(argument, names)),
     }

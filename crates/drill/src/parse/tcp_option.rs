@@ -109,7 +109,7 @@ impl Parser {
 
     fn hex(&mut self) -> Result<Vec<u8>, ScriptError> {
         let text = self.tokens.get(self.at).map(|token| token.text.as_str()).unwrap_or_default();
-        let bytes: Option<Vec<u8>> = (text.len() % 2 == 0 && text.is_ascii())
+        let bytes: Option<Vec<u8>> = (text.len().is_multiple_of(2) && text.is_ascii())
             .then(|| (0..text.len()).step_by(2).map(|at| text.get(at..at + 2)))
             .and_then(|pairs| pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect());
         match bytes {

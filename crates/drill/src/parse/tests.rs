@@ -123,7 +123,7 @@ fn rare_options() {
     assert_eq!(options("unknown 200 1234"), [TcpOption::Other(200, cookie)]);
     let counters = vec![1, 0, 2];
     let acc_ecn = TcpOption::AccEcn { kind: 174, prefix: None, counters: counters.clone() };
-    assert_eq!(options("ECN e1b 1 ceb 0 e0b 2"), [acc_ecn.clone()]);
+    assert_eq!(options("ECN e1b 1 ceb 0 e0b 2"), std::slice::from_ref(&acc_ecn));
     assert_eq!(options("AccECN1 ee1b 1 eceb 0 ee0b 2"), [acc_ecn]);
     assert_eq!(
         options("exp-AccECN0 ee0b 1 eceb 0 ee1b 2"),
