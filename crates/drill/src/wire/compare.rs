@@ -25,7 +25,7 @@ pub struct Difference {
 pub struct Wanted<'a> {
     /// The packet.
     pub packet: &'a Packet,
-    /// The packet's acknowledgement number and those of its options are as on the wire.
+    /// Its source and destination port, where they count.
     pub ports: Option<(u16, u16)>,
     /// Microseconds for each tick of TSval, where it is to be checked, and by how many it may differ.
     pub ts: Option<(Micros, Micros)>,
@@ -105,6 +105,10 @@ impl Found {
         }
         if let Some(ttl) = packet.ttl {
             self.field("hop limit", &ttl, &seen.ip.hop_limit);
+        }
+        // any label but zero: a flow's labels have been put into the script's
+        if let Some(label) = packet.flow_label.filter(|label| *label != 0) {
+            self.field("flow label", &label, &seen.ip.flow_label);
         }
     }
 

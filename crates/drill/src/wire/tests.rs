@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use bowline_wire::{TcpFlags, ip};
 
 use super::build::{Network, Sent, icmp_packet, tcp_packet, udp_packet};
-use super::{Ends, Seen, Transport, Wanted, differences, icmp_names, options, show};
+use super::{Ends, Seen, Wanted, differences, icmp_names, options, show};
 use crate::lex::Defines;
 use crate::parse::parse;
 use crate::script::{Action, Packet, TcpOption};
