@@ -3,6 +3,9 @@
 pub mod code;
 pub mod lex;
 pub mod parse;
+pub mod report;
+pub mod run;
 pub mod script;
 pub mod source;
+pub mod suite;
 pub mod wire;

@@ -94,7 +94,7 @@ impl Host {
         for half in stack_seed.chunks_exact_mut(16) {
             half.copy_from_slice(&random.secret_key());
         }
-        let settings = Settings::new(profile, &stack);
+        let settings = Settings::new(profile, stack.tcp.options.clone());
         let ephemeral = stack.tcp.ephemeral_ports;
         let mut stack = Stack::new(stack, stack_seed, now);
         let capabilities =

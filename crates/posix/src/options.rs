@@ -11,8 +11,7 @@ mod tcp_info;
 use core::time::Duration;
 
 use bowline_base::Instant;
-use bowline_stack::Config;
-use bowline_tcp::{Algorithm, Options, Profile};
+use bowline_tcp::{Algorithm, Keepalive, Options, Profile};
 
 use crate::abi::{Errno, Linger, options};
 use crate::call::Fd;
@@ -21,8 +20,7 @@ use crate::socket::{Role, Settings};
 
 impl Settings {
     /// What sockets of this profile start with.
-    pub(crate) fn new(profile: Profile, stack: &Config) -> Self {
-        let tcp = stack.tcp.options.clone();
+    pub(crate) fn new(profile: Profile, tcp: Options) -> Self {
         // Linux counts what buffers take, not what they hold: twice as much.
         let factor = if profile == Profile::FreeBsd { 1 } else { 2 };
         Self {
@@ -69,6 +67,14 @@ impl Settings {
 }
 
 impl Host {
+    /// Changes what sockets made from now on start with, as `sysctl` does. The second argument of `change` is what keepalive
+    /// will be like where a socket asks for it; the first says whether sockets start with it.
+    pub fn set_defaults(&mut self, change: impl FnOnce(&mut Options, &mut Keepalive)) {
+        let (mut options, mut keep) = (self.settings.tcp.clone(), self.settings.keep);
+        change(&mut options, &mut keep);
+        self.settings = Settings { keep, ..Settings::new(self.profile, options) };
+    }
+
     /// `getsockopt`: the option's bytes, of which `len` fit.
     ///
     /// # Errors

@@ -49,7 +49,6 @@ fn set(options: &mut Options, name: &str, value: Value<'_>) -> Result<(), Script
         "local_ip" => options.local_ip = Some(value.address()?),
         "remote_ip" => options.remote_ip = Some(value.address()?),
         "mtu" => options.mtu = value.number(68, 65_535)? as u16,
-        "mss" => options.mss = Some(value.number(1, 65_535)? as u16),
         "tolerance_usecs" => options.tolerance = value.number(0, 3_600_000_000)?,
         "tolerance_percent" => options.tolerance_permille = value.permille()?,
         "tcp_ts_tick_usecs" => options.ts_tick = Some(value.number(0, 1_000_000)?).filter(|tick| *tick > 0),
@@ -137,6 +136,7 @@ impl<'a> Value<'a> {
     fn refused(&self) -> ScriptError {
         let why = match self.name {
             name if name.starts_with("wire_") => "is for two machines with a wire between them; here is none",
+            "mss" => "is for packets that arrive as super-segments; here each arrives as it is written",
             "so_filename" | "so_flags" => "is for a library that stands for the kernel; this stack is built in",
             "tcp_md5_secret" => "is for TCP MD5 signatures (RFC 2385), which the stack does not have",
             name if name.contains("udp_encaps") => "is for SCTP, which the stack does not have",

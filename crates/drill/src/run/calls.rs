@@ -101,7 +101,10 @@ impl Runner<'_> {
     /// Keeps a call that is blocked.
     fn pend(&mut self, index: usize, event: &Event, call: &Call, judge: Judge) -> Result<(), Failure> {
         if call.until.is_none() {
-            let what = format!("{}() does not return; a call that blocks is written with the time of its return: `0...0.1`", call.name);
+            let what = format!(
+                "{}() does not return; a call that blocks is written with the time of its return: `0...0.1`",
+                call.name
+            );
             return Err(Failure::new(call.place, what));
         }
         let until = self.until(event, call);
@@ -181,7 +184,9 @@ impl Runner<'_> {
             ("write", [fd, buffer, len]) => self.write(call, fd, &[(buffer, len)]),
             ("writev", [fd, list, _]) => self.write_vector(call, fd, list),
             ("send", [fd, buffer, len, flags]) => self.send(call, fd, (buffer, len), flags, None),
-            ("sendto", [fd, buffer, len, flags, address, _]) => self.send(call, fd, (buffer, len), flags, Some(address)),
+            ("sendto", [fd, buffer, len, flags, address, _]) => {
+                self.send(call, fd, (buffer, len), flags, Some(address))
+            }
             ("sendmsg", [fd, message, flags]) => self.send_message(call, fd, message, flags),
             ("setsockopt", [fd, level, name, value, _]) => self.setsockopt(call, fd, (level, name), value),
             ("getsockopt", [fd, level, name, value, len]) => self.getsockopt(call, fd, (level, name), value, len),
@@ -217,7 +222,9 @@ impl Runner<'_> {
             Err(errno) => format!("-1 {errno}"),
         };
         let failure = |expected: String| {
-            Failure::new(call.place, format!("{}() returned something else", call.name)).expected(expected).seen(seen.clone())
+            Failure::new(call.place, format!("{}() returned something else", call.name))
+                .expected(expected)
+                .seen(seen.clone())
         };
         if let Judge::Written(fd, begin) = judge {
             self.accepted(*fd, *begin, result.as_ref().map_or(0, |reply| reply.value as usize));
@@ -286,7 +293,36 @@ fn describe(value: i64, call: &Call) -> String {
 
 /// Calls that are known, to tell a wrong number of arguments from a wrong name.
 const KNOWN: &[&str] = &[
-    "socket", "bind", "listen", "accept", "accept4", "connect", "shutdown", "close", "getsockname", "getpeername", "read",
-    "readv", "recv", "recvfrom", "recvmsg", "write", "writev", "send", "sendto", "sendmsg", "setsockopt", "getsockopt", "fcntl",
-    "ioctl", "poll", "epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "pipe", "splice", "usleep",
+    "socket",
+    "bind",
+    "listen",
+    "accept",
+    "accept4",
+    "connect",
+    "shutdown",
+    "close",
+    "getsockname",
+    "getpeername",
+    "read",
+    "readv",
+    "recv",
+    "recvfrom",
+    "recvmsg",
+    "write",
+    "writev",
+    "send",
+    "sendto",
+    "sendmsg",
+    "setsockopt",
+    "getsockopt",
+    "fcntl",
+    "ioctl",
+    "poll",
+    "epoll_create",
+    "epoll_create1",
+    "epoll_ctl",
+    "epoll_wait",
+    "pipe",
+    "splice",
+    "usleep",
 ];

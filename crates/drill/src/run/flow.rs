@@ -43,6 +43,14 @@ pub(crate) struct Flow {
     ts: BTreeMap<u32, u32>,
     /// The script's flow label, and what it is on the wire.
     flow_label: Option<(u32, u32)>,
+    /// What the program has written.
+    pub(crate) written: Vec<u8>,
+    /// How many bytes it has read.
+    pub(crate) read: u64,
+    /// Whether what is read can be told from what was sent: it is a stream, and nothing came from a pipe.
+    pub(crate) is_stream: bool,
+    /// Whether there is urgent data, which may be read elsewhere.
+    pub(crate) has_urgent: bool,
 }
 
 impl Flow {
@@ -58,7 +66,16 @@ impl Flow {
             first_ts: None,
             ts: BTreeMap::new(),
             flow_label: None,
+            written: Vec::new(),
+            read: 0,
+            is_stream: true,
+            has_urgent: false,
         }
+    }
+
+    /// The same flow, of one of the script's descriptors.
+    pub(crate) fn of(self, script: i64) -> Self {
+        Self { fd: Some(script), ..self }
     }
 
     /// What to add to one of our numbers in the script.

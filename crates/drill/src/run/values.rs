@@ -78,7 +78,8 @@ impl Values<'_> {
         match expr {
             Expr::Any => Ok(self.default_address(whose).into()),
             Expr::Struct(..) => {
-                let field = |name| expr.field(name).ok_or_else(|| Failure::new(self.place, format!("{name} is missing")));
+                let field =
+                    |name| expr.field(name).ok_or_else(|| Failure::new(self.place, format!("{name} is missing")));
                 let family = self.number(field("sa_family")?)?;
                 if family == 0 {
                     return Ok(Address::Unspecified);
@@ -86,7 +87,11 @@ impl Values<'_> {
                 let port = self.number(field("sin_port")?)? as u16;
                 let ip = self.ip(field("sin_addr")?)?;
                 let is_right = self.abi.constant(if ip.is_ipv4() { "AF_INET" } else { "AF_INET6" }) == Some(family);
-                if is_right { Ok(SocketAddr::new(ip, port).into()) } else { self.error("family and address do not match") }
+                if is_right {
+                    Ok(SocketAddr::new(ip, port).into())
+                } else {
+                    self.error("family and address do not match")
+                }
             }
             other => match self.number(other)? {
                 0 => Ok(Address::Unspecified),

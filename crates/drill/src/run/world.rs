@@ -140,6 +140,11 @@ impl World {
         }
     }
 
+    /// Whether all packets that were sent have been taken.
+    pub(crate) fn sent_is_empty(&self) -> bool {
+        self.sent.is_empty()
+    }
+
     /// Takes the oldest packet that was sent.
     pub(crate) fn take(&mut self) -> Option<Packet> {
         self.sent.pop_front()

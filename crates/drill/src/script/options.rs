@@ -63,8 +63,6 @@ pub struct Options {
     pub remote_ip: Option<IpAddr>,
     /// The device's MTU in bytes; default 1500.
     pub mtu: u16,
-    /// Payload bytes per wire segment of packets that arrive: larger ones arrive as super-segments. Default: none do.
-    pub mss: Option<u16>,
     /// By how much the time of an event may differ, in microseconds; default 4000.
     pub tolerance: Micros,
     /// The same as a part of the time since the event before, in thousandths; the larger of the two holds. Default 125.
@@ -98,7 +96,6 @@ impl Default for Options {
             local_ip: None,
             remote_ip: None,
             mtu: 1500,
-            mss: None,
             tolerance: 4000,
             tolerance_permille: 125,
             ts_tick: None,

@@ -1,7 +1,9 @@
 //! Packets that a script sends, as bytes with right checksums.
 
 use bowline_wire::icmp::HEADER as ICMP_HEADER;
-use bowline_wire::{IpHeader, Protocol, SeqNumber, TcpFlags, TcpHeader, TrafficClass, UdpHeader, checksum, ip, tcp, udp};
+use bowline_wire::{
+    IpHeader, Protocol, SeqNumber, TcpFlags, TcpHeader, TrafficClass, UdpHeader, checksum, ip, tcp, udp,
+};
 
 use super::Ends;
 

@@ -40,7 +40,9 @@ pub fn differences(wanted: Wanted<'_>, seen: &Seen) -> Vec<Difference> {
     let mut out = Found::default();
     match (&wanted.packet.body, &seen.transport) {
         (Body::Tcp(tcp), Transport::Tcp(seen)) => out.tcp(tcp, seen, wanted.ts),
-        (Body::Udp(len), Transport::Udp { payload, .. }) => out.field("payload length", &usize::from(*len), &payload.len()),
+        (Body::Udp(len), Transport::Udp { payload, .. }) => {
+            out.field("payload length", &usize::from(*len), &payload.len())
+        }
         (Body::Icmp(icmp), Transport::Icmp { kind, code, word, .. }) => {
             match icmp_names::numbers(seen.is_v4(), &icmp.kind, icmp.code.as_deref()) {
                 Ok(expected) if expected == (*kind, *code) => {}

@@ -57,7 +57,8 @@ fn one(option: &TcpOption, out: &mut Vec<u8>) {
         TcpOption::Md5(Md5::Valid | Md5::Invalid) => put(out, MD5, &[&[0; 16]]),
         TcpOption::AccEcn { kind, prefix, counters } => {
             let prefix = prefix.map(|prefix| prefix.to_be_bytes().to_vec()).unwrap_or_default();
-            let counters: Vec<u8> = counters.iter().flat_map(|counter| counter.to_be_bytes().into_iter().skip(1)).collect();
+            let counters: Vec<u8> =
+                counters.iter().flat_map(|counter| counter.to_be_bytes().into_iter().skip(1)).collect();
             put(out, *kind, &[&prefix, &counters]);
         }
         TcpOption::Other(kind, bytes) => put(out, *kind, &[bytes]),

@@ -9,7 +9,12 @@ use crate::parse::parse;
 use crate::script::{Action, Packet, TcpOption};
 use crate::source::Source;
 
-const V4: Ends = Ends { src: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), dst: IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 0, 1)), src_port: 40_000, dst_port: 80 };
+const V4: Ends = Ends {
+    src: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+    dst: IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 0, 1)),
+    src_port: 40_000,
+    dst_port: 80,
+};
 
 fn v6() -> Ends {
     Ends { src: "2001:db8::1".parse().unwrap(), dst: "fd00::1".parse().unwrap(), ..V4 }

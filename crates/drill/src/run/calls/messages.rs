@@ -6,7 +6,13 @@ use super::super::values::Whose;
 use super::{Call, Expr, Failure, Judge, Made, Runner};
 
 impl Runner<'_> {
-    pub(super) fn send_message(&mut self, call: &Call, fd: &Expr, message: &Expr, flags: &Expr) -> Result<Made, Failure> {
+    pub(super) fn send_message(
+        &mut self,
+        call: &Call,
+        fd: &Expr,
+        message: &Expr,
+        flags: &Expr,
+    ) -> Result<Made, Failure> {
         let (script, fd) = self.fd(call, fd)?;
         let flags = self.values(call).int(flags)?;
         let parts = self.vector(call, self.part(call, message, "msg_iov")?)?;
@@ -28,7 +34,13 @@ impl Runner<'_> {
         Ok(Made::MayWait(posix::Call::Send { fd, data, flags, to, control }, judge))
     }
 
-    pub(super) fn receive_message(&mut self, call: &Call, fd: &Expr, message: &Expr, flags: &Expr) -> Result<Made, Failure> {
+    pub(super) fn receive_message(
+        &mut self,
+        call: &Call,
+        fd: &Expr,
+        message: &Expr,
+        flags: &Expr,
+    ) -> Result<Made, Failure> {
         let (script, fd) = self.fd(call, fd)?;
         let flags = self.values(call).int(flags)?;
         let parts = self.vector(call, self.part(call, message, "msg_iov")?)?;
@@ -76,7 +88,9 @@ impl Runner<'_> {
 
     /// `[{cmsg_level=…, cmsg_type=…, cmsg_data=…}]`
     fn control(&self, call: &Call, list: &Expr) -> Result<Vec<ControlMessage>, Failure> {
-        let Expr::List(messages) = list else { return self.values(call).error("control messages are written `[{cmsg_level=…}]`") };
+        let Expr::List(messages) = list else {
+            return self.values(call).error("control messages are written `[{cmsg_level=…}]`");
+        };
         let values = self.values(call);
         messages
             .iter()

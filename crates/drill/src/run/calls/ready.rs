@@ -56,14 +56,14 @@ impl Runner<'_> {
         let ((_, epoll), (_, fd)) = (self.fd(call, epoll)?, self.fd(call, fd)?);
         let operation = self.values(call).int(operation)?;
         let event = match event {
-            Expr::Struct(..) => Some(self.event(call, event)?),
+            Expr::Struct(..) => Some(self.epoll_event(call, event)?),
             _ => None,
         };
         Ok(Made::nothing(self.world().host.epoll_ctl(epoll, operation, fd, event)))
     }
 
     /// `{events=EPOLLIN, fd=4}`, or with ptr, u32, u64: the caller's own, which is the script's number.
-    fn event(&self, call: &Call, event: &Expr) -> Result<EpollEvent, Failure> {
+    fn epoll_event(&self, call: &Call, event: &Expr) -> Result<EpollEvent, Failure> {
         let values = self.values(call);
         let events = event.field("events").map_or(Ok(0), |events| values.number(events))? as u32;
         let own = ["fd", "ptr", "u32", "u64"].iter().find_map(|name| event.field(name));
@@ -91,9 +91,10 @@ impl Runner<'_> {
             _ => return Ok(()),
         };
         for (expected, seen) in expected.iter().zip(&reply.events) {
-            let expected = self.event(call, expected)?;
+            let expected = self.epoll_event(call, expected)?;
             if expected != *seen {
-                let words = |event: &EpollEvent| format!("{} for {}", self.events(call, "EPOLL", event.events), event.data);
+                let words =
+                    |event: &EpollEvent| format!("{} for {}", self.events(call, "EPOLL", event.events), event.data);
                 let failure = Failure::new(call.place, "epoll_wait() found other events");
                 let failure = failure.expected(words(&expected)).seen(words(seen));
                 self.differs(failure)?;

@@ -34,7 +34,11 @@ impl Runner<'_> {
                 let mut bytes = Vec::new();
                 for field in fields {
                     let number = values.number(&field.value)?;
-                    if is_time { bytes.extend(number.to_le_bytes()) } else { bytes.extend((number as i32).to_le_bytes()) }
+                    if is_time {
+                        bytes.extend(number.to_le_bytes())
+                    } else {
+                        bytes.extend((number as i32).to_le_bytes())
+                    }
                 }
                 Ok(bytes)
             }
@@ -46,7 +50,8 @@ impl Runner<'_> {
             Expr::Any => Ok(vec![0; 4]),
             _ => {
                 let number = values.number(value)?;
-                Ok(i32::try_from(number).map_or_else(|_| (number as u32).to_le_bytes().to_vec(), |n| n.to_le_bytes().to_vec()))
+                Ok(i32::try_from(number)
+                    .map_or_else(|_| (number as u32).to_le_bytes().to_vec(), |n| n.to_le_bytes().to_vec()))
             }
         }
     }

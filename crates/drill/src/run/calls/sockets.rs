@@ -11,7 +11,11 @@ impl Runner<'_> {
     pub(super) fn socket(&mut self, call: &Call, domain: &Expr, kind: &Expr, protocol: &Expr) -> Result<Made, Failure> {
         let values = self.values(call);
         let family = if self.version == IpVersion::V4 { "AF_INET" } else { "AF_INET6" };
-        let domain = if domain.is_any() { values.abi.constant(family).unwrap_or_default() as i32 } else { values.int(domain)? };
+        let domain = if domain.is_any() {
+            values.abi.constant(family).unwrap_or_default() as i32
+        } else {
+            values.int(domain)?
+        };
         let (kind, protocol) = (values.int(kind)?, values.int(protocol)?);
         let v6only = values.abi.constant("IPPROTO_IPV6").zip(values.abi.constant("IPV6_V6ONLY"));
         let is_mapped = self.version == IpVersion::Mapped;
@@ -75,7 +79,7 @@ impl Runner<'_> {
             let is_again = self.flows.iter().any(|flow| flow.fd == Some(script) && flow.remote_port == peer.port());
             if !is_again {
                 let local = self.bound.get(&script).copied().filter(|port| *port != 0);
-                let flow = Flow { fd: Some(script), ..Flow::new(Stage::Connecting, local, peer.port()) };
+                let flow = Flow::new(Stage::Connecting, local, peer.port()).of(script);
                 self.flows.push(flow);
                 self.current = Some(self.flows.len() - 1);
             }
@@ -123,7 +127,12 @@ impl Runner<'_> {
     }
 
     /// Whether an address is what a structure in the script says.
-    pub(super) fn expect_address(&mut self, call: &Call, expected: &Expr, seen: Option<Address>) -> Result<(), Failure> {
+    pub(super) fn expect_address(
+        &mut self,
+        call: &Call,
+        expected: &Expr,
+        seen: Option<Address>,
+    ) -> Result<(), Failure> {
         let expected = self.values(call).address(expected, Whose::Peers)?;
         if seen == Some(expected) {
             return Ok(());

@@ -72,7 +72,11 @@ impl Runner<'_> {
         let at = filler(begin, data.len()).iter().zip(data).position(|(expected, seen)| expected != seen).unwrap_or(0);
         Err(Failure::new(
             call.place,
-            format!("{}() read bytes that the peer did not send there: byte {} of the stream is wrong", call.name, begin + at as u64),
+            format!(
+                "{}() read bytes that the peer did not send there: byte {} of the stream is wrong",
+                call.name,
+                begin + at as u64
+            ),
         ))
     }
 
@@ -144,7 +148,13 @@ impl Runner<'_> {
         }
     }
 
-    pub(super) fn splice(&mut self, call: &Call, fds: (&Expr, &Expr), len: &Expr, flags: &Expr) -> Result<Made, Failure> {
+    pub(super) fn splice(
+        &mut self,
+        call: &Call,
+        fds: (&Expr, &Expr),
+        len: &Expr,
+        flags: &Expr,
+    ) -> Result<Made, Failure> {
         let ((_, from), (script, to)) = (self.fd(call, fds.0)?, self.fd(call, fds.1)?);
         let values = self.values(call);
         let (len, flags) = (values.size(len)?, values.int(flags)?.cast_unsigned());
@@ -183,6 +193,7 @@ const NOWHERE: i64 = i64::MIN;
 /// Bytes, as a script would write them; not all of them where they are many.
 fn words(bytes: &[u8]) -> String {
     const MOST: usize = 40;
-    let text: String = bytes.iter().take(MOST).flat_map(|byte| std::ascii::escape_default(*byte)).map(char::from).collect();
+    let text: String =
+        bytes.iter().take(MOST).flat_map(|byte| std::ascii::escape_default(*byte)).map(char::from).collect();
     format!("{} bytes \"{text}\"{}", bytes.len(), if bytes.len() > MOST { "..." } else { "" })
 }

@@ -1,0 +1,258 @@
+//! Carries out a script: events in their order, in virtual time, against a host of its own.
+//!
+//! The parts: [`world`] is the host and the clock, [`flow`] maps a script's numbers to those of the wire, [`packets`] sends and
+//! expects packets, [`calls`] makes calls, [`shell`] and [`sysctl`] do what commands ask, [`log`] draws what happened.
+//!
+//! # When something counts as unexpected
+//!
+//! Packets are compared with the lines that expect packets, one after the other, in the order in which they were sent: nothing
+//! is passed over. After the last line nothing may have been sent that no line expects; time does not move on for that, so that
+//! timers that the script leaves running are no matter, unless [`Setting::linger`] says so.
+
+mod calls;
+mod flow;
+mod log;
+mod names;
+mod packets;
+mod shell;
+mod sysctl;
+mod values;
+mod world;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bowline_base::Instant;
+use bowline_posix::{Fd, HostConfig, Profile};
+
+use crate::code::Interpreter;
+use crate::report::Failure;
+use crate::script::{Action, Call, Event, IpVersion, Script, When};
+use crate::source::Place;
+use calls::Pending;
+use flow::Flow;
+use log::Log;
+use sysctl::Settings;
+use world::World;
+
+/// How a script is run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Setting {
+    /// Whose behaviour the host has; default Bowline's own.
+    pub profile: Profile,
+    /// In which version of IP.
+    pub version: IpVersion,
+    /// How long after the last event packets that no line expects are still looked for; default: time does not move on.
+    pub linger: Duration,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self { profile: Profile::default(), version: IpVersion::V4, linger: Duration::ZERO }
+    }
+}
+
+/// What came of a run that kept to its script.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Passed {
+    /// Virtual time that passed, in microseconds.
+    pub virtual_micros: u64,
+    /// What its code printed.
+    pub printed: Vec<String>,
+    /// Differences that the script says are not fatal.
+    pub remarks: Vec<Failure>,
+}
+
+/// Runs a script.
+///
+/// # Errors
+/// The first thing that was not as the script says, with a diagram of what happened up to there.
+pub fn run(script: &Script, setting: Setting) -> Result<Passed, Box<Failure>> {
+    let mut runner = Runner::new(script, setting);
+    let result = runner.run().and_then(|()| runner.end(setting.linger));
+    let cleanup = script.cleanup.as_ref().map_or(Ok(()), |command| runner.command(command));
+    match result.and(cleanup) {
+        Ok(()) => Ok(Passed {
+            virtual_micros: runner.now_micros(),
+            printed: std::mem::take(&mut runner.printed),
+            remarks: std::mem::take(&mut runner.remarks),
+        }),
+        Err(failure) => Err(Box::new(failure.with_diagram(runner.log.draw()))),
+    }
+}
+
+/// A script that is being run.
+struct Runner<'a> {
+    script: &'a Script,
+    version: IpVersion,
+    settings: Settings,
+    /// The host, once something needs it: commands before may still change what it is made of.
+    world: Option<World>,
+    /// Connections, in the order in which they appeared.
+    flows: Vec<Flow>,
+    /// The flow of packets without ports.
+    current: Option<usize>,
+    /// The script's descriptor that listens.
+    listener: Option<i64>,
+    /// The script's descriptors.
+    fds: BTreeMap<i64, Fd>,
+    /// Ports that the script's descriptors are bound to.
+    bound: BTreeMap<i64, u16>,
+    pending: BTreeMap<usize, Pending>,
+    /// From when relative times of the event under way count, in microseconds.
+    base: u64,
+    /// When the event before was to happen.
+    last: u64,
+    interpreter: Interpreter,
+    printed: Vec<String>,
+    remarks: Vec<Failure>,
+    log: Log,
+}
+
+impl<'a> Runner<'a> {
+    fn new(script: &'a Script, setting: Setting) -> Self {
+        let (options, version) = (&script.options, setting.version);
+        let host = HostConfig {
+            addresses: vec![options.local(version)],
+            any_address: options.anyip,
+            mtu: options.mtu,
+            ..HostConfig::new(setting.profile)
+        };
+        let log =
+            Log::new((options.local(version), options.bind_port), (options.remote(version), options.connect_port));
+        Self {
+            script,
+            version,
+            settings: Settings::new(host),
+            world: None,
+            flows: Vec::new(),
+            current: None,
+            listener: None,
+            fds: BTreeMap::new(),
+            bound: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            base: 0,
+            last: 0,
+            interpreter: Interpreter::default(),
+            printed: Vec::new(),
+            remarks: Vec::new(),
+            log,
+        }
+    }
+
+    /// The host, made when it is first needed.
+    fn world(&mut self) -> &mut World {
+        let settings = &self.settings;
+        self.world.get_or_insert_with(|| {
+            let mut world = World::new(settings.host.clone());
+            world.host.set_defaults(|_, keep| *keep = settings.keep);
+            world
+        })
+    }
+
+    fn now_micros(&self) -> u64 {
+        self.world.as_ref().map_or(0, |world| world.micros(world.now))
+    }
+
+    fn micros_at(&self, at: Instant) -> u64 {
+        self.world.as_ref().map_or(0, |world| world.micros(at))
+    }
+
+    /// By how much the time of something due then may differ, in microseconds.
+    fn tolerance(&self, due: u64) -> u64 {
+        let options = &self.script.options;
+        options.tolerance.max(due.saturating_sub(self.last) * u64::from(options.tolerance_permille) / 1000)
+    }
+
+    fn call_of(&self, event: usize) -> Option<&'a Call> {
+        match &self.script.events.get(event)?.action {
+            Action::Call(call) => Some(call),
+            _ => None,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), Failure> {
+        let script = self.script;
+        for file in &script.options.init_scripts {
+            let command = crate::script::Command { place: Place::default(), text: file.clone() };
+            self.command(&command)?;
+        }
+        if let Some(command) = &script.init {
+            self.command(command)?;
+        }
+        for (index, event) in script.events.iter().enumerate() {
+            self.base = self.now_micros();
+            self.event(index, event)?;
+            self.judge_returned()?;
+            self.last = self.now_micros();
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, index: usize, event: &'a Event) -> Result<(), Failure> {
+        if let Action::Packet(packet) = &event.action
+            && packet.direction == crate::script::Direction::Out
+        {
+            return self.expect(event, packet);
+        }
+        self.pass_to(event)?;
+        match &event.action {
+            Action::Packet(packet) => self.inject(event, packet),
+            Action::Call(call) => self.call(index, event, call),
+            Action::Command(command) => self.command(command),
+            Action::Code(code) => self.code(code),
+        }
+    }
+
+    /// When an event is due: from, to, and by how much that may differ.
+    fn due(&self, when: When) -> (u64, u64, u64) {
+        let (from, to) = match when {
+            When::At(at) => (at, at),
+            When::Between(from, to) => (from, to),
+            When::After(after) => (self.base + after, self.base + after),
+            When::AfterBetween(from, to) => (self.base + from, self.base + to),
+            When::Any => (0, u64::MAX),
+        };
+        (from, to, if when == When::Any { 0 } else { self.tolerance(to) })
+    }
+
+    /// Lets time pass up to an event's.
+    fn pass_to(&mut self, event: &Event) -> Result<(), Failure> {
+        let (due, _, tolerance) = self.due(event.when);
+        if self.world.is_some() || due > 0 {
+            let until = self.world().at(due);
+            self.world().pass(until);
+            self.judge_returned()?;
+        }
+        let now = self.now_micros();
+        if now > due + tolerance {
+            return Err(Failure::new(event.place, "the time of this event has passed when it is its turn")
+                .expected(seconds(due))
+                .seen(seconds(now)));
+        }
+        Ok(())
+    }
+
+    /// What may still be there after the last event.
+    fn end(&mut self, linger: Duration) -> Result<(), Failure> {
+        self.wait_for_pending()?;
+        let Some(world) = &mut self.world else { return Ok(()) };
+        let until = world.now + linger;
+        world.pass(until);
+        match world.take() {
+            None => Ok(()),
+            Some(packet) => {
+                let place = self.script.events.last().map(|event| event.place).unwrap_or_default();
+                Err(self.unexpected(place, &packet, "after its last line the script expects no packet"))
+            }
+        }
+    }
+}
+
+/// Microseconds as seconds: `1.000250`.
+fn seconds(micros: u64) -> String {
+    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,295 @@
+//! Commands between backticks: what configures the stack, or asks for its state, is done here without a shell.
+//!
+//! Decides which commands there are. Whatever is not among them is an error that says so: a script whose command was passed
+//! over would test something else. Settings are in [`sysctl`](super::sysctl).
+
+use bowline_tcp::State;
+
+use super::sysctl::Change;
+use super::{Failure, Runner};
+use crate::script::Command;
+
+/// What the commands of suites are called that set everything to its default.
+const DEFAULTS: [&str; 2] = ["defaults.sh", "defaults"];
+
+impl Runner<'_> {
+    /// Carries out a command line.
+    pub(super) fn command(&mut self, command: &Command) -> Result<(), Failure> {
+        let text = command.text.replace("\\\n", " ");
+        self.log.note(self.now_micros(), format!("`{}`", text.split_whitespace().collect::<Vec<_>>().join(" ")));
+        for part in split(&text) {
+            let words = words(&part).map_err(|error| Failure::new(command.place, error))?;
+            self.simple(&words).map_err(|error| Failure::new(command.place, format!("`{}`: {error}", part.trim())))?;
+        }
+        Ok(())
+    }
+
+    /// One command, which may be a pipeline.
+    fn simple(&mut self, words: &[String]) -> Result<(), String> {
+        let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !is_redirection(word)).collect();
+        let Some((name, arguments)) = words.split_first() else { return Ok(()) };
+        let program = name.rsplit('/').next().unwrap_or(name);
+        match (program, arguments) {
+            (program, _) if DEFAULTS.contains(&program) => {
+                self.settings.reset();
+                self.apply_settings();
+                Ok(())
+            }
+            // each run has a host of its own: there is nothing to restore, and no metrics are kept
+            (program, _) if program.starts_with("sysctl_restore") || program == "cleanup" => Ok(()),
+            ("ip", ["tcp_metrics", "flush", ..]) => Ok(()),
+            ("true" | ":", []) => Ok(()),
+            ("sysctl", arguments) => self.sysctl(arguments),
+            ("set_sysctls.py" | "set_sysctls", arguments) => {
+                arguments.iter().try_for_each(|argument| self.set(argument))
+            }
+            ("echo", [value @ .., ">", path]) if path.starts_with("/proc/sys/") => {
+                self.set(&format!("{path}={}", value.join(" ")))
+            }
+            ("sleep", [seconds]) => self.sleep(seconds),
+            ("sockstat", arguments) => self.sockstat(arguments),
+            ("tcpdrop", arguments) => self.tcpdrop(arguments),
+            ("ethtool", ["-K", _, features @ ..]) => self.offloads(features),
+            ("ifconfig", [_, "mtu", mtu]) | ("ip", ["link", "set", "dev", _, "mtu", mtu]) => self.set_mtu(mtu),
+            ("ip", ["route" | "ro" | "r" | "-6" | "-4", ..]) => {
+                Err("routes have no settings of their own here: no initcwnd, quickack or other metric".to_owned())
+            }
+            ("tc", _) => Err("there is no queue in front of the device: tc has nothing to set".to_owned()),
+            ("nstat" | "ss" | "netstat", _) => Err(format!("{program} prints, and nobody would read it")),
+            _ => Err("no shell runs here, and nothing here knows this command".to_owned()),
+        }
+    }
+
+    fn sysctl(&mut self, arguments: &[&str]) -> Result<(), String> {
+        let settings: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+        if settings.is_empty() {
+            return Err("which setting? `sysctl name=value`".to_owned());
+        }
+        // a value with blanks in quotes is one word; without an equals sign it only prints
+        settings.into_iter().filter(|setting| setting.contains('=')).try_for_each(|setting| self.set(setting))
+    }
+
+    /// `name=value`, the name with points or as a path.
+    fn set(&mut self, setting: &str) -> Result<(), String> {
+        let (name, value) = setting.split_once('=').ok_or_else(|| format!("{setting} sets nothing: `name=value`"))?;
+        let name = name.strip_prefix("/proc/sys/").unwrap_or(name).replace('/', ".");
+        let change = self.settings.set(name.trim(), value.trim())?;
+        if change == Change::Host && self.world.is_some() {
+            return Err("this is the same for the whole host, and can only be set before the first socket".to_owned());
+        }
+        self.apply_settings();
+        Ok(())
+    }
+
+    /// New sockets start with what is set now.
+    fn apply_settings(&mut self) {
+        let (options, keep) = (self.settings.host.stack.tcp.options.clone(), self.settings.keep);
+        if let Some(world) = &mut self.world {
+            world.host.set_defaults(|defaults, keepalive| {
+                *defaults = options;
+                *keepalive = keep;
+            });
+        }
+    }
+
+    fn sleep(&mut self, seconds: &str) -> Result<(), String> {
+        let seconds: f64 = seconds.parse().map_err(|_| format!("{seconds} is no time"))?;
+        if !(0.0..1e6).contains(&seconds) {
+            return Err(format!("{seconds} s is no time to sleep"));
+        }
+        let until = self.now_micros() + (seconds * 1e6) as u64;
+        let until = self.world().at(until);
+        self.world().pass(until);
+        Ok(())
+    }
+
+    /// `sockstat … | grep packetdril | grep -c TIME_WAIT | grep 1`: how many sockets are in a state.
+    fn sockstat(&mut self, arguments: &[&str]) -> Result<(), String> {
+        let pipeline: Vec<_> = arguments.split(|word| *word == "|").collect();
+        let is_v4 = pipeline.first().and_then(|words| match (words.contains(&"-4"), words.contains(&"-6")) {
+            (true, false) => Some(true),
+            (false, true) => Some(false),
+            _ => None,
+        });
+        let mut wanted = None;
+        let mut count_wanted = None;
+        for filter in pipeline.iter().skip(1) {
+            match filter {
+                ["grep", word] if word.starts_with("packetdril") => {}
+                ["grep", "-c", state] | ["grep", "-q", state] | ["grep", state] if wanted.is_none() => {
+                    wanted = Some(state_named(state)?);
+                }
+                ["grep", count] => count_wanted = Some(count.parse::<usize>().map_err(|_| format!("grep {count}?"))?),
+                _ => return Err("sockstat is followed by `grep -c STATE` and `grep COUNT` here".to_owned()),
+            }
+        }
+        let Some(wanted) = wanted else { return Err("which state? `sockstat | grep -c TIME_WAIT`".to_owned()) };
+        let count = self.count_in(wanted, is_v4);
+        let holds = count_wanted.map_or(count > 0, |wanted| count == wanted);
+        if holds { Ok(()) } else { Err(format!("{count} in {wanted}; {}", self.states())) }
+    }
+
+    fn count_in(&mut self, wanted: State, is_v4: Option<bool>) -> usize {
+        let world = self.world();
+        let tcp = world.host.stack().tcp();
+        let is_version = |ip: std::net::IpAddr| is_v4.is_none_or(|is_v4| ip.is_ipv4() == is_v4);
+        if wanted == State::Listen {
+            return tcp.listeners(world.now).len();
+        }
+        let connections = tcp.connections(world.now);
+        connections.iter().filter(|info| info.state == wanted && is_version(info.tuple.local.ip())).count()
+    }
+
+    fn states(&mut self) -> String {
+        let world = self.world();
+        let connections = world.host.stack().tcp().connections(world.now);
+        let states: Vec<_> = connections.iter().map(|info| info.state.to_string()).collect();
+        if states.is_empty() {
+            "there is no connection".to_owned()
+        } else {
+            format!("connections are in {}", states.join(", "))
+        }
+    }
+
+    /// Aborts all connections, those in a state, or the one between two ends.
+    fn tcpdrop(&mut self, arguments: &[&str]) -> Result<(), String> {
+        let state = match arguments {
+            ["-a"] => None,
+            ["-s", state] | ["-a", "-s", state] => Some(state_named(state)?),
+            [_, local, _, remote] => {
+                let (local, remote) = (local.parse::<u16>(), remote.parse::<u16>());
+                let (Ok(local), Ok(remote)) = (local, remote) else { return Err("ports are numbers".to_owned()) };
+                return self.drop_where(|info| (info.tuple.local.port(), info.tuple.remote.port()) == (local, remote));
+            }
+            _ => return Err("tcpdrop takes -a, -s STATE, or two addresses with their ports".to_owned()),
+        };
+        self.drop_where(|info| state.is_none_or(|state| info.state == state))
+    }
+
+    fn drop_where(&mut self, is_meant: impl Fn(&bowline_tcp::Info) -> bool) -> Result<(), String> {
+        let world = self.world();
+        let now = world.now;
+        let connections = world.host.stack().tcp().connections(now);
+        for key in connections.iter().filter(|info| is_meant(info)).filter_map(|info| info.key) {
+            world.host.stack_mut().tcp_mut().abort(now, key);
+        }
+        world.settle();
+        Ok(())
+    }
+
+    /// `tso off gso off`: whether super-segments leave whole.
+    fn offloads(&mut self, features: &[&str]) -> Result<(), String> {
+        for pair in features.chunks(2) {
+            match pair {
+                ["tso" | "gso", "on" | "off"] => {
+                    self.set_host(|host| host.super_segments = pair.get(1) == Some(&"on"))?
+                }
+                ["gro" | "lro", "off"] => {}
+                _ => return Err(format!("the device has no {}", pair.join(" "))),
+            }
+        }
+        Ok(())
+    }
+
+    fn set_mtu(&mut self, mtu: &str) -> Result<(), String> {
+        let mtu = mtu.parse().ok().filter(|mtu| *mtu >= 68).ok_or_else(|| format!("{mtu} is no MTU"))?;
+        self.set_host(|host| host.mtu = mtu)
+    }
+
+    fn set_host(&mut self, change: impl FnOnce(&mut bowline_posix::HostConfig)) -> Result<(), String> {
+        if self.world.is_some() {
+            return Err("the device can only be changed before the first socket".to_owned());
+        }
+        change(&mut self.settings.host);
+        Ok(())
+    }
+}
+
+fn state_named(name: &str) -> Result<State, String> {
+    Ok(match name.replace('-', "_").as_str() {
+        "LISTEN" => State::Listen,
+        "SYN_SENT" => State::SynSent,
+        "SYN_RCVD" | "SYN_RECEIVED" | "SYN_RECV" => State::SynReceived,
+        "ESTABLISHED" => State::Established,
+        "CLOSE_WAIT" => State::CloseWait,
+        "FIN_WAIT_1" => State::FinWait1,
+        "FIN_WAIT_2" => State::FinWait2,
+        "CLOSING" => State::Closing,
+        "LAST_ACK" => State::LastAck,
+        "TIME_WAIT" => State::TimeWait,
+        _ => return Err(format!("{name} is no state of a connection")),
+    })
+}
+
+/// Whether a word sends output or errors nowhere, which is where they go here anyway.
+fn is_redirection(word: &str) -> bool {
+    ["2>&1", ">/dev/null", "2>/dev/null", "1>/dev/null", "&>/dev/null"].contains(&word)
+}
+
+/// Splits a line at `;`, `&&` and line ends outside of quotes.
+fn split(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut quote = None;
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match (quote, character) {
+            (Some(open), _) if character == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(character),
+            (None, ';' | '\n') => {
+                parts.push(String::new());
+                continue;
+            }
+            (None, '&') if characters.peek() == Some(&'&') => {
+                characters.next();
+                parts.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        if let Some(last) = parts.last_mut() {
+            last.push(character);
+        }
+    }
+    parts
+}
+
+/// Splits a command into words; quotes hold blanks, `|` and `>` stand alone.
+fn words(text: &str) -> Result<Vec<String>, String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for character in text.chars() {
+        match (quote, character) {
+            (Some(open), _) if character == open => quote = None,
+            (Some(_), _) => word.get_or_insert_default().push(character),
+            (None, '"' | '\'') => {
+                quote = Some(character);
+                word.get_or_insert_default();
+            }
+            (None, '|') => {
+                words.extend(word.take());
+                words.push("|".to_owned());
+            }
+            (None, _) if character.is_whitespace() => words.extend(word.take()),
+            (None, _) => word.get_or_insert_default().push(character),
+        }
+    }
+    if quote.is_some() {
+        return Err("a quote in this command does not end".to_owned());
+    }
+    words.extend(word);
+    if let Some(at) = words.iter().position(|word| word == "|")
+        && words.get(at + 1).is_some_and(|word| word == "|")
+    {
+        return Err("`||` is not known here".to_owned());
+    }
+    // `> /dev/null` in two words
+    while let Some(at) = words.windows(2).position(|pair| pair[0].ends_with('>') && pair[1] == "/dev/null") {
+        words.drain(at..at + 2);
+    }
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,14 @@
+use super::{split, words};
+
+#[test]
+fn lines_and_words() {
+    assert_eq!(split("a; b && c 'd;e'\nf"), ["a", " b ", " c 'd;e'", "f"]);
+    assert_eq!(
+        words("sysctl -q a.b=\"1 2 3\" >/dev/null 2>&1").unwrap(),
+        ["sysctl", "-q", "a.b=1 2 3", ">/dev/null", "2>&1"]
+    );
+    assert_eq!(words("x > /dev/null 2> /dev/null").unwrap(), ["x"]);
+    assert_eq!(words("a|b | c").unwrap(), ["a", "|", "b", "|", "c"]);
+    assert!(words("a || b").is_err());
+    assert!(words("a 'b").is_err());
+}

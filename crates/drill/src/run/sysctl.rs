@@ -1,0 +1,303 @@
+//! Settings by the names that Linux and FreeBSD have for them.
+//!
+//! A setting that the stack has is set. One that it does not have may be set to the system's own default, which is how the
+//! stack behaves, and to nothing else: that is an error, and says so.
+
+use std::time::Duration;
+
+use bowline_posix::{HostConfig, Profile};
+use bowline_tcp::{Algorithm, Keepalive, Options};
+
+/// What a setting concerns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Change {
+    /// What new sockets start with.
+    Sockets,
+    /// The host: not to be changed once it is there.
+    Host,
+    /// Nothing: it was as it is.
+    Nothing,
+}
+
+/// What a host is made of, and what can be set of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) host: HostConfig,
+    /// What keepalive is like where a socket asks for it.
+    pub(crate) keep: Keepalive,
+    /// All as it was.
+    defaults: (Options, Keepalive),
+}
+
+impl Settings {
+    pub(crate) fn new(host: HostConfig) -> Self {
+        let options = host.stack.tcp.options.clone();
+        let keep = options.keepalive.unwrap_or_default();
+        Self { host, keep, defaults: (options, keep) }
+    }
+
+    /// Sets all that sockets start with as it was.
+    pub(crate) fn reset(&mut self) {
+        (self.host.stack.tcp.options, self.keep) = self.defaults.clone();
+    }
+
+    /// Sets one setting.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<Change, String> {
+        let value = value.trim_matches('"');
+        if let Some(done) = self.known(name, value) {
+            return done;
+        }
+        let Some((_, default)) = FIXED.iter().find(|(known, _)| *known == name) else {
+            return Err(format!("nothing here knows the setting {name}"));
+        };
+        let same = |default: &&str| *default == "*" || default.split_whitespace().eq(value.split_whitespace());
+        if default.split('|').any(|default| same(&default)) {
+            return Ok(Change::Nothing);
+        }
+        Err(format!("the stack behaves as with {name}={default}, and has no {value}"))
+    }
+
+    /// Settings that the stack has.
+    fn known(&mut self, name: &str, value: &str) -> Option<Result<Change, String>> {
+        let is_freebsd = self.host.profile == Profile::FreeBsd;
+        let options = &mut self.host.stack.tcp.options;
+        let wrong = || format!("{value} is no value of {name}");
+        let number = value.parse::<u64>();
+        let seconds = number.as_ref().ok().map(|seconds| Duration::from_secs(*seconds));
+        let millis = number.as_ref().ok().map(|millis| Duration::from_millis(*millis));
+        let small = number.as_ref().ok().and_then(|number| u8::try_from(*number).ok());
+        let size = number.as_ref().ok().and_then(|number| u32::try_from(*number).ok());
+        let flag = number.as_ref().ok().map(|number| *number != 0);
+        let set = match name {
+            "net.ipv4.tcp_sack" | "net.inet.tcp.sack.enable" => put(&mut options.sack, flag),
+            "net.ipv4.tcp_timestamps" => put(&mut options.timestamps, flag),
+            "net.ipv4.tcp_window_scaling" => put(&mut options.window_scaling, flag),
+            "net.inet.tcp.rfc1323" => small.filter(|mode| *mode <= 3).map(|mode| {
+                options.window_scaling = matches!(mode, 1 | 2);
+                options.timestamps = matches!(mode, 1 | 3);
+            }),
+            "net.ipv4.tcp_ecn" | "net.inet.tcp.ecn.enable" => {
+                small.filter(|mode| *mode <= 2).map(|mode| options.ecn = mode == 1)
+            }
+            "net.ipv4.tcp_congestion_control" | "net.inet.tcp.cc.algorithm" => {
+                put(&mut options.algorithm, algorithm(value))
+            }
+            "net.ipv4.tcp_syn_retries" => put(&mut options.syn_retries, small),
+            "net.ipv4.tcp_synack_retries" => put(&mut options.synack_retries, small),
+            "net.ipv4.tcp_retries2" => put(&mut options.retries, small),
+            "net.ipv4.tcp_fin_timeout" => put(&mut options.fin_wait2, seconds),
+            "net.inet.tcp.finwait2_timeout" => put(&mut options.fin_wait2, millis),
+            "net.ipv4.tcp_notsent_lowat" => put(&mut options.notsent_lowat, size),
+            "net.ipv4.tcp_rto_min_us" => put(&mut options.min_rto, number.ok().map(Duration::from_micros)),
+            "net.ipv4.tcp_rto_max_ms" => put(&mut options.max_rto, millis),
+            "net.inet.tcp.delacktime" => put(&mut options.delayed_ack, millis),
+            "net.ipv4.ip_default_ttl" | "net.inet.ip.ttl" | "net.inet6.ip6.hlim" => put(&mut options.hop_limit, small),
+            "net.ipv4.tcp_rmem" => return Some(memory(value, options, true).ok_or_else(wrong)),
+            "net.ipv4.tcp_wmem" => return Some(memory(value, options, false).ok_or_else(wrong)),
+            "net.ipv4.tcp_moderate_rcvbuf" | "net.inet.tcp.recvbuf_auto" => flag.map(|auto| {
+                let most = self.defaults.0.receive_buffer_max;
+                options.receive_buffer_max = if auto { most } else { options.receive_buffer };
+            }),
+            "net.inet.tcp.recvspace" => size.map(|size| {
+                options.receive_buffer = size;
+                options.receive_buffer_max = options.receive_buffer_max.max(size);
+            }),
+            "net.inet.tcp.recvbuf_max" => put(&mut options.receive_buffer_max, size),
+            "net.inet.tcp.sendbuf_max" if is_freebsd => put(&mut options.send_buffer, size),
+            "net.ipv4.tcp_keepalive_time" => put(&mut self.keep.idle, seconds),
+            "net.ipv4.tcp_keepalive_intvl" => put(&mut self.keep.interval, seconds),
+            "net.ipv4.tcp_keepalive_probes" | "net.inet.tcp.keepcnt" => put(&mut self.keep.probes, small),
+            "net.inet.tcp.keepidle" => put(&mut self.keep.idle, millis),
+            "net.inet.tcp.keepintvl" => put(&mut self.keep.interval, millis),
+            "net.inet.tcp.msl" => {
+                let done = millis.map(|msl| self.host.stack.tcp.time_wait = 2 * msl);
+                return Some(done.map(|()| Change::Host).ok_or_else(wrong));
+            }
+            "net.ipv4.ip_local_port_range" => {
+                let ports: Option<Vec<u16>> = value.split_whitespace().map(|port| port.parse().ok()).collect();
+                let Some([first, last]) = ports.as_deref() else { return Some(Err(wrong())) };
+                self.host.stack.tcp.ephemeral_ports = (*first, *last);
+                return Some(Ok(Change::Host));
+            }
+            _ => return None,
+        };
+        Some(set.map(|()| Change::Sockets).ok_or_else(wrong))
+    }
+}
+
+fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
+    value.map(|value| *place = value)
+}
+
+fn algorithm(name: &str) -> Option<Algorithm> {
+    match name {
+        "reno" | "newreno" => Some(Algorithm::NewReno),
+        "cubic" => Some(Algorithm::Cubic),
+        _ => None,
+    }
+}
+
+/// `least default most`, of which Linux gives half to data of the receive queue.
+fn memory(value: &str, options: &mut Options, is_receive: bool) -> Option<Change> {
+    let sizes: Option<Vec<u32>> = value.split_whitespace().map(|size| size.parse().ok()).collect();
+    let Some([_, default, most]) = sizes.as_deref() else { return None };
+    if is_receive {
+        options.receive_buffer = default / 2;
+        options.receive_buffer_max = *most;
+    } else {
+        // the queue grows as it is used
+        options.send_buffer = *most;
+    }
+    Some(Change::Sockets)
+}
+
+/// Settings that the stack does not have, with the value that describes it; `*` where any does, since nothing depends on it.
+const FIXED: &[(&str, &str)] = &[
+    // no metrics outlive a connection, no memory is counted but each queue's own, no packet is logged
+    ("net.ipv4.tcp_no_metrics_save", "*"),
+    ("net.ipv4.tcp_mem", "*"),
+    ("net.ipv4.tcp_autocorking", "*"),
+    ("net.ipv4.tcp_invalid_ratelimit", "*"),
+    ("net.core.rmem_max", "*"),
+    ("net.core.wmem_max", "*"),
+    ("net.core.rmem_default", "*"),
+    ("net.core.wmem_default", "*"),
+    ("net.core.optmem_max", "*"),
+    ("net.core.somaxconn", "*"),
+    ("net.core.netdev_max_backlog", "*"),
+    ("net.core.default_qdisc", "*"),
+    ("net.ipv4.tcp_max_syn_backlog", "*"),
+    ("net.ipv4.tcp_max_orphans", "*"),
+    ("net.ipv4.tcp_available_congestion_control", "*"),
+    ("net.ipv4.tcp_allowed_congestion_control", "*"),
+    ("net.ipv4.tcp_abort_on_overflow", "0"),
+    ("net.ipv4.tcp_adv_win_scale", "1"),
+    ("net.ipv4.tcp_app_win", "31"),
+    ("net.ipv4.tcp_base_mss", "1024"),
+    ("net.ipv4.tcp_challenge_ack_limit", "2147483647|1000"),
+    ("net.ipv4.tcp_comp_sack_nr", "*"),
+    ("net.ipv4.tcp_comp_sack_delay_ns", "*"),
+    ("net.ipv4.tcp_comp_sack_slack_ns", "*"),
+    ("net.ipv4.tcp_dsack", "1"),
+    ("net.ipv4.tcp_early_retrans", "3"),
+    ("net.ipv4.tcp_ecn_fallback", "1"),
+    ("net.ipv4.tcp_ecn_option", "2"),
+    ("net.ipv4.tcp_fack", "*"),
+    ("net.ipv4.tcp_fastopen", "0|1"),
+    ("net.ipv4.tcp_frto", "2"),
+    ("net.ipv4.tcp_limit_output_bytes", "*"),
+    ("net.ipv4.tcp_low_latency", "*"),
+    ("net.ipv4.tcp_max_reordering", "300"),
+    ("net.ipv4.tcp_max_tw_buckets", "*"),
+    ("net.ipv4.tcp_min_rtt_wlen", "300"),
+    ("net.ipv4.tcp_min_snd_mss", "48"),
+    ("net.ipv4.tcp_min_tso_segs", "*"),
+    ("net.ipv4.tcp_mtu_probing", "0"),
+    ("net.ipv4.tcp_orphan_retries", "0"),
+    ("net.ipv4.tcp_pacing_ca_ratio", "*"),
+    ("net.ipv4.tcp_pacing_ss_ratio", "*"),
+    ("net.ipv4.tcp_recovery", "1"),
+    ("net.ipv4.tcp_reflect_tos", "0"),
+    ("net.ipv4.tcp_reordering", "3"),
+    ("net.ipv4.tcp_retrans_collapse", "*"),
+    ("net.ipv4.tcp_retries1", "3"),
+    ("net.ipv4.tcp_rfc1337", "0|1"),
+    ("net.ipv4.tcp_shrink_window", "0"),
+    ("net.ipv4.tcp_slow_start_after_idle", "1"),
+    ("net.ipv4.tcp_stdurg", "0"),
+    ("net.ipv4.tcp_syncookies", "1"),
+    ("net.ipv4.tcp_syn_linear_timeouts", "0"),
+    ("net.ipv4.tcp_thin_linear_timeouts", "0"),
+    ("net.ipv4.tcp_tso_win_divisor", "*"),
+    ("net.ipv4.tcp_tw_reuse", "0|1|2"),
+    ("net.ipv4.tcp_workaround_signed_windows", "0"),
+    ("net.ipv4.ip_no_pmtu_disc", "0"),
+    ("net.ipv4.conf.all.accept_local", "*"),
+    ("net.ipv4.conf.all.rp_filter", "*"),
+    ("net.ipv6.auto_flowlabels", "1"),
+    ("net.ipv6.flowlabel_reflect", "0"),
+    // FreeBSD
+    ("kern.ipc.maxsockbuf", "*"),
+    ("kern.ipc.soacceptqueue", "*"),
+    ("kern.ipc.somaxconn", "*"),
+    ("net.inet.tcp.hostcache.enable", "*"),
+    ("net.inet.tcp.hostcache.purgenow", "*"),
+    ("net.inet.tcp.hostcache.purge", "*"),
+    ("net.inet.tcp.hostcache.prune", "*"),
+    ("net.inet.tcp.hostcache.expire", "*"),
+    ("net.inet.tcp.log_debug", "*"),
+    ("net.inet.tcp.log_in_vain", "*"),
+    ("net.inet.tcp.maxtcptw", "*"),
+    ("net.inet.tcp.tcbhashsize", "*"),
+    ("net.inet.tcp.tso", "*"),
+    ("net.inet.tcp.sendbuf_inc", "*"),
+    ("net.inet.tcp.recvbuf_inc", "*"),
+    ("net.inet.tcp.sendspace", "*"),
+    ("net.inet.tcp.sendbuf_auto", "1"),
+    ("net.inet.tcp.sendbuf_auto_lowat", "*"),
+    ("net.inet.tcp.sendbuf_max", "*"),
+    ("net.inet.tcp.abc_l_var", "2"),
+    ("net.inet.tcp.ack_war_timewindow", "*"),
+    ("net.inet.tcp.ack_war_cnt", "*"),
+    ("net.inet.tcp.always_keepalive", "1"),
+    ("net.inet.tcp.blackhole", "0"),
+    ("net.inet.tcp.delayed_ack", "1"),
+    ("net.inet.tcp.do_lrd", "0"),
+    ("net.inet.tcp.do_prr", "1"),
+    ("net.inet.tcp.drop_synfin", "0"),
+    ("net.inet.tcp.dsack_enable", "1"),
+    ("net.inet.tcp.ecn.maxretries", "1"),
+    ("net.inet.tcp.fast_finwait2_recycle", "0"),
+    ("net.inet.tcp.fastopen.client_enable", "0|1"),
+    ("net.inet.tcp.fastopen.server_enable", "0"),
+    ("net.inet.tcp.functions_default", "freebsd"),
+    ("net.inet.tcp.icmp_may_rst", "1"),
+    ("net.inet.tcp.initcwnd_segments", "10"),
+    ("net.inet.tcp.insecure_ack", "0"),
+    ("net.inet.tcp.insecure_rst", "0"),
+    ("net.inet.tcp.insecure_syn", "0"),
+    ("net.inet.tcp.keepinit", "75000"),
+    ("net.inet.tcp.maxunacktime", "0"),
+    ("net.inet.tcp.minmss", "216"),
+    ("net.inet.tcp.mssdflt", "536"),
+    ("net.inet.tcp.newcwv", "0"),
+    ("net.inet.tcp.newreno_sack", "*"),
+    ("net.inet.tcp.nolocaltimewait", "*"),
+    ("net.inet.tcp.path_mtu_discovery", "1"),
+    ("net.inet.tcp.persmax", "60000"),
+    ("net.inet.tcp.persmin", "5000"),
+    ("net.inet.tcp.pmtud_blackhole_detection", "0"),
+    ("net.inet.tcp.reass.maxqueuelen", "*"),
+    ("net.inet.tcp.reass.maxsegments", "*"),
+    ("net.inet.tcp.rexmit_drop_options", "0"),
+    ("net.inet.tcp.rexmit_initial", "1000"),
+    ("net.inet.tcp.rexmit_min", "30"),
+    ("net.inet.tcp.rexmit_slop", "200"),
+    ("net.inet.tcp.rfc3042", "1"),
+    ("net.inet.tcp.rfc3390", "1"),
+    ("net.inet.tcp.rfc3465", "1"),
+    ("net.inet.tcp.rfc6675_pipe", "1"),
+    ("net.inet.tcp.sack.globalmaxholes", "*"),
+    ("net.inet.tcp.sack.maxholes", "*"),
+    ("net.inet.tcp.sack.lrd", "0|1"),
+    ("net.inet.tcp.sack.revised", "0|1"),
+    ("net.inet.tcp.soreceive_stream", "*"),
+    ("net.inet.tcp.syncache.rexmtlimit", "3"),
+    ("net.inet.tcp.syncache.rst_on_sock_fail", "1"),
+    ("net.inet.tcp.syncookies", "1"),
+    ("net.inet.tcp.syncookies_only", "0"),
+    ("net.inet.tcp.tolerate_missing_ts", "0"),
+    ("net.inet.tcp.ts_offset_per_conn", "1"),
+    ("net.inet.tcp.v6mssdflt", "1220"),
+    ("net.inet.tcp.v6pmtud_blackhole_mss", "*"),
+    ("net.inet.tcp.bind_all_fibs", "*"),
+    ("net.inet.tcp.cc.abe", "0"),
+    ("net.inet.icmp.icmplim", "*"),
+    ("net.inet.icmp.icmplim_output", "*"),
+    ("net.inet6.ip6.v6only", "*"),
+    ("net.inet.ip.portrange.first", "*"),
+    ("net.inet.ip.portrange.last", "*"),
+];
+
+#[cfg(test)]
+mod tests;

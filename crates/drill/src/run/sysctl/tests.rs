@@ -1,0 +1,44 @@
+use std::time::Duration;
+
+use bowline_posix::{HostConfig, Profile};
+
+use super::{Change, FIXED, Settings};
+
+fn settings() -> Settings {
+    Settings::new(HostConfig::new(Profile::FreeBsd))
+}
+
+#[test]
+fn what_the_stack_has_is_set() {
+    let mut settings = settings();
+    assert_eq!(settings.set("net.inet.tcp.rfc1323", "0"), Ok(Change::Sockets));
+    assert_eq!(settings.set("net.ipv4.tcp_rmem", "4096 10000 20000"), Ok(Change::Sockets));
+    assert_eq!(settings.set("net.inet.tcp.msl", "500"), Ok(Change::Host));
+    assert_eq!(settings.set("net.ipv4.tcp_keepalive_time", "5"), Ok(Change::Sockets));
+    let options = &settings.host.stack.tcp.options;
+    assert!(!options.timestamps && !options.window_scaling);
+    assert_eq!((options.receive_buffer, options.receive_buffer_max), (5000, 20_000));
+    assert_eq!(settings.host.stack.tcp.time_wait, Duration::from_secs(1));
+    assert_eq!(settings.keep.idle, Duration::from_secs(5));
+    settings.reset();
+    assert!(settings.host.stack.tcp.options.timestamps);
+    assert_eq!(settings.keep.idle, Duration::from_secs(7200));
+}
+
+#[test]
+fn what_it_does_not_have_is_an_error_unless_it_is_so_anyway() {
+    let mut settings = settings();
+    assert_eq!(settings.set("net.inet.tcp.blackhole", "0"), Ok(Change::Nothing));
+    assert_eq!(settings.set("net.inet.tcp.hostcache.purgenow", "1"), Ok(Change::Nothing));
+    let error = settings.set("net.inet.tcp.blackhole", "1").unwrap_err();
+    assert_eq!(error, "the stack behaves as with net.inet.tcp.blackhole=0, and has no 1");
+    assert!(settings.set("net.ipv4.tcp_nonsense", "1").is_err());
+    assert!(settings.set("net.ipv4.tcp_sack", "many").is_err());
+}
+
+#[test]
+fn every_name_stands_once() {
+    for (index, (name, _)) in FIXED.iter().enumerate() {
+        assert!(!FIXED[..index].iter().any(|(other, _)| other == name), "{name}");
+    }
+}
