@@ -140,6 +140,19 @@ impl AckPolicy {
         }
     }
 
+    /// A FIN was taken, which had no data with it or whose data [`on_segment`](Self::on_segment) has seen. `may_answer`: our
+    /// own direction is open.
+    ///
+    /// An application that has answered quickly so far will soon close, and its FIN brings the acknowledgement along; one
+    /// that does not leaves it to the timer (as Linux; RFC 9293 3.8.6.3, MUST-40).
+    pub fn on_fin(&mut self, now: Instant, may_answer: bool) {
+        if may_answer && self.interactive && self.ack.is_none() {
+            self.deadline = self.deadline.min(now + self.delay.get());
+        } else {
+            self.on_immediate(SendReason::Ack);
+        }
+    }
+
     /// An acknowledgement is owed at once for another reason than data: an unacceptable segment, a window that opened.
     pub fn on_immediate(&mut self, reason: SendReason) {
         match reason {

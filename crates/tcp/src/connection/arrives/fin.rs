@@ -37,7 +37,7 @@ impl Tcb {
     fn take_fin(&mut self, cx: &mut Context<'_>) {
         self.rcv.queue.skip_one();
         self.rcv.fin_received = true;
-        self.rcv.acks.on_immediate(SendReason::Ack);
+        self.rcv.acks.on_fin(cx.now, self.state == State::Established);
         self.notify(Readiness::READABLE);
         match self.state {
             State::Established => self.advance(cx, Cause::Fin),
