@@ -3,6 +3,9 @@
 //! It decides the order (receive a batch, run the timers, tell the waiting, send), how much at once, and when to rest. It
 //! must not know what the packets are. One turn stamps the time once. When nothing is left to do it rests until a device,
 //! a socket or the next deadline wakes it; it never spins.
+//!
+//! Whoever has news is told before anything is sent, and gets its turn first, once: what it answers then travels with the
+//! acknowledgement that is owed, and what it passes on does not wait for that to be sent.
 
 use std::io;
 use std::mem;
@@ -41,12 +44,14 @@ pub struct Driver {
     ports: Vec<Port>,
     alarm: Alarm,
     wakers: Vec<Waker>,
+    /// Whether sending was put off until those who have news have looked at it.
+    put_off: bool,
 }
 
 impl Driver {
     pub(crate) fn new(shared: Arc<Shared>, ports: Vec<Port>, precise: bool) -> Self {
         let alarm = Alarm::new(&shared.clock, precise);
-        Self { shared, ports, alarm, wakers: Vec::new() }
+        Self { shared, ports, alarm, wakers: Vec::new(), put_off: false }
     }
 
     /// Does what there is to do; ready once there will never be anything again.
@@ -55,13 +60,18 @@ impl Driver {
         for _ in 0..TURNS {
             let now = self.shared.clock.now();
             let mut busy = false;
-            for port in &mut self.ports {
-                busy |= port.receive(cx, now)?;
+            if !self.put_off {
+                for port in &mut self.ports {
+                    busy |= port.receive(cx, now)?;
+                }
             }
             let turn = self.turn(now)?;
             busy |= turn.busy;
             let woke = !self.wakers.is_empty();
             self.wakers.drain(..).for_each(Waker::wake);
+            if self.put_off {
+                break;
+            }
             if turn.stopped {
                 return Ok(Poll::Ready(()));
             }
@@ -81,7 +91,7 @@ impl Driver {
 
     /// One turn with the stack: packets in, timers, packets out, news.
     fn turn(&mut self, now: Instant) -> io::Result<Turn> {
-        let Self { shared, ports, wakers, .. } = self;
+        let Self { shared, ports, wakers, put_off, .. } = self;
         shared.drive(|core| {
             for port in ports.iter_mut() {
                 for packet in port.received.drain(..) {
@@ -92,6 +102,10 @@ impl Driver {
                 core.stack.handle_timeout(now);
             }
             core.collect_events(wakers);
+            *put_off = !*put_off && !wakers.is_empty();
+            if *put_off {
+                return Ok(Turn { busy: true, stopped: false, deadline: None });
+            }
             let busy = transmit(core, ports, now)?;
             // Sending makes room, and room is news.
             core.collect_events(wakers);

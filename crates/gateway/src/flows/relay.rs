@@ -5,9 +5,13 @@
 //! host closes the program's window. Downwards, no more is read from the host than the program's side takes.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsFd;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bowline::ConnectionError;
@@ -15,7 +19,9 @@ use bowline_device::buffer::BufferPool;
 use bowline_observe::Summary;
 use bytes::{Buf, Bytes};
 use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::{OutwardFlow, READ_SIZE, Shared};
 
@@ -63,20 +69,22 @@ impl Broken {
 }
 
 /// Closes a host socket with a RST, when it is dropped.
-pub(crate) fn reset(host: &TcpStream) {
+pub(crate) fn reset(host: &impl AsFd) {
     let _ = SockRef::from(host).set_linger(Some(Duration::ZERO));
 }
 
 /// Relays until both directions are closed, or either side has broken the connection, and passes that on.
 pub(crate) async fn run(
     guest: bowline::TcpStream,
-    host: TcpStream,
+    mut host: TcpStream,
     shared: &Shared,
     outward: OutwardFlow<'_>,
 ) -> Result<(), Broken> {
     let carried = Carried::default();
     let _relay = shared.relays.begin();
-    let result = tokio::try_join!(up(&guest, &host, &carried, outward), down(&guest, &host, &carried, &shared.buffers));
+    let (reading, writing) = host.split();
+    let result =
+        tokio::try_join!(up(&guest, writing, &carried, outward), down(&guest, reading, &carried, &shared.buffers));
     let error = result.as_ref().err().and_then(Broken::guest);
     match guest.info() {
         Some(info) => shared.ended.lock().add_connection(&info, error),
@@ -112,37 +120,30 @@ impl Carried {
 
 async fn up(
     guest: &bowline::TcpStream,
-    host: &TcpStream,
+    mut host: WriteHalf<'_>,
     carried: &Carried,
     outward: OutwardFlow<'_>,
 ) -> Result<(), Broken> {
     loop {
         let mut data = guest.recv_bytes(UP_MAX).await.map_err(Broken::Guest)?;
         if data.is_empty() {
-            return match SockRef::from(host).shutdown(Shutdown::Write) {
+            return match SockRef::from(host.as_ref()).shutdown(Shutdown::Write) {
                 Err(error) if error.kind() != io::ErrorKind::NotConnected => Err(Broken::Host(error)),
                 _ => Ok(()),
             };
         }
         carried.up.fetch_add(data.len() as u64, Ordering::Relaxed);
-        while data.has_remaining() {
-            match host.try_write(&data) {
-                Ok(count) => {
-                    outward.moved(count);
-                    data.advance(count);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    host.writable().await.map_err(Broken::Host)?;
-                }
-                Err(error) => return Err(Broken::Host(error)),
-            }
+        while !data.is_empty() {
+            let count = host.write(&data).await.map_err(Broken::Host)?;
+            outward.moved(count);
+            data.advance(count);
         }
     }
 }
 
 async fn down(
     guest: &bowline::TcpStream,
-    host: &TcpStream,
+    mut host: ReadHalf<'_>,
     carried: &Carried,
     buffers: &BufferPool,
 ) -> Result<(), Broken> {
@@ -150,18 +151,19 @@ async fn down(
         guest.writable().await.map_err(Broken::Guest)?;
         host.readable().await.map_err(Broken::Host)?;
         let mut buffer = buffers.take();
-        let count = match host.try_read(buffer.space()) {
-            Ok(0) => return guest.close_write().map_err(Broken::Guest),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            Err(error) => return Err(Broken::Host(error)),
-        };
+        let mut space = ReadBuf::new(buffer.space());
+        // Polled once, so that no buffer waits. Unlike `try_read`, it knows that a read which left room was the last one.
+        match poll_fn(|cx| Poll::Ready(Pin::new(&mut host).poll_read(cx, &mut space))).await {
+            Poll::Pending => continue,
+            Poll::Ready(done) => done.map_err(Broken::Host)?,
+        }
+        let count = space.filled().len();
+        if count == 0 {
+            return guest.close_write().map_err(Broken::Guest);
+        }
         debug_assert!(count <= READ_SIZE, "a read is no larger than its buffer");
-        let data = if count < COPY_BREAK {
-            Bytes::copy_from_slice(buffer.space().get(..count).unwrap_or_default())
-        } else {
-            buffer.freeze(0, count)
-        };
+        let data =
+            if count < COPY_BREAK { Bytes::copy_from_slice(space.filled()) } else { buffer.freeze(0, count) };
         guest.send_bytes(data).await.map_err(Broken::Guest)?;
         carried.down.fetch_add(count as u64, Ordering::Relaxed);
     }

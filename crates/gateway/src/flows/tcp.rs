@@ -1,10 +1,12 @@
 //! What becomes of each SYN: the host's socket is connected first, and its fate is the answer.
 
+use std::future::poll_fn;
 use std::io;
+use std::net::TcpStream;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bowline::{Forwarder, Incoming};
-use tokio::net::TcpStream;
 
 use super::{Shared, refusal, relay};
 use crate::host::{Verdict, dial};
@@ -30,7 +32,16 @@ async fn carry(incoming: Incoming, shared: Arc<Shared>) {
     match incoming.accept_now(None) {
         Ok(guest) => {
             let outward = shared.outward.begin();
-            let result = relay::run(guest, host, &shared, outward).await;
+            // the answer leaves, and the rest is made ready while the program looks at it
+            others_first().await;
+            let result = match watched(host) {
+                Ok(host) => relay::run(guest, host, &shared, outward).await,
+                Err(error) => {
+                    tracing::warn!(%error, "the gateway is at its limit");
+                    guest.abort();
+                    Err(relay::Broken::Host(error))
+                }
+            };
             relay::report(source, destination, &result);
         }
         // the program has given up meanwhile
@@ -41,12 +52,33 @@ async fn carry(incoming: Incoming, shared: Arc<Shared>) {
     }
 }
 
+/// Lets the tasks that are ready have their turn, the network's driver among them. The runtime's own `yield_now` would
+/// look at all descriptors first.
+async fn others_first() {
+    let mut had_theirs = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut had_theirs, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Registers a host's socket with the runtime. Nagle's algorithm is off: the program's own TCP has decided already what
+/// goes out when.
+fn watched(host: TcpStream) -> io::Result<tokio::net::TcpStream> {
+    let _ = host.set_nodelay(true);
+    tokio::net::TcpStream::from_std(host)
+}
+
 /// Dials, or says how to turn the program away.
 async fn open(incoming: &Incoming, shared: &Shared) -> Result<TcpStream, Verdict> {
     let target = shared.find(incoming.destination())?;
     let host = dial(target).await.map_err(|error| report(target, &error))?;
     // where nobody listens on a loopback port, dialling it may connect a socket to itself
-    if host.local_addr().ok() == host.peer_addr().ok() {
+    if host.local_addr().ok() == Some(target) {
         relay::reset(&host);
         return Err(Verdict::Closed);
     }
