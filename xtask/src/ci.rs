@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::step::{self, Report, Tally};
-use crate::{deny, diagram, lints, nostd, rfc, setup};
+use crate::{deny, diagram, lints, nostd, portable, rfc, setup};
 
 /// Runs every step; a failed one does not hide the others.
 pub(crate) fn run() -> Result<(), String> {
@@ -22,6 +22,7 @@ pub(crate) fn run() -> Result<(), String> {
     report.step("test", || test(&mut tally));
     report.step("doc tests", || step::run_tests(&mut cargo(&["test", "--workspace", "--doc", "--locked"]), &mut tally));
     report.step("no_std", nostd::run);
+    report.step("portable", portable::run);
     report.step("deny", deny::run);
     report.step("docs", || {
         let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);

@@ -8,6 +8,7 @@ mod deny;
 mod diagram;
 mod lints;
 mod nostd;
+mod portable;
 mod rfc;
 mod setup;
 mod soak;
@@ -21,8 +22,10 @@ Tasks of the Bowline repository.
 Usage: cargo xtask <TASK>
 
   setup    install the programs that tests and benchmarks need (apt packages as root, cargo-nextest, cargo-deny)
-  ci       all that CI runs: setup, fmt, lints, clippy, tests, doc tests, nostd, deny, docs, the diagram, conformance
+  ci       all that CI runs: setup, fmt, lints, clippy, tests, doc tests, nostd, portable, deny, docs, the diagram,
+           conformance
   nostd    prove that base, wire, tcp and stack need no std: link them beside a panic handler of our own
+  portable compile the command for Windows and macOS, where rustup can fetch what that takes
   lints    the lint settings that each core crate must repeat
   deny     licences, bans and sources of every dependency against deny.toml
   diagram  draw docs/states.md from the table of TCP's transitions
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         "setup" => setup::run(),
         "ci" => ci::run(),
         "nostd" => nostd::run(),
+        "portable" => portable::run(),
         "lints" => lints::run(),
         "deny" => deny::run(),
         "diagram" => diagram::write(),

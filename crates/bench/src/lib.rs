@@ -9,13 +9,19 @@
 //! Contenders take turns within one process, so that a noisy neighbour hits all of them, and each figure is the median
 //! of its turns. Every contender runs in the best configuration that we know for it; the configuration is part of its name.
 //!
+//! The last two need Linux.
+//!
 //! This crate decides how to measure and never what is good enough: it has no thresholds.
 
+#[cfg(target_os = "linux")]
 pub mod gateway;
 pub mod memory;
+#[cfg(target_os = "linux")]
 pub mod peer;
+#[cfg(target_os = "linux")]
 pub mod process;
 pub mod report;
+#[cfg(target_os = "linux")]
 pub mod tun;
 
 pub use report::{Better, Report, Row};

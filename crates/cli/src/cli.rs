@@ -52,6 +52,7 @@ pub fn main() -> ExitCode {
 
 fn execute(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let words: Vec<_> = words.into_iter().collect();
+    #[cfg(target_os = "linux")]
     if let Some((_, [verb, job @ ..])) = words.split_first()
         && verb == bench::PEER
     {

@@ -3,7 +3,16 @@
 pub mod bench;
 pub mod completions;
 pub mod demo;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(target_os = "linux")]
 mod live;
 pub mod man;
+pub mod network;
+#[cfg(target_os = "linux")]
 pub mod run;
+#[cfg(target_os = "linux")]
 pub mod ss;
+
+#[cfg(not(target_os = "linux"))]
+pub use elsewhere::{run, ss};

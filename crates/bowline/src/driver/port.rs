@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::task::{Context, Poll};
+use std::task::Context;
+#[cfg(unix)]
+use std::task::Poll;
 
 use bowline_base::Instant;
 use bowline_device::{Device, Readiness, RxPacket, Transmitted, TxPacket, WakeSlot};

@@ -4,20 +4,20 @@
 //! `bowline-bench`. Bytes for an idle connection are not here: to count them takes an allocator that counts, and that would
 //! slow down every other verb, so `cargo bench` has a program of its own for it.
 
+#[cfg(target_os = "linux")]
+mod namespaces;
 mod told;
 
-use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use bowline_bench::process::Program;
-use bowline_bench::{Report, Result, gateway, memory, peer, tun};
+use bowline_bench::{Report, Result, memory};
 use clap::ValueEnum;
 
 use crate::usage::{USAGE, complain};
 
-/// The verb by which this program starts itself inside a namespace. It is for `bowline bench` and nobody else.
-pub(crate) const PEER: &str = "bench-peer";
+#[cfg(target_os = "linux")]
+pub(crate) use namespaces::{PEER, be_peer};
 
 /// Something to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -40,7 +40,7 @@ pub struct Args {
     /// What to measure; without it memory, tun and gateway, one after the other
     #[arg(value_enum, value_name = "WHAT")]
     pub parts: Vec<Part>,
-    /// A first impression: one short turn of each
+    /// A first impression: short turns, and one of each unless --runs says more
     #[arg(long)]
     pub quick: bool,
     /// Turns of each contender, of which the median is shown [default: 5, and 3 through gateways]
@@ -93,7 +93,11 @@ impl Settings {
         }
         let mut parts = args.parts.clone();
         if parts.is_empty() {
-            parts = vec![Part::Memory, Part::Tun, Part::Gateway];
+            parts = vec![Part::Memory];
+            parts.extend([Part::Tun, Part::Gateway].into_iter().filter(|_| cfg!(target_os = "linux")));
+        }
+        if !cfg!(target_os = "linux") && parts.iter().any(|part| *part != Part::Memory) {
+            return Err("TUN devices and gateways are measured on Linux: `bowline bench memory` works here".to_owned());
         }
         let runs = args.runs.map(usize::from);
         Ok(Self { parts, quick: args.quick, runs, only: args.only.clone(), json: args.json })
@@ -156,9 +160,12 @@ fn tell(line: &str) {
 fn measure(part: Part, settings: &Settings) -> Result<Report> {
     match part {
         Part::Memory => Ok(in_memory(settings)),
-        Part::Tun => over_tun(settings),
-        Part::Gateway => through_gateways(settings),
-        Part::Footprint => Ok(Report::default()),
+        #[cfg(target_os = "linux")]
+        Part::Tun => namespaces::over_tun(settings),
+        #[cfg(target_os = "linux")]
+        Part::Gateway => namespaces::through_gateways(settings),
+        // refused before
+        _ => Ok(Report::default()),
     }
 }
 
@@ -167,60 +174,6 @@ fn in_memory(settings: &Settings) -> Report {
     plan.runs = settings.runs.unwrap_or(plan.runs);
     plan.only.clone_from(&settings.only);
     memory::speed(&mut told::contenders(memory::contenders()), &plan)
-}
-
-/// One MTU after the other: what a stack's best settings are depends on it, and is tried out once for each.
-fn over_tun(settings: &Settings) -> Result<Report> {
-    let mut plan = if settings.quick { tun::Plan::quick() } else { tun::Plan::default() };
-    plan.runs = settings.runs.unwrap_or(plan.runs);
-    plan.only.clone_from(&settings.only);
-    let program = Program::current([PEER])?;
-    let mut report = Report::default();
-    for mtu in &plan.mtus {
-        tell(&format!("tun: MTU {mtu}, {} turn(s) of {} s of each stack in each direction", plan.runs, plan.seconds));
-        let part = tun::Plan { mtus: vec![*mtu], ..plan.clone() };
-        report.extend(tun::run(&part, &program)?);
-    }
-    Ok(report)
-}
-
-/// One turn of all gateways after the other, each in a namespace of its own.
-fn through_gateways(settings: &Settings) -> Result<Report> {
-    let plan = gateway::Plan::new(Program::current([PEER])?, Some(std::env::current_exe()?));
-    let mut plan = if settings.quick { plan.quick() } else { plan };
-    plan.only.clone_from(&settings.only);
-    let runs = settings.runs.unwrap_or(plan.runs);
-    plan.runs = 1;
-    let mut report = Report::default();
-    for turn in 1..=runs {
-        tell(&format!("gateway: turn {turn} of {runs}, {} s for a measure and a gateway", plan.seconds));
-        let part = gateway::run(&plan)?;
-        for row in part.rows {
-            // of one turn the median is the figure itself
-            report.add((&row.measure, &row.unit, row.better), &row.contender, row.median);
-        }
-        part.notes.into_iter().for_each(|note| report.note(note));
-    }
-    Ok(report)
-}
-
-/// Is the other end of a measurement, started by one.
-#[must_use]
-pub(crate) fn be_peer(job: &[OsString]) -> ExitCode {
-    let job: Vec<_> = job.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    match peer::main(&job) {
-        Ok(printed) => {
-            if print(&(printed + "\n")) {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }
-        Err(error) => {
-            complain(&error.to_string());
-            ExitCode::FAILURE
-        }
-    }
 }
 
 #[cfg(test)]

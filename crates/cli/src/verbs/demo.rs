@@ -9,7 +9,7 @@ use bowline_device::units::{Percent, Rate};
 use bowline_observe::diagram::text::Style;
 use clap::ValueEnum;
 
-use super::run::network::{LossArg, NetworkArgs};
+use super::network::{LossArg, NetworkArgs};
 use crate::demo::http::Pages;
 use crate::demo::report::{self, Telling};
 use crate::demo::story::Plot;

@@ -1,7 +1,6 @@
 //! `bowline run [OPTIONS] -- CMD…`: a program behind the stack.
 
 pub mod args;
-pub mod network;
 mod record;
 pub mod settings;
 mod watch;

@@ -162,8 +162,7 @@ async fn down(
             return guest.close_write().map_err(Broken::Guest);
         }
         debug_assert!(count <= READ_SIZE, "a read is no larger than its buffer");
-        let data =
-            if count < COPY_BREAK { Bytes::copy_from_slice(space.filled()) } else { buffer.freeze(0, count) };
+        let data = if count < COPY_BREAK { Bytes::copy_from_slice(space.filled()) } else { buffer.freeze(0, count) };
         guest.send_bytes(data).await.map_err(Broken::Guest)?;
         carried.down.fetch_add(count as u64, Ordering::Relaxed);
     }

@@ -7,7 +7,7 @@ use bowline_gateway::forward::Forward;
 use bowline_gateway::rules::{Action, Destinations, Rules};
 use clap::{ArgAction, ArgMatches, FromArgMatches, ValueEnum};
 
-use super::network::NetworkArgs;
+use crate::verbs::network::NetworkArgs;
 
 /// A congestion control that can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
