@@ -59,7 +59,8 @@ impl Driver {
         self.shared.driver_begins(cx.waker());
         for _ in 0..TURNS {
             let now = self.shared.clock.now();
-            let mut busy = false;
+            // What was put off comes first, and then a look at the devices.
+            let mut busy = self.put_off;
             if !self.put_off {
                 for port in &mut self.ports {
                     busy |= port.receive(cx, now)?;
