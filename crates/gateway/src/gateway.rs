@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowline::{Algorithm, Cidr, Listen, Net, Options, State};
+use bowline::{Algorithm, Cidr, Counters, Listen, Net, Options, State};
 use bowline_base::Instant;
 use bowline_device::{Capabilities, Device, Readiness, RxPacket, Transmitted, TxPacket};
 use bowline_observe::Summary;
@@ -84,8 +84,10 @@ impl Gateway {
 
     /// Ends everything, and says what all connections came to. Those that are still open are reset after `grace`.
     pub async fn finish(self, grace: Duration) -> Summary {
-        let counters = self.net.counters();
+        // those that are still open after it are reset, and nobody is left to see that
+        let out_rsts = self.net.counters().out_rsts;
         self.net.shutdown(grace).await;
+        let counters = Counters { out_rsts, ..self.net.counters() };
         // every relay sees that its connection is gone
         self.shared.relays.drained().await;
         let mut summary = self.shared.ended.lock().clone();

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bowline::{Algorithm, Info, ListenerInfo};
 use bowline_observe::ss::{Row, table};
+use bowline_observe::words::counted;
 
 pub(crate) use serve::serve;
 
@@ -76,7 +77,8 @@ fn connection(info: &Info) -> String {
 pub(crate) fn table(connections: &[Info], listeners: &[ListenerInfo]) -> String {
     let rows: Vec<Row> = listeners.iter().map(Row::listener).chain(connections.iter().map(Row::connection)).collect();
     let shown: Vec<&Row> = rows.iter().take(MAX_ROWS).collect();
-    let mut out = format!("{} connections, {} listeners\n\n", connections.len(), listeners.len());
+    let count = |rows: usize, one| counted(rows as u64, one);
+    let mut out = format!("{}, {}\n\n", count(connections.len(), "connection"), count(listeners.len(), "listener"));
     out.push_str(&table::render(&shown, &table::Columns::default()));
     if rows.len() > MAX_ROWS {
         let _ = writeln!(out, "and {} more: `bowline ss` shows them all", rows.len() - MAX_ROWS);

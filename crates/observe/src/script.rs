@@ -44,10 +44,18 @@ impl Script {
         self
     }
 
+    /// The state moves, by the segment before if that arrived now. Of an open connection that is recorded first, and then
+    /// the segment.
     pub(crate) fn moves(&mut self, cause: Cause) -> &mut Self {
         let (from, to) = (self.state, next(self.state, cause).unwrap());
         self.state = to;
-        self.what(Trace::State { from, to, cause })
+        let (now, open) = (self.now, !matches!(from, State::Listen | State::TimeWait));
+        let is_its_segment = |record: &mut Record| {
+            open && record.at == now && matches!(record.what, Trace::Received { state, .. } if state == from)
+        };
+        let segment = self.records.pop_if(is_its_segment);
+        self.what(Trace::State { from, to, cause }).records.extend(segment);
+        self
     }
 
     /// A segment from us, its numbers relative.

@@ -46,6 +46,21 @@ fn a_lossy_exchange_shows_handshake_retransmission_and_close() {
 }
 
 #[test]
+fn a_change_of_state_stands_beside_its_own_segment() {
+    let mut s = Script::new(State::Listen);
+    s.handshake();
+    // read from the device together, and so at the same time
+    s.at(300).got("PA", 1, 1, 77).got("FA", 78, 1, 0).moves(Cause::Fin).sent("A", 1, 79, 0, SendReason::Ack);
+    let diagram = draw(&s, Settings::default());
+    let moved = diagram.rows.iter().filter_map(|row| match &row.what {
+        What::Segment(segment) => segment.next_state.as_deref().map(|next| (segment.flags.as_str(), next)),
+        _ => None,
+    });
+    let moved: Vec<_> = moved.collect();
+    assert_eq!(moved[2..], [("FIN,ACK", "CLOSE-WAIT")]);
+}
+
+#[test]
 fn narrow_ascii_keeps_to_its_width_and_its_letters() {
     let style = Style { width: 64, ascii: true, ..Style::default() };
     let drawn = text::render(&draw(&exchange(), Settings::default()), &style);

@@ -9,6 +9,9 @@ use super::row::{Detail, Row, Timer};
 /// The controller that sets no limit: its window, and the rate that would follow from it, say nothing.
 const UNLIMITED: &str = "local";
 
+/// Segments by which the path reorders as far as anybody believes at the beginning: not worth a word.
+const USUAL_REORDERING: u32 = 3;
+
 /// The detail line, without indentation; empty where there is nothing to say.
 #[must_use]
 pub fn line(row: &Row) -> String {
@@ -124,8 +127,8 @@ fn losses(out: &mut String, info: &Detail) {
         word(out, format_args!("retrans:{}/{}", info.lost.min(info.retrans), info.retrans));
     }
     nonzero(out, &[("lost", info.lost)]);
-    if info.reordering > 0 {
-        word(out, format_args!("reord_seen:{}", info.reordering));
+    if info.reordering != USUAL_REORDERING && info.reordering > 0 {
+        word(out, format_args!("reordering:{}", info.reordering));
     }
     nonzero(out, &[("rcv_space", info.rcv_space), ("notsent", info.notsent)]);
     if let Some(min) = info.min_rtt_us {

@@ -44,7 +44,7 @@ pub struct Row {
 /// A timer as `ss -o` shows it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Timer {
-    /// `on`, `keepalive`, `timewait`, `persist`, or `unknown`.
+    /// `on`, `keepalive`, `timewait` or `persist`.
     pub name: String,
     /// Until it fires, in milliseconds.
     pub expires_ms: u64,
@@ -167,7 +167,7 @@ impl Row {
             local: info.tuple.local,
             peer: info.tuple.remote,
             any: false,
-            timer: info.timer.map(|(kind, left, count)| Timer::new(kind, left, count)),
+            timer: info.timer.and_then(|(kind, left, count)| Timer::new(kind, left, count)),
             syn_queue: None,
             cookies: false,
             info: Some(Box::new(detail(info))),
@@ -214,16 +214,17 @@ impl Row {
 }
 
 impl Timer {
-    fn new(kind: TimerKind, left: Duration, retrans: u8) -> Self {
+    /// `None` for the timers of which `ss` does not tell.
+    fn new(kind: TimerKind, left: Duration, retrans: u8) -> Option<Self> {
         let name = match kind {
             TimerKind::Retransmit | TimerKind::Recovery | TimerKind::User => "on",
             TimerKind::Persist => "persist",
             TimerKind::Keepalive => "keepalive",
             // Linux keeps an orphan's FIN-WAIT-2 in the same table as TIME-WAIT.
             TimerKind::FinWait2 | TimerKind::TimeWait => "timewait",
-            TimerKind::DelayedAck | TimerKind::Cork => "unknown",
+            TimerKind::DelayedAck | TimerKind::Cork => return None,
         };
-        Self { name: name.to_owned(), expires_ms: millis(left), retrans }
+        Some(Self { name: name.to_owned(), expires_ms: millis(left), retrans })
     }
 }
 

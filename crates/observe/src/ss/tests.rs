@@ -9,11 +9,8 @@ use super::table::Columns;
 use super::*;
 
 fn info(state: State) -> Info {
+    let tuple = FourTuple::new("10.0.2.2:80".parse().unwrap(), "10.0.2.100:40000".parse().unwrap());
     Info {
-        key: None,
-        id: 3,
-        tuple: FourTuple::new("10.0.2.2:80".parse().unwrap(), "10.0.2.100:40000".parse().unwrap()),
-        state,
         recv_queue: 0,
         send_queue: 2896,
         notsent: 1448,
@@ -53,7 +50,7 @@ fn info(state: State) -> Info {
         recoveries: 0,
         timeouts: 1,
         out_of_order: 0,
-        reordering: 0,
+        reordering: 3,
         last_data_sent: Duration::from_millis(4),
         last_data_received: Duration::from_millis(8),
         last_ack_received: Duration::ZERO,
@@ -61,8 +58,7 @@ fn info(state: State) -> Info {
         busy_time: Duration::from_millis(200),
         rwnd_limited: Duration::ZERO,
         cwnd_limited: Duration::from_millis(50),
-        memory: 4096,
-        age: Duration::from_secs(1),
+        ..Info::bare(3, tuple, state)
     }
 }
 

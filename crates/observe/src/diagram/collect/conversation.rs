@@ -88,7 +88,8 @@ impl Conversation {
             }
         }
         let relative = at.since(self.start);
-        let beside = self.rows.newest().filter(|row| row.at == micros(relative)).and_then(|row| match &mut row.what {
+        let newest = if is_told_after(from, cause) { self.rows.newest() } else { None };
+        let beside = newest.filter(|row| row.at == micros(relative)).and_then(|row| match &mut row.what {
             What::Segment(segment) if is_made_by(segment, cause) && segment.state == from.name() => Some(segment),
             _ => None,
         });
@@ -348,6 +349,12 @@ const fn is_from_peer(cause: Cause) -> bool {
             | Cause::Reset
             | Cause::ResetPassive
     )
+}
+
+/// Whether the record of a change comes after that of the segment which made it. So it is where there is no control block:
+/// on a listener, of a half-open connection, in TIME-WAIT. Elsewhere the segment before has nothing to do with it.
+const fn is_told_after(from: State, cause: Cause) -> bool {
+    matches!(from, State::Listen | State::TimeWait) || matches!(cause, Cause::ResetPassive)
 }
 
 fn is_made_by(segment: &Segment, cause: Cause) -> bool {
