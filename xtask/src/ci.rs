@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::step::{self, Report, Tally};
-use crate::{deny, diagram, lints, nostd, portable, rfc, setup};
+use crate::{deny, diagram, differential, lints, nostd, portable, rfc, setup};
 
 /// Runs every step; a failed one does not hide the others.
 pub(crate) fn run() -> Result<(), String> {
@@ -30,6 +30,7 @@ pub(crate) fn run() -> Result<(), String> {
     });
     report.step("diagram", diagram::check);
     report.step("conformance", rfc::check);
+    report.step("differences", differential::explained::check);
     report.finish(tally)
 }
 

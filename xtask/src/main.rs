@@ -6,6 +6,7 @@
 mod ci;
 mod deny;
 mod diagram;
+mod differential;
 mod lints;
 mod nostd;
 mod portable;
@@ -31,6 +32,8 @@ Usage: cargo xtask <TASK>
   diagram  draw docs/states.md from the table of TCP's transitions
   rfc      write docs/conformance.md: each requirement of the RFCs, where it is met and which test shows it; fails where one
            has neither a test nor a reason, and where a page cites a test that does not exist
+  differential  the same segments to the running kernel and to Bowline: every difference must be one of docs/differences.md;
+           `differential --seed N --count N --seconds N` runs others, `--page` only writes the page
   soak     what only a long run shows, by the release build: 4 GiB transfers, 100,000 connections, a flood;
            `soak NAME` runs the steps whose name contains it
   help     this text
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     let (task, only) = match args.as_slice() {
         [task] => (task, None),
         [task, only] if task == "soak" => (task, Some(only.as_str())),
+        [task, ..] if task == "differential" => (task, None),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         "lints" => lints::run(),
         "deny" => deny::run(),
         "diagram" => diagram::write(),
+        "differential" => differential::run(args.get(1..).unwrap_or_default()),
         "rfc" => rfc::write(),
         "soak" => soak::run(only),
         "help" | "--help" | "-h" => {

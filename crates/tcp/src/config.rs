@@ -137,7 +137,7 @@ pub struct Options {
     /// Retransmissions of data before the connection ends (R2; RFC 9293 3.8.3, MUST-21); default 15, as Linux `tcp_retries2`:
     /// some 924 s (SHLD-11).
     pub retries: u8,
-    /// Retransmissions of a SYN before an active open fails; default 7: 255 s. Linux has 6 (`tcp_syn_retries`), which ends
+    /// Retransmissions of a SYN before an active open fails; default 7: 247 s. Linux has 6 (`tcp_syn_retries`), which ends
     /// after 127 s, where RFC 9293 3.8.3, MUST-23 wants three minutes.
     pub syn_retries: u8,
     /// Retransmissions of a SYN-ACK; default 5, as Linux `tcp_synack_retries`.

@@ -290,7 +290,7 @@ impl Endpoint {
     pub fn close(&mut self, now: Instant, key: ConnectionKey) {
         let closing = self.with_key(now, key, super::super::connection::tcb::Tcb::close);
         if closing == Some(Closing::Reset) {
-            self.say_reset_of(key.index);
+            self.say_reset_of(now, key.index);
         }
     }
 
@@ -298,7 +298,7 @@ impl Endpoint {
     pub fn abort(&mut self, now: Instant, key: ConnectionKey) {
         let closing = self.with_key(now, key, super::super::connection::tcb::Tcb::abort);
         if closing == Some(Closing::Reset) {
-            self.say_reset_of(key.index);
+            self.say_reset_of(now, key.index);
         }
     }
 

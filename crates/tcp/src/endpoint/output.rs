@@ -142,9 +142,9 @@ impl Endpoint {
     }
 
     /// A RST for a connection that was aborted (RFC 9293 3.10.5).
-    pub(super) fn say_reset_of(&mut self, index: u32) {
+    pub(super) fn say_reset_of(&mut self, now: Instant, index: u32) {
         let Some((_, tcb)) = self.connections.at_mut(index) else { return };
-        let header = tcb.reset_header();
+        let header = tcb.reset_header(now);
         let (tuple, id, state) = (tcb.tuple.unpack(), tcb.id, tcb.state);
         self.say_for(tuple, id, header, SendReason::Reset, state);
     }

@@ -184,6 +184,10 @@ impl TimeWaitEntry {
         }
         // An acknowledgement where one is expected needs no answer; two in TIME-WAIT would answer each other for ever.
         if header.seq == self.rcv_nxt && end == header.seq {
+            // RFC 7323 5.3, R3: its time counts, for what may reopen (RFC 6191 2).
+            if let Some(times) = header.options.timestamps.filter(|_| self.has_timestamps()) {
+                self.ts_recent = times.value;
+            }
             return Drop(DropReason::TimeWait);
         }
         self.answer(now, DropReason::OutOfWindow)

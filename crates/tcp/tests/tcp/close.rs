@@ -279,6 +279,29 @@ fn a_fin_ahead_of_a_hole_waits_for_it() {
 }
 
 #[test]
+fn a_forged_fin_ahead_of_a_hole_does_not_hide_the_true_one() {
+    // The true FIN comes before it, …
+    let (mut p, key) = opened(State::Established);
+    p.run("< FIN,ACK seq=101 ack=1\n> ACK seq=1 ack=1\n< FIN,ACK seq=1 ack=1 len=5\n> ACK seq=1 ack=7\n= CLOSE-WAIT");
+    p.read(key, 0, 5);
+    p.read(key, 5, 0);
+    // … or text goes on beyond it, and the true one comes later.
+    let (mut p, key) = opened(State::Established);
+    p.run(
+        "< FIN,ACK seq=101 ack=1
+         > ACK seq=1 ack=1
+         < ACK seq=1 ack=1 len=200
+         > ACK seq=1
+         = ESTABLISHED
+         < FIN,ACK seq=201 ack=1
+         > ACK seq=1 ack=202
+         = CLOSE-WAIT",
+    );
+    p.read(key, 0, 200);
+    p.read(key, 200, 0);
+}
+
+#[test]
 fn a_fin_and_the_ack_of_ours_come_out_of_order() {
     let mut p = Peer::with_options(Options { sack: true, ..plain() });
     let listener = p.listen(5);

@@ -244,7 +244,7 @@ fn a_listener_may_turn_active() {
 }
 
 #[test]
-fn a_lost_syn_is_sent_again_and_given_up_after_255_seconds() {
+fn a_lost_syn_is_sent_again_and_given_up_after_247_seconds() {
     // RFC 9293 3.8.3, MUST-22, MUST-23: three minutes at least, and the user is told; RFC 6298 2, RFC6298-2-1.
     let mut p = Peer::plain();
     let key = p.connect();

@@ -243,6 +243,52 @@ fn the_echo_of_a_segment_without_ack_says_nothing() {
 }
 
 #[test]
+fn a_time_from_a_segment_that_is_dropped_makes_no_true_one_look_old() {
+    // RFC 7323 5.3, R1 to R3, RFC7323-4.3-1 (CVE-2005-0356).
+    for forged in [
+        "ACK seq=0 ack=1 ts=900000",
+        "ACK seq=4294900000 ack=1 len=10 ts=900000",
+        "ACK seq=1 ack=100000 len=10 ts=900000",
+        "ACK seq=1 ack=4294900000 len=10 ts=900000",
+        "SYN seq=1 ts=900000",
+        "RST seq=2 ts=900000",
+        "- seq=1 ts=900000",
+    ] {
+        let mut p = Peer::with_options(Options { timestamps: true, ..plain() });
+        p.listen(5);
+        p.run("< SYN seq=0 ts=1000\n> SYN,ACK seq=0 ack=1\n< ACK seq=1 ack=1 ts=1001");
+        p.inject(forged);
+        while p.has_sent() {
+            assert_eq!(p.next_sent().header.options.timestamps.map(|times| times.echo), Some(1001), "{forged}");
+        }
+        p.run("< ACK seq=1 ack=1 len=10 ts=1002\n> ACK seq=1 ack=11 ts=1002");
+        assert_eq!(p.counters().paws_estab, 0, "{forged}");
+    }
+}
+
+#[test]
+fn an_acknowledgement_of_what_was_never_sent_is_challenged_however_wide_the_window_is() {
+    // RFC 5961 5.2, RFC5961-5.2-1; RFC 9293 3.10.7.4, MAY-12. Below our initial number nothing was ever sent: not even the width of
+    // the window lets who guesses numbers put text in there.
+    let (mut p, key) = opened(State::Established);
+    p.run("< ACK seq=1 ack=0 len=10\n> ACK seq=1 ack=1\n< ACK seq=1 ack=4294967290 len=10\n> ACK seq=1 ack=1");
+    p.write(key, 0, 100);
+    p.run("> ACK seq=1 ack=1 len=100\n< ACK seq=1 ack=101\n< ACK seq=1 ack=1 len=10\n> ACK seq=101 ack=11");
+    p.read(key, 0, 10);
+}
+
+#[test]
+fn the_reset_of_an_abort_has_the_timestamps_agreed_on() {
+    // RFC 7323 5.2.
+    let mut p = Peer::with_options(Options { timestamps: true, ..plain() });
+    let listener = p.listen(5);
+    p.run("< SYN seq=0 ts=1000\n> SYN,ACK seq=0 ack=1\n< ACK seq=1 ack=1 ts=1001");
+    let key = p.accept(listener);
+    p.call(|endpoint, now| endpoint.abort(now, key));
+    p.run("> RST,ACK seq=1 ack=1 ts=1001");
+}
+
+#[test]
 fn an_old_time_counts_no_more_after_24_days() {
     // RFC 7323 5.5, RFC7323-5.5-1.
     let mut p = Peer::with_options(Options { timestamps: true, ..plain() });

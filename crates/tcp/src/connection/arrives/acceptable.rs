@@ -52,9 +52,9 @@ impl Tcb {
         segment.seq < right && segment.end > nxt
     }
 
-    /// PAWS, and TS.Recent.
+    /// PAWS.
     fn check_timestamp(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
-        let Some(clock) = &mut self.timestamps else { return Check::Continue(()) };
+        let Some(clock) = &self.timestamps else { return Check::Continue(()) };
         // RFC 7323 5.3, RFC7323-5.3-2.
         if segment.has(TcpFlags::RST) {
             return Check::Continue(());
@@ -74,10 +74,17 @@ impl Tcb {
             }
             return discard(DropReason::Paws);
         }
-        if segment.seq <= self.rcv.last_ack {
+        Check::Continue(())
+    }
+
+    /// TS.Recent (RFC 7323 5.3, R3). Only once the sequence number and the acknowledgement have been found good: a time from a
+    /// segment that is then dropped could make all true ones look old (CVE-2005-0356).
+    pub(super) fn take_timestamp(&mut self, cx: &Context<'_>, segment: &Segment<'_>) {
+        if let (Some(clock), Some(timestamps)) = (&mut self.timestamps, segment.header.options.timestamps)
+            && segment.seq <= self.rcv.last_ack
+        {
             clock.take(cx.now, timestamps.value);
         }
-        Check::Continue(())
     }
 
     /// Whether it is the SYN that brought us to SYN-RECEIVED: again, or now with the ACK of ours.

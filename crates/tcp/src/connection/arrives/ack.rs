@@ -26,13 +26,21 @@ impl Tcb {
             self.check_handshake_ack(cx, segment)?;
         }
         // RFC 9293 3.10.7.4, MAY-12; RFC 5961 5.2, RFC5961-5.2-1: too old or of what was never sent.
-        if segment.ack > self.snd.nxt || segment.ack + u64::from(self.snd.max_wnd.max(1)) < self.snd.una {
+        if segment.ack > self.snd.nxt || segment.ack < self.oldest_ack() {
             self.challenge(cx);
             return discard(DropReason::BadAck);
         }
+        self.take_timestamp(cx, segment);
         self.stats.last_heard = cx.now;
         self.take_ack(cx, segment);
         self.after_our_fin(cx, segment)
+    }
+
+    /// The oldest acknowledgement that a true segment may still bring: as far back as the peer's window was ever wide, but not of
+    /// what was never sent, as Linux has it.
+    fn oldest_ack(&self) -> Position {
+        let back = u64::from(self.snd.max_wnd.max(1));
+        (self.snd.una - back).max(self.snd.una.min(self.snd.iss + 1))
     }
 
     /// In SYN-RECEIVED, and where the user closed in it: the ACK must be that of our SYN.

@@ -10,9 +10,12 @@ use crate::state::{Cause, State};
 impl Tcb {
     /// Remembers where the FIN lies, and takes it when its turn has come.
     pub(super) fn check_fin(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
+        // Of several the first counts, unless text has gone on beyond it: a forged FIN ahead of a hole must not hide the true one.
+        let nxt = self.rcv.nxt();
         if let Some(at) = segment.fin
-            && self.rcv.fin_at.is_none()
-            && at < self.rcv.window.right_edge().max(self.rcv.nxt() + 1)
+            && self.rcv.fin_at.is_none_or(|known| !self.rcv.fin_received && (at < known || known < nxt))
+            && at >= nxt
+            && at < self.rcv.window.right_edge().max(nxt + 1)
         {
             self.rcv.fin_at = Some(at);
         }

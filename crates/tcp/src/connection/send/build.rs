@@ -3,7 +3,7 @@
 
 use core::ops::Range;
 
-use bowline_base::Position;
+use bowline_base::{Instant, Position};
 use bowline_wire::packet::MAX_PACKET;
 use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{SackBlock, TcpFlags, TcpHeader, TcpOptions};
@@ -83,14 +83,15 @@ impl Tcb {
     }
 
     /// The RST that tells the peer of an abort (RFC 9293 3.10.5): <SEQ=SND.NXT><CTL=RST>, with an ACK so that a peer in
-    /// any state can check it.
-    pub(crate) fn reset_header(&self) -> TcpHeader {
+    /// any state can check it, and with timestamps where they were agreed on (RFC 7323 5.2).
+    pub(crate) fn reset_header(&self, now: Instant) -> TcpHeader {
         TcpHeader {
             src_port: self.tuple.local_port(),
             dst_port: self.tuple.remote_port(),
             seq: SeqNumber(self.snd.nxt.wire()),
             ack: SeqNumber(self.rcv.nxt().wire()),
             flags: TcpFlags::RST | TcpFlags::ACK,
+            options: TcpOptions { timestamps: self.timestamps.map(|clock| clock.option(now)), ..TcpOptions::default() },
             ..TcpHeader::default()
         }
     }
