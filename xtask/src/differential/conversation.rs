@@ -148,6 +148,7 @@ impl Conversation {
             sack_permitted: profile.sack && shakes,
             timestamps: stamped.then_some(Timestamps { value, echo }),
             sack: segment.sack.iter().map(|&(from, to)| SackBlock { left: acked(from), right: acked(to) }).collect(),
+            ..TcpOptions::default()
         }
     }
 

@@ -59,6 +59,8 @@ struct Run<'a> {
     listener: Option<Socket>,
     connection: Option<Socket>,
     has_failed: bool,
+    /// An error that came behind text, for the next read.
+    owed: Option<io::Error>,
 }
 
 impl Linux {
@@ -72,7 +74,7 @@ impl Linux {
         }
         let name = tun.name().to_owned();
         for words in [
-            format!("link set lo up"),
+            "link set lo up".to_owned(),
             format!("addr add {}/24 dev {name}", OURS.0),
             format!("-6 addr add {}/64 dev {name} nodad", OURS.1),
             format!("link set {name} txqueuelen 5000 up"),
@@ -173,6 +175,7 @@ impl<'a> Run<'a> {
             listener: None,
             connection: None,
             has_failed: false,
+            owed: None,
         }
     }
 
@@ -214,7 +217,11 @@ impl<'a> Run<'a> {
                 return Some(named(self.connection.as_ref()?.write(&data)));
             }
             Call::Read => {
-                return Some(named(read_all(self.connection.as_ref()?)));
+                let result = match self.owed.take() {
+                    Some(error) => Err(error),
+                    None => read_all(self.connection.as_ref()?, &mut self.owed),
+                };
+                return Some(named(result));
             }
             Call::Shutdown => {
                 let _ = self.connection.as_ref()?.shutdown(std::net::Shutdown::Write);
@@ -247,15 +254,19 @@ impl Drop for Run<'_> {
     }
 }
 
-/// A read ends at the urgent mark.
-fn read_all(mut socket: &Socket) -> io::Result<usize> {
+/// Reads on and on, because one read ends at the urgent mark.
+fn read_all(mut socket: &Socket, owed: &mut Option<io::Error>) -> io::Result<usize> {
     let mut data = vec![0; 1 << 16];
     let mut all = 0;
     loop {
         match socket.read(&mut data) {
             Ok(n @ 1..) => all += n,
             result if all == 0 => return result,
-            _ => return Ok(all),
+            Ok(_) => return Ok(all),
+            Err(error) => {
+                *owed = Some(error).filter(|error| error.kind() != io::ErrorKind::WouldBlock);
+                return Ok(all);
+            }
         }
     }
 }
