@@ -292,7 +292,8 @@ impl Endpoint {
 }
 
 /// Puts a connection into the queues that it belongs in now. Whether it has just ended and is to be detached.
-#[inline]
+// Not inlined, as other things that every call does: all together are more code than a processor keeps at hand.
+#[inline(never)]
 fn queue_up(index: u32, tcb: &mut Tcb, ready: &mut VecDeque<u32>, events: &mut VecDeque<u32>) -> bool {
     if !tcb.user.in_ready {
         tcb.user.in_ready = true;
@@ -306,7 +307,7 @@ fn queue_up(index: u32, tcb: &mut Tcb, ready: &mut VecDeque<u32>, events: &mut V
 }
 
 /// Files a connection's first deadline, if it has one, or had.
-#[inline]
+#[inline(never)]
 fn set_timer(wheel: &mut Wheel, index: u32, tcb: &mut Tcb) {
     let deadline = tcb.deadline();
     let timed = deadline < Instant::MAX;

@@ -17,7 +17,14 @@ impl Context<'_> {
     #[inline]
     pub(crate) fn record(&mut self, tuple: impl Into<FourTuple>, id: u64, what: impl FnOnce() -> Trace) {
         if self.trace.is_enabled() {
-            self.trace.push(Record { at: self.now, tuple: tuple.into(), id, what: what() });
+            self.keep(tuple, id, what);
         }
+    }
+
+    /// Mostly nobody listens: this stays out of the way of what is done for every segment.
+    #[cold]
+    #[inline(never)]
+    fn keep(&mut self, tuple: impl Into<FourTuple>, id: u64, what: impl FnOnce() -> Trace) {
+        self.trace.push(Record { at: self.now, tuple: tuple.into(), id, what: what() });
     }
 }

@@ -251,7 +251,7 @@ impl Tcb {
 
     /// Reads something from each part of the control block that a segment is going to need. With many connections it is
     /// in none of the processor's caches: asked for together, its lines come together, and not each after the one before.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn fetch(&self) {
         let Self { snd, rcv, stats, recovery, timers, user, timestamps, .. } = self;
         let receiver = rcv.queue.rcv_nxt().wire() ^ rcv.window.right_edge().wire() ^ rcv.last_ack.wire();
