@@ -8,12 +8,16 @@ mod cable;
 mod smoltcp;
 
 use std::any::Any;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant as Clock};
 
 pub use self::bowline::Bowline;
 pub use self::smoltcp::Smoltcp;
 use crate::report::{Better, Report};
 use crate::{Error, Result};
+
+/// Short connections at a time where there is more than one.
+pub const CONNECTIONS_AT_ONCE: u16 = 500;
 
 /// How long single packets of one run may take together: some stacks need milliseconds for each.
 pub const PACKET_TIME: Duration = Duration::from_secs(1);
@@ -72,14 +76,14 @@ pub trait Contender {
     /// When the stack cannot do it.
     fn bulk(&mut self, link: Link, bytes: u64) -> Result<Bulk>;
 
-    /// `count` times, one after the other over [`Link::ETHERNET`]: open a connection, send one byte there and one
+    /// `count` times, `at_once` at a time over [`Link::ETHERNET`]: open a connection, send one byte there and one
     /// back, close both ends in order, and wait (in virtual time) until TIME-WAIT is over. Each application runs
     /// between what its host receives and what it sends then, so that acknowledgments travel with what it says: seven
     /// segments in all.
     ///
     /// # Errors
     /// When the stack cannot do it.
-    fn open_exchange_close(&mut self, count: u64) -> Result<Duration>;
+    fn open_exchange_close(&mut self, count: u64, at_once: u16) -> Result<Duration>;
 
     /// Opens `count` connections which then stay idle until the result is dropped. Both ends live in the result, so
     /// it owns `2 * count` ends.
@@ -155,7 +159,10 @@ pub fn speed(contenders: &mut [Box<dyn Contender>], plan: &Plan) -> Report {
         ("bulk, MTU 1500, super-segments, no checksums", Link::OFFLOADED),
         ("bulk, MTU 65535, no checksums", Link::JUMBO),
     ];
-    let visits = "open, one byte each way, close; one connection at a time";
+    let visits = [1, CONNECTIONS_AT_ONCE].map(|at_once| {
+        let how = if at_once == 1 { "one connection".to_owned() } else { format!("{at_once} connections") };
+        (format!("open, one byte each way, close; {how} at a time"), at_once)
+    });
     for _ in 0..plan.runs {
         for (name, link) in links {
             for contender in contenders.iter_mut().filter(|contender| plan.wants(name, contender.as_ref())) {
@@ -167,10 +174,12 @@ pub fn speed(contenders: &mut [Box<dyn Contender>], plan: &Plan) -> Report {
                 report.add_result((&measure, "ns", Better::Lower), contender.name(), cost);
             }
         }
-        for contender in contenders.iter_mut().filter(|contender| plan.wants(visits, contender.as_ref())) {
-            let rate = contender.open_exchange_close(plan.connections);
-            let rate = rate.map(|elapsed| plan.connections as f64 / elapsed.as_secs_f64());
-            report.add_result((visits, "1/s", Better::Higher), contender.name(), rate);
+        for (measure, at_once) in &visits {
+            for contender in contenders.iter_mut().filter(|contender| plan.wants(measure, contender.as_ref())) {
+                let rate = contender.open_exchange_close(plan.connections, *at_once);
+                let rate = rate.map(|elapsed| plan.connections as f64 / elapsed.as_secs_f64());
+                report.add_result((measure, "1/s", Better::Higher), contender.name(), rate);
+            }
         }
         for contender in contenders.iter_mut() {
             packets(contender.as_mut(), plan, &mut report);
@@ -248,6 +257,16 @@ impl Draw {
         self.0 ^= self.0 << 17;
         (self.0 >> 11) as usize % end.max(1)
     }
+}
+
+/// The clients' ports of `count` short connections (a few more where that does not divide), `at_once` at a time.
+fn visitors(count: u64, at_once: u16) -> impl Iterator<Item = RangeInclusive<u16>> {
+    let at_once = at_once.max(1);
+    let groups = 50_000 / at_once;
+    (0..count.div_ceil(at_once.into())).map(move |group| {
+        let first = 10_000 + (group % u64::from(groups)) as u16 * at_once;
+        first..=first + (at_once - 1)
+    })
 }
 
 /// What it costs to read the clock twice, to be taken off what was measured between two readings.

@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant as Clock};
 
 use bowline_base::Instant;
@@ -17,7 +18,7 @@ use bowline_tcp::{CallError, ConnectionKey, Endpoint, Listen, ListenerKey, Optio
 use bowline_wire::{Capabilities, RxPacket, TxPacket};
 use bytes::Bytes;
 
-use super::{Bulk, Contender, Crowd, Link};
+use super::{Bulk, Contender, Crowd, Link, visitors};
 use crate::{Error, Result};
 
 /// Buffer sizes tried for bulk, each way, in bytes.
@@ -234,24 +235,24 @@ impl Client {
     }
 }
 
-/// The application that accepts a connection, answers its byte, and closes when the client has.
+/// The application that answers a connection's byte, and closes when the client has.
 struct Server {
-    listener: ListenerKey,
-    key: Option<ConnectionKey>,
+    key: ConnectionKey,
     closed: bool,
 }
 
 impl Server {
     fn run(&mut self, now: Instant, host: &mut Endpoint) -> Result<()> {
-        self.key = self.key.or_else(|| host.accept(now, self.listener));
-        let Some(key) = self.key.filter(|_| !self.closed) else { return Ok(()) };
-        match host.receive(now, key, &mut [0]) {
+        if self.closed {
+            return Ok(());
+        }
+        match host.receive(now, self.key, &mut [0]) {
             Ok(0) => {
-                host.close(now, key);
+                host.close(now, self.key);
                 self.closed = true;
             }
             Ok(_) => {
-                host.send(now, key, b"y").map_err(|error| told("send", error))?;
+                host.send(now, self.key, b"y").map_err(|error| told("send", error))?;
             }
             Err(CallError::WouldBlock) => {}
             Err(error) => return Err(told("receive", error)),
@@ -260,34 +261,48 @@ impl Server {
     }
 }
 
-/// Opens a connection, exchanges a byte each way and closes it, client first.
-fn visit(bench: &mut Bench, listener: ListenerKey, from: u16) -> Result<()> {
-    let (local, remote) = (SocketAddr::new(NEAR, from), SocketAddr::new(FAR, 80));
-    let opened = bench.near.stack.tcp_connect(bench.now, Some(local), remote, None);
-    let key = opened.map_err(|error| told("connect", error))?;
-    let mut client = Client { key, asked: false, closed: false };
-    let mut server = Server { listener, key: None, closed: false };
+/// Opens connections from these ports, exchanges a byte each way on each and closes it, client first.
+fn visit(bench: &mut Bench, listener: ListenerKey, ports: RangeInclusive<u16>) -> Result<()> {
+    let count = ports.len();
+    let (mut clients, mut servers) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for port in ports {
+        let (local, remote) = (SocketAddr::new(NEAR, port), SocketAddr::new(FAR, 80));
+        let opened = bench.near.stack.tcp_connect(bench.now, Some(local), remote, None);
+        let key = opened.map_err(|error| told("connect", error))?;
+        clients.push(Client { key, asked: false, closed: false });
+    }
     for _ in 0..PATIENCE {
         bench.near.take(bench.now, &mut bench.far.out);
-        client.run(bench.now, bench.near.stack.tcp_mut())?;
+        for client in &mut clients {
+            client.run(bench.now, bench.near.stack.tcp_mut())?;
+        }
         bench.near.send(bench.now);
         bench.far.take(bench.now, &mut bench.near.out);
-        server.run(bench.now, bench.far.stack.tcp_mut())?;
+        let host = bench.far.stack.tcp_mut();
+        while servers.len() < count
+            && let Some(key) = host.accept(bench.now, listener)
+        {
+            servers.push(Server { key, closed: false });
+        }
+        for server in &mut servers {
+            server.run(bench.now, host)?;
+        }
         bench.far.send(bench.now);
-        if server.closed && bench.far.stack.tcp().population() == (0, 0, 0) {
-            return outlast_time_wait(bench);
+        let gone = |host: &Host| host.stack.tcp().population().0 == 0;
+        if servers.len() == count && gone(&bench.near) && gone(&bench.far) {
+            return outlast_time_wait(bench, count);
         }
         bench.tick();
     }
     Err("bowline did not open, use and close a connection".into())
 }
 
-fn outlast_time_wait(bench: &mut Bench) -> Result<()> {
+fn outlast_time_wait(bench: &mut Bench, count: usize) -> Result<()> {
     let before = bench.near.stack.tcp().population();
     bench.now += TIME_WAIT;
     bench.near.take(bench.now, &mut bench.far.out);
     let after = bench.near.stack.tcp().population();
-    let orderly = (before, after) == ((0, 0, 1), (0, 0, 0));
+    let orderly = (before, after) == ((0, 0, count), (0, 0, 0));
     if orderly { Ok(()) } else { Err(format!("bowline went from {before:?} to {after:?} in TIME-WAIT").into()) }
 }
 
@@ -356,12 +371,12 @@ impl Contender for Bowline {
         bulk(link, bytes, buffer)
     }
 
-    fn open_exchange_close(&mut self, count: u64) -> Result<Duration> {
+    fn open_exchange_close(&mut self, count: u64, at_once: u16) -> Result<Duration> {
         let mut bench = Bench::new(Link::ETHERNET, &Options::default())?;
         let listener = bench.listen(80)?;
         let started = Clock::now();
-        for index in 0..count {
-            visit(&mut bench, listener, u16::try_from(10_000 + index % 50_000)?)?;
+        for ports in visitors(count, at_once) {
+            visit(&mut bench, listener, ports)?;
         }
         Ok(started.elapsed())
     }

@@ -5,6 +5,7 @@
 //! wherever the measurement is not about the size of the set, because its work grows with it.
 
 use std::any::Any;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant as Clock};
 
 use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet};
@@ -13,7 +14,7 @@ use smoltcp::time::{Duration as Span, Instant};
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
 use super::cable::Cable;
-use super::{Bulk, Contender, Crowd, Link};
+use super::{Bulk, Contender, Crowd, Link, visitors};
 use crate::Result;
 
 /// Buffer sizes tried for bulk, each way, in bytes.
@@ -100,6 +101,12 @@ impl Bench {
     fn tick(&mut self) {
         self.now += Span::from_micros(1);
     }
+}
+
+/// The sockets of both hosts.
+struct Ends {
+    near: SocketSet<'static>,
+    far: SocketSet<'static>,
 }
 
 /// A set with one socket in it.
@@ -200,26 +207,42 @@ fn fastest(link: Link, bytes: u64) -> Result<Setting> {
     Ok(best.ok_or("no setting to try")?.1)
 }
 
-/// One visit. Each application runs between what its host receives and what it sends then.
-fn visit(bench: &mut Bench, near: &mut Single, far: &mut Single, from: u16) -> Result<()> {
-    far.get().listen(80).map_err(|error| format!("smoltcp cannot listen: {error:?}"))?;
-    near.sockets
-        .get_mut::<Socket<'_>>(near.handle)
-        .connect(bench.near.context(), (FAR, 80), from)
-        .map_err(|error| format!("smoltcp cannot connect: {error:?}"))?;
-    let (mut asked, mut answered) = (false, false);
+/// A connection of a visit: the sockets at both ends, and whether they have asked and answered.
+struct Visit {
+    near: SocketHandle,
+    far: SocketHandle,
+    asked: bool,
+    answered: bool,
+}
+
+/// Visits from these ports, all at once. Each application runs between what its host receives and what it sends then.
+fn visit(bench: &mut Bench, sockets: &mut Ends, visits: &mut [Visit], ports: RangeInclusive<u16>) -> Result<()> {
+    let Ends { near, far } = sockets;
+    for (visit, port) in visits.iter_mut().zip(ports) {
+        (visit.asked, visit.answered) = (false, false);
+        let server = far.get_mut::<Socket<'_>>(visit.far);
+        server.listen(80).map_err(|error| format!("smoltcp cannot listen: {error:?}"))?;
+        let client = near.get_mut::<Socket<'_>>(visit.near);
+        let opened = client.connect(bench.near.context(), (FAR, 80), port);
+        opened.map_err(|error| format!("smoltcp cannot connect: {error:?}"))?;
+    }
     for _ in 0..PATIENCE {
-        bench.take_near(&mut near.sockets);
-        asked = run_client(near.get(), asked)?;
-        bench.send_near(&mut near.sockets);
-        bench.take_far(&mut far.sockets);
-        answered = run_server(far.get(), answered)?;
-        bench.send_far(&mut far.sockets);
-        if far.get().state() == State::Closed {
+        bench.take_near(near);
+        for visit in &mut *visits {
+            visit.asked = run_client(near.get_mut(visit.near), visit.asked)?;
+        }
+        bench.send_near(near);
+        bench.take_far(far);
+        for visit in &mut *visits {
+            visit.answered = run_server(far.get_mut(visit.far), visit.answered)?;
+        }
+        bench.send_far(far);
+        let is_closed = |sockets: &SocketSet<'_>, handle| sockets.get::<Socket<'_>>(handle).state() == State::Closed;
+        if visits.iter().all(|visit| is_closed(far, visit.far)) {
             bench.now += TIME_WAIT;
-            bench.send_near(&mut near.sockets);
-            let state = near.get().state();
-            return if state == State::Closed { Ok(()) } else { Err(format!("smoltcp ended in {state}").into()) };
+            bench.send_near(near);
+            let all = visits.iter().all(|visit| is_closed(near, visit.near));
+            return if all { Ok(()) } else { Err("smoltcp did not leave TIME-WAIT".into()) };
         }
         bench.tick();
     }
@@ -325,13 +348,17 @@ impl Contender for Smoltcp {
         bulk(link, bytes, setting)
     }
 
-    fn open_exchange_close(&mut self, count: u64) -> Result<Duration> {
+    fn open_exchange_close(&mut self, count: u64, at_once: u16) -> Result<Duration> {
         let mut bench = Bench::new(Link::ETHERNET)?;
-        let (mut near, mut far) = (Single::new(SMALL_BUFFER), Single::new(SMALL_BUFFER));
+        let mut sockets = Ends { near: SocketSet::new(Vec::new()), far: SocketSet::new(Vec::new()) };
+        let visit_of = |_| {
+            let (near, far) = (sockets.near.add(socket(SMALL_BUFFER)), sockets.far.add(socket(SMALL_BUFFER)));
+            Visit { near, far, asked: false, answered: false }
+        };
+        let mut visits: Vec<Visit> = (0..at_once.max(1)).map(visit_of).collect();
         let started = Clock::now();
-        for index in 0..count {
-            let from = u16::try_from(10_000 + index % 50_000)?;
-            visit(&mut bench, &mut near, &mut far, from)?;
+        for ports in visitors(count, at_once) {
+            visit(&mut bench, &mut sockets, &mut visits, ports)?;
         }
         Ok(started.elapsed())
     }

@@ -22,7 +22,8 @@ fn bulk_moves_what_was_asked_for() {
 #[test]
 fn connections_open_and_close_again_and_again() {
     for mut contender in contenders() {
-        contender.open_exchange_close(20).unwrap();
+        contender.open_exchange_close(20, 1).unwrap();
+        contender.open_exchange_close(20, 7).unwrap();
     }
 }
 
@@ -41,7 +42,7 @@ fn a_report_has_every_measure() {
     let plan = Plan { only: String::new(), runs: 1, bulk_bytes: 1 << 20, connections: 10, crowd: 10, rounds: 10 };
     let report = speed(&mut contenders(), &plan);
     assert_eq!(report.notes, Vec::<String>::new());
-    assert_eq!(report.rows.len(), 10 * contenders().len());
+    assert_eq!(report.rows.len(), 11 * contenders().len());
     assert!(report.rows.iter().all(|row| row.median > 0.0));
     let report = footprint(&mut contenders(), &plan, || 0);
     assert_eq!(report.notes, Vec::<String>::new());

@@ -34,9 +34,9 @@ impl Contender for Told {
         self.0.bulk(link, bytes)
     }
 
-    fn open_exchange_close(&mut self, count: u64) -> Result<Duration> {
-        self.tell(&format!("{count} short connections"));
-        self.0.open_exchange_close(count)
+    fn open_exchange_close(&mut self, count: u64, at_once: u16) -> Result<Duration> {
+        self.tell(&format!("{count} short connections, {at_once} at a time"));
+        self.0.open_exchange_close(count, at_once)
     }
 
     fn idle(&mut self, count: usize) -> Result<Box<dyn Any>> {
