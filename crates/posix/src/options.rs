@@ -13,7 +13,7 @@ use core::time::Duration;
 use bowline_base::Instant;
 use bowline_tcp::{Algorithm, Keepalive, Options, Profile};
 
-use crate::abi::{Errno, Linger, options};
+use crate::abi::{Abi, Errno, Linger, options};
 use crate::call::Fd;
 use crate::host::Host;
 use crate::socket::{Role, Settings};
@@ -124,7 +124,7 @@ impl Host {
     /// What the system calls a congestion controller.
     fn algorithm_name(&self, algorithm: Algorithm) -> &'static str {
         match algorithm {
-            Algorithm::NewReno if self.is_freebsd() => "newreno",
+            Algorithm::NewReno if self.abi == Abi::FreeBsd => "newreno",
             Algorithm::NewReno => "reno",
             Algorithm::Cubic => "cubic",
             Algorithm::Local => "local",

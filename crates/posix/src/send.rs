@@ -104,7 +104,7 @@ impl Host {
         if linux && flags & self.abi.get("MSG_EOR") != 0 {
             return Err(Errno::EOPNOTSUPP);
         }
-        if !linux && to.is_some() {
+        if self.is_freebsd() && to.is_some() {
             let open = matches!(self.fds.socket(fd)?.role, Role::Open(_) | Role::Opening(_));
             return Err(if open { Errno::EISCONN } else { Errno::EOPNOTSUPP });
         }

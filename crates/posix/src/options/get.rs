@@ -5,7 +5,7 @@ use core::time::Duration;
 use bowline_base::Instant;
 
 use crate::abi::options::Opt;
-use crate::abi::{Errno, Writer};
+use crate::abi::{Abi, Errno, Writer};
 use crate::call::Fd;
 use crate::host::Host;
 use crate::socket::{Family, Role, Socket};
@@ -43,8 +43,7 @@ impl Host {
     fn get_socket(&self, now: Instant, socket: &Socket, opt: Opt) -> Result<Vec<u8>, Errno> {
         let abi = self.abi;
         let settings = &socket.settings;
-        // FreeBSD's flags are given as the bit that they are.
-        let flag = |on: bool| if self.is_freebsd() && on { int(opt.place(abi).1) } else { int(on) };
+        let flag = |on: bool| self.bit(opt, on);
         let listener = match socket.role {
             Role::Listening(key) => self.stack.tcp().listeners(now).into_iter().find(|info| info.key == key),
             _ => None,
@@ -73,7 +72,8 @@ impl Host {
             Opt::SndTimeo => time(settings.send_timeout),
             Opt::Linger => {
                 let mut out = Writer::default();
-                out.i32(if settings.linger.on && self.is_freebsd() { 0x80 } else { i32::from(settings.linger.on) });
+                let on = if abi == Abi::FreeBsd { 0x80 } else { 1 };
+                out.i32(if settings.linger.on { on } else { 0 });
                 out.i32(settings.linger.seconds);
                 out.0
             }
@@ -126,8 +126,9 @@ impl Host {
         })
     }
 
+    /// A flag. FreeBSD gives it as the bit that it is.
     fn bit(&self, opt: Opt, on: bool) -> Vec<u8> {
-        if self.is_freebsd() && on { int(opt.place(self.abi).1) } else { int(on) }
+        if self.abi == Abi::FreeBsd && on { int(opt.place(self.abi).1) } else { int(on) }
     }
 
     fn max_segment(&self, now: Instant, socket: &Socket) -> i64 {

@@ -1,0 +1,50 @@
+//! The header, by a program in C that is compiled against it and run.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Where the built library lies: beside the tests.
+fn library_dir() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let dir = tests.parent().unwrap();
+    assert!(dir.join("libbowline_capi.so").exists(), "no library beside {}", tests.display());
+    dir.to_path_buf()
+}
+
+fn must(output: &Output, what: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{what}: {}\n{said}", output.status);
+}
+
+#[test]
+fn a_program_in_c_is_compiled_and_runs() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let room = tempfile::tempdir().unwrap();
+    let program = room.path().join("program");
+    let compile = Command::new("cc")
+        .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-D_GNU_SOURCE"])
+        .arg(here.join("tests/program.c"))
+        .args([Path::new("-I"), &here.join("include"), Path::new("-o"), &program])
+        .args([Path::new("-L"), &library_dir()])
+        .args(["-lbowline_capi", "-lpthread"])
+        .output();
+    must(&compile.unwrap(), "cc");
+    let run = Command::new(&program).env("LD_LIBRARY_PATH", library_dir()).output();
+    must(&run.unwrap(), "the program");
+}
+
+#[test]
+fn the_header_is_c_plus_plus_too() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let check = Command::new("cc")
+        .args(["-x", "c++", "-fsyntax-only", "-Wall", "-Werror"])
+        .arg(here.join("include/bowline.h"))
+        .output()
+        .unwrap();
+    // Without a C++ compiler there is nothing to see.
+    let said = String::from_utf8_lossy(&check.stderr);
+    if !said.contains("cc1plus") {
+        must(&check, "c++");
+    }
+}
