@@ -14,6 +14,7 @@ mod bench;
 mod chaos;
 mod close;
 mod open;
+mod past;
 mod patience;
 mod random;
 mod receive;
