@@ -9,11 +9,11 @@ use std::sync::Arc;
 use bowline::{Datagram, Net};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use socket2::SockRef;
 
 use crate::addresses::{GUEST_V4, GUEST_V6};
 use crate::flows::{Shared, relay};
 use crate::forward::{Forward, Protocol};
+use crate::host::train;
 use crate::target::as_seen_inside;
 
 /// Peers that a forwarded UDP port remembers, so that answers leave by it.
@@ -169,12 +169,7 @@ impl UdpPorts {
         let Some((port, peer)) = port.and_then(|port| Some((port, port.peer(datagram.destination)?))) else {
             return false;
         };
-        let size = datagram.segment_size.map_or(usize::MAX, usize::from).max(1);
-        let mut parts = datagram.payload.chunks(size);
-        let first = parts.next().unwrap_or_default();
-        for part in std::iter::once(first).chain(parts) {
-            let _ = SockRef::from(&port.socket).send_to(part, &peer.into());
-        }
+        let _ = train::send(&port.socket, &datagram.payload, datagram.segment_size, peer);
         true
     }
 }

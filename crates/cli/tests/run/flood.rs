@@ -48,7 +48,6 @@ fn honest_requests_are_answered_in_a_flood_of_syns() {
     ended.assert_success();
     let last = ended.stdout.lines().last().unwrap().to_owned();
     let answered: u32 = last.split_once(" of ").unwrap().0.parse().unwrap();
-    // a busy machine may lose one or two more than the 99 % that `cargo xtask soak` demands of a quiet one
-    assert!(answered >= 95, "{last} requests answered within a second each, {took:?} in all");
+    assert!(answered >= 99, "{last} requests answered within a second each, {took:?} in all");
     assert!(grown < 8 << 20, "{grown} bytes more");
 }

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{READ_SIZE, Shared, icmp};
 use crate::addresses::{DNS_V4, DNS_V6};
 use crate::host::resolver::PORT as DNS_PORT;
-use crate::host::{Verdict, errors};
+use crate::host::{Verdict, errors, train};
 use crate::ports::UdpPorts;
 use crate::target::as_seen_inside;
 
@@ -77,15 +77,8 @@ impl Mapping {
                 state.hop_limit = hop_limit;
             }
         }
-        let size = datagram.segment_size.map_or(usize::MAX, usize::from).max(1);
-        let mut parts = datagram.payload.chunks(size);
-        // an empty datagram is a datagram
-        let first = parts.next().unwrap_or_default();
-        for part in std::iter::once(first).chain(parts) {
-            // not by the runtime, which calls a socket that it has not watched yet not ready
-            SockRef::from(&self.socket).send_to(part, &to.into())?;
-        }
-        Ok(())
+        // not by the runtime, which calls a socket that it has not watched yet not ready
+        train::send(&self.socket, &datagram.payload, datagram.segment_size, to)
     }
 }
 
