@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(arrives(&payload, Some(100)), payload.chunks(100).map(<[u8]>::to_vec).collect::<Vec<_>>());
         assert_eq!(arrives(&payload, Some(1030)), [payload.clone()]);
         assert_eq!(arrives(&payload, None), [payload]);
-        assert_eq!(arrives(b"", None), [Vec::new()]);
+        assert_eq!(arrives(b"", None), [b""]);
     }
 
     #[test]
