@@ -34,9 +34,11 @@ fn honest_requests_are_answered_in_a_flood_of_syns() {
     wait_for("half-open connections in `bowline ss`", Duration::from_secs(20), || {
         (ask("-H state syn-recv").lines().count() > 100).then_some(())
     });
-    let counters = ask("-s");
-    let sent = counters.lines().find_map(|line| line.strip_prefix("TcpExtSyncookiesSent"));
-    assert!(sent.is_some_and(|sent| sent.trim().parse::<u64>().unwrap() > 1000), "{counters}");
+    wait_for("a thousand cookies in the counters", Duration::from_secs(20), || {
+        let counters = ask("-s");
+        let sent = counters.lines().find_map(|line| line.strip_prefix("TcpExtSyncookiesSent"))?;
+        (sent.trim().parse::<u64>().unwrap() > 1000).then_some(())
+    });
     assert!(ask("-l").contains("cookies"), "the listener says that it answers with cookies");
     let memory = resident(pid);
     let started = Instant::now();
