@@ -267,7 +267,8 @@ impl Host {
             socket.error = Some(error::of_connection(profile, failure, past_fin, socket.local));
         }
         if let Role::Opening(_) = socket.role {
-            // The open has failed: as after a disconnect, the socket is what it was before.
+            // The open has failed: the socket is what it was before, but that nothing goes in or out until the next one.
+            (socket.shut_read, socket.shut_write) = (true, true);
             self.forget_connection(now, fd);
         }
     }

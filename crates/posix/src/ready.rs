@@ -188,9 +188,14 @@ impl Host {
                 let waits = self.stack.tcp().has_to_accept(key);
                 return if waits { Ready::READ } else { Ready::empty() };
             }
-            // A socket that was never connected hangs up on Linux; on FreeBSD it is just not ready.
-            Role::Idle if self.is_freebsd() => Ready::empty(),
-            Role::Idle => Ready::HUP | Ready::WRITE,
+            Role::Idle => {
+                // A socket that was never connected hangs up on Linux; on FreeBSD it is just not ready.
+                let mut ready = if self.is_freebsd() { Ready::empty() } else { Ready::HUP | Ready::WRITE };
+                if socket.shut_read {
+                    ready |= Ready::READ | Ready::RDHUP;
+                }
+                ready | if socket.shut_read && socket.shut_write { Ready::HUP } else { Ready::empty() }
+            }
             Role::Opening(_) => Ready::empty(),
             Role::Open(key) => self.stream_ready(socket, self.stack.tcp().readiness(key)),
             Role::Datagram(key) => {
@@ -198,7 +203,7 @@ impl Host {
                 let has = |what| info.is_none_or(|info| info.readiness.contains(what));
                 let mut ready =
                     if info.is_some() && has(UdpReadiness::READABLE) { Ready::READ } else { Ready::empty() };
-                ready.set(Ready::WRITE, has(UdpReadiness::WRITABLE));
+                ready.set(Ready::WRITE | Ready::WRBAND, has(UdpReadiness::WRITABLE));
                 if socket.shut_read {
                     ready |= Ready::READ | Ready::RDHUP;
                 }

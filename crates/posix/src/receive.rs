@@ -94,10 +94,10 @@ impl Host {
         blocking: bool,
     ) -> Step {
         // RFC 6093 4: urgent data stays in the stream, as with SO_OOBINLINE, where there is nothing apart to read.
-        if how.urgent {
-            return Err(Errno::EINVAL);
-        }
         let socket = self.fds.socket(fd)?;
+        if how.urgent {
+            return Err(if let Role::Listening(_) = socket.role { Errno::ENOTCONN } else { Errno::EINVAL });
+        }
         let (lowat, patience) = (socket.settings.rcvlowat.max(1) as usize, socket.settings.receive_timeout);
         let target = if how.wait_all { len } else { lowat.min(len) }.max(1);
         if let Role::Open(key) = socket.role {
