@@ -98,6 +98,7 @@ pub const fn loss_reason(why: LossReason) -> &'static str {
         LossReason::PartialAck => "partial ACK",
         LossReason::Timeout => "time-out",
         LossReason::Rack => "RACK",
+        LossReason::TailLossProbe => "tail loss probe",
         LossReason::PathMtu => "smaller path MTU",
     }
 }
@@ -125,7 +126,9 @@ pub const fn timer(kind: TimerKind) -> &'static str {
         TimerKind::TimeWait => "2MSL timer",
         TimerKind::Cork => "cork timer",
         TimerKind::User => "user time-out",
-        TimerKind::Recovery => "recovery timer",
+        TimerKind::Reordering => "reordering timer",
+        TimerKind::TailLossProbe => "tail loss probe timer",
+        TimerKind::Pacing => "pacing timer",
     }
 }
 

@@ -134,6 +134,9 @@ pub struct Options {
     pub min_rto: Duration,
     /// The largest retransmission time-out; default 120 s, as Linux.
     pub max_rto: Duration,
+    /// The steps of the clock that the caller reads (G of RFC 6298): what two instants closer together than this say of
+    /// which came first is not relied on. At most 65 ms; default zero, for a clock that is finer than any round trip.
+    pub clock_granularity: Duration,
     /// Retransmissions of data before the connection ends (R2; RFC 9293 3.8.3, MUST-21); default 15, as Linux `tcp_retries2`:
     /// some 924 s (SHLD-11).
     pub retries: u8,
@@ -189,6 +192,7 @@ impl Default for Options {
             algorithm: Algorithm::default(),
             min_rto: Duration::from_millis(200),
             max_rto: Duration::from_secs(120),
+            clock_granularity: Duration::ZERO,
             retries: 15,
             syn_retries: 7,
             synack_retries: 5,

@@ -74,6 +74,10 @@ counters! {
     sack_recovery = "TcpExtTCPSackRecovery";
     /// Fast recoveries on duplicate ACKs.
     reno_recovery = "TcpExtTCPRenoRecovery";
+    /// Tail loss probes sent.
+    loss_probes = "TcpExtTCPLossProbes";
+    /// Losses that a tail loss probe repaired.
+    loss_probe_recovery = "TcpExtTCPLossProbeRecovery";
     /// Out-of-order segments queued.
     ofo_queue = "TcpExtTCPOFOQueue";
     /// Out-of-order data dropped for lack of memory.

@@ -114,6 +114,8 @@ pub enum LossReason {
     Timeout,
     /// RACK's reordering window has passed (RFC 8985).
     Rack,
+    /// A tail loss probe was answered once where two answers were due (RFC 8985 7.4.2).
+    TailLossProbe,
     /// A smaller path MTU: segments must be cut anew (RFC 1191).
     PathMtu,
 }
@@ -151,6 +153,10 @@ pub enum TimerKind {
     Cork,
     /// The user timeout (R2).
     User,
-    /// Pacing, tail loss probe or the reordering window.
-    Recovery,
+    /// The time in which a path may reorder segments (RFC 8985 6.2).
+    Reordering,
+    /// Tail loss probe (RFC 8985 7.2).
+    TailLossProbe,
+    /// Pacing.
+    Pacing,
 }

@@ -1,21 +1,26 @@
 //! What is in flight, what of it is lost, and when to give up waiting: the sender's memory of what it sent.
 //!
-//! It decides what is believed lost (duplicate acknowledgements, RFC 5681 3.2 and 6582; SACK, RFC 6675; the
-//! retransmission timer, RFC 6298), how much may go out while it is being repaired (RFC 3042, 6937 and 9937), and whether
-//! the belief was wrong (RFC 3522 and 5682). It knows positions and times only: no segment, no buffer, no window.
+//! It decides what is believed lost (with SACK by time, RACK-TLP of RFC 8985; without it by duplicate acknowledgements,
+//! RFC 5681 3.2 and 6582; by the retransmission timer, RFC 6298), how much may go out while it is being repaired (RFC
+//! 3042, 6937 and 9937), and whether the belief was wrong (RFC 3522, 3708, 4015 and 5682). It knows positions and times
+//! only: no segment, no buffer, no window.
 //!
 //! The order of calls: [`on_ack`](Recovery::on_ack); then the controller hears of the ACK, and of what
 //! [`AckOutcome::change`] says; then, as long as [`quota`](Recovery::quota) allows, [`next_lost`](Recovery::next_lost)
-//! goes out before new data, and [`next_rescue`](Recovery::next_rescue) where there is neither; each is reported by
-//! [`on_sent`](Recovery::on_sent).
+//! goes out before new data; each is reported by [`on_sent`](Recovery::on_sent). When the [`alarm`](Recovery::alarm) goes
+//! off, one of the `on_…_timeout`s hears of it.
 
 mod ack;
+mod copies;
 mod episode;
 mod outcome;
+mod probe;
 mod prr;
+mod rack;
 mod ring;
 mod rtt;
 mod timeout;
+mod undo;
 
 #[cfg(test)]
 mod tests;
@@ -28,12 +33,16 @@ use core::time::Duration;
 use bowline_base::{Instant, Position};
 
 use self::episode::{DUP_THRESH, Episode};
+use self::rack::ReorderingWindow;
 use self::ring::Ring;
 use crate::Options;
-use crate::reason::LossReason;
+use crate::reason::{LossReason, TimerKind};
 
 pub use self::outcome::{Ack, AckOutcome, Phase, TimeoutOutcome};
 pub use self::rtt::RttEstimator;
+
+/// The granularity of a timestamp's echo.
+const ECHO_GRANULARITY: Duration = Duration::from_millis(1);
 
 /// The sender's memory of what it sent, from SND.UNA to SND.NXT.
 ///
@@ -45,13 +54,20 @@ pub struct Recovery {
     rtt: RttEstimator,
     /// When the retransmission timer runs out; `Instant::MAX` while it is off.
     deadline: Instant,
+    /// When a tail loss probe is due; `Instant::MAX` where none is.
+    probe_at: Instant,
     /// SND.NXT when the last recovery began (RFC 6675's RecoveryPoint, RFC 6582's recover + 1).
     recovery_point: Position,
     mss: u32,
     reordering: u16,
+    /// Segments sent again that no duplicate SACK has reported.
+    unanswered: u16,
     retries: u8,
+    reo_wnd: ReorderingWindow,
     phase: Phase,
     sack: bool,
+    /// Whether there was a round-trip time since the last tail loss probe.
+    sampled: bool,
     stats: Stats,
 }
 
@@ -71,10 +87,10 @@ pub struct Stats {
 impl Hash for Recovery {
     /// All but what is counted.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { ring, episode, rtt, deadline, recovery_point, mss, reordering, retries, phase, sack, stats: _ } =
-            self;
-        (ring, episode, rtt, deadline, recovery_point).hash(state);
-        (mss, reordering, retries, phase, sack).hash(state);
+        let Self { ring, episode, rtt, deadline, probe_at, recovery_point, mss, reordering, .. } = self;
+        let Self { unanswered, retries, reo_wnd, phase, sack, sampled, stats: _, .. } = self;
+        (ring, episode, rtt, deadline, probe_at, recovery_point).hash(state);
+        (mss, reordering, unanswered, retries, reo_wnd, phase, sack, sampled).hash(state);
     }
 }
 
@@ -85,14 +101,18 @@ impl Recovery {
         Self {
             ring: Ring::new(iss),
             episode: None,
-            rtt: RttEstimator::new(options.min_rto, options.max_rto),
+            rtt: RttEstimator::new(options.min_rto, options.max_rto).with_granularity(options.clock_granularity),
             deadline: Instant::MAX,
+            probe_at: Instant::MAX,
             recovery_point: iss - 1,
             mss: 536,
             reordering: DUP_THRESH as u16,
+            unanswered: 0,
             retries: 0,
+            reo_wnd: ReorderingWindow::new(),
             phase: Phase::Open,
             sack: false,
+            sampled: false,
             stats: Stats::default(),
         }
     }
@@ -116,7 +136,10 @@ impl Recovery {
     /// it had to be retransmitted, so that there is none (RFC 6298 5.7).
     pub fn on_handshake(&mut self, now: Instant, rtt: Option<Duration>) {
         match rtt {
-            Some(rtt) => self.rtt.on_sample(now, rtt),
+            Some(rtt) => {
+                self.rtt.on_sample(now, rtt);
+                self.sampled = true;
+            }
             None => self.rtt.on_syn_lost(),
         }
     }
@@ -133,50 +156,62 @@ impl Recovery {
         if retransmit {
             self.on_resent(now, &range);
         }
-        self.ring.push(now, range.end);
+        let new = range.end > self.ring.nxt();
+        if new {
+            let run = self.episode.as_deref_mut().map_or_else(|| self.ring.last_run(), Episode::run_of_new);
+            self.ring.push(now, run, range.end);
+        }
         if self.deadline == Instant::MAX {
             // RFC 6298 5.1, RFC6298-5-1: the timer runs whenever something is outstanding.
             self.rearm(now);
+        }
+        if new {
+            self.arm_probe(now);
         }
     }
 
     fn on_resent(&mut self, now: Instant, range: &Range<Position>) {
         let una = self.ring.una();
-        let repaired = self.ring.resend(now, range.clone());
+        let run = self.episode.as_deref_mut().map_or(0, |episode| episode.run_of_copies(range));
+        self.ring.resend(now, run, range.clone());
+        let len = range.end.since(range.start);
+        let segments = u16::try_from(len.div_ceil(u64::from(self.mss))).unwrap_or(u16::MAX);
+        self.unanswered = self.unanswered.saturating_add(segments);
         let Some(episode) = self.episode.as_deref_mut() else { return };
+        episode.copies.push(now, run, range.clone());
         episode.first_resent.get_or_insert(now);
+        episode.owed = false;
+        if let Some(undo) = &mut episode.undo {
+            undo.on_resent(len);
+        }
         if let Some(lost) = self.ring.first_lost(episode.hint) {
             episode.hint = lost.start;
         }
-        if self.phase == Phase::FastRecovery {
-            if repaired == 0 && episode.highest().is_none_or(|highest| range.end > highest) {
-                // RFC 6675 4, NextSeg rule 4: one rescue for each recovery.
-                episode.rescued = self.recovery_point;
-            }
-            if range.start <= una {
-                // RFC 6675 6: the careful variant, where the oldest data starts its journey anew.
-                self.rearm(now);
-            }
+        if self.phase == Phase::FastRecovery && range.start <= una {
+            // RFC 6675 6: the careful variant, where the oldest data starts its journey anew.
+            self.rearm(now);
         }
     }
 
-    /// The path carries segments of `mss` payload bytes now. If that is less than before, all that flies is believed
-    /// lost, to be cut anew, without a reduction of the window (RFC 1191 6.5). Returns the bytes believed lost by it.
+    /// The path carries segments of `mss` payload bytes now. If that is less than before, what went out in larger pieces
+    /// is believed lost, to be cut anew, without a reduction of the window (RFC 1191 6.5): smaller segments have passed.
+    /// Returns the bytes believed lost by it.
     pub fn on_path_mtu(&mut self, now: Instant, mss: u32) -> u64 {
         let smaller = mss < self.mss;
         self.set_mss(mss);
         if !smaller || self.is_idle() {
             return 0;
         }
-        let (una, nxt) = (self.ring.una(), self.ring.nxt());
-        let (bytes, _) = self.ring.lose(una..nxt, true);
-        let episode = self.episode.get_or_insert_with(|| Box::new(Episode::new(una)));
-        episode.hint = una;
-        episode.judged = nxt;
+        let losses = self.ring.lose_longer(self.mss.into());
+        let Some(first) = losses.first else { return 0 };
+        let mut episode = self.episode.take().unwrap_or_else(|| Box::new(Episode::new(&self.ring)));
+        episode.hint = episode.hint.min(first.start);
         episode.guessed = 0;
         episode.reason = LossReason::PathMtu;
+        self.stop_probing(&mut episode);
+        self.episode = Some(episode);
         self.rearm(now);
-        bytes
+        losses.bytes
     }
 
     /// The first range believed lost and not retransmitted since. The caller sends as much of it as
@@ -190,28 +225,6 @@ impl Recovery {
     #[must_use]
     pub fn loss_reason(&self) -> Option<LossReason> {
         self.episode.as_deref().map(|episode| episode.reason)
-    }
-
-    /// In fast recovery, when nothing is believed lost and no new data can go out: a segment that may be lost
-    /// although nobody has said so (RFC 6675 4, NextSeg rules 3 and 4). It is reported with `retransmit`.
-    #[must_use]
-    pub fn next_rescue(&self) -> Option<Range<Position>> {
-        let episode = self.episode.as_deref()?;
-        if self.phase != Phase::FastRecovery || !self.sack || self.ring.lost() > 0 {
-            return None;
-        }
-        let mss = u64::from(self.mss);
-        let highest = episode.highest().unwrap_or(episode.judged);
-        if let Some(hole) = self.ring.first_original(episode.judged..highest) {
-            return Some(hole.start..hole.end.min(hole.start + mss));
-        }
-        if self.ring.una() <= episode.rescued {
-            return None;
-        }
-        let last = self.ring.last_unsacked()?;
-        // What was sent again already is no tail that nobody has heard of: its loss shows by what arrives after it.
-        self.ring.first_original(last.clone())?;
-        Some(last.start.max(last.end - mss)..last.end)
     }
 
     /// Bytes believed to be in the network (RFC 6675 4, pipe). Without SACK each duplicate acknowledgement takes out
@@ -253,14 +266,32 @@ impl Recovery {
             (Phase::FastRecovery, Some(episode)) => episode.prr.quota(cwnd, in_flight, mss),
             _ => cwnd.saturating_sub(in_flight),
         };
-        // With nothing in flight no ACK will come to allow more; the timer would have to.
-        if in_flight == 0 { quota.max(mss) } else { quota }
+        // With nothing in flight no ACK will come to allow more; the timer would have to. And what the timer asks for
+        // goes out, whatever has not been given up yet.
+        let owed = self.episode.as_deref().is_some_and(|episode| episode.owed);
+        if in_flight == 0 || owed { quota.max(mss) } else { quota }
     }
 
     /// When the retransmission timer runs out; `None` while it is off.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         (self.deadline != Instant::MAX).then_some(self.deadline)
+    }
+
+    /// The timer that runs out first, and when: for [`TimerKind::Reordering`] call
+    /// [`on_reordering_timeout`](Self::on_reordering_timeout), for [`TimerKind::TailLossProbe`]
+    /// [`on_probe_timeout`](Self::on_probe_timeout), for [`TimerKind::Retransmit`] [`on_timeout`](Self::on_timeout).
+    #[must_use]
+    pub fn alarm(&self) -> Option<(Instant, TimerKind)> {
+        let reorder_at = self.episode.as_deref().map_or(Instant::MAX, |episode| episode.reorder_at);
+        let first = if reorder_at <= self.probe_at.min(self.deadline) {
+            (reorder_at, TimerKind::Reordering)
+        } else if self.probe_at <= self.deadline {
+            (self.probe_at, TimerKind::TailLossProbe)
+        } else {
+            (self.deadline, TimerKind::Retransmit)
+        };
+        (first.0 != Instant::MAX).then_some(first)
     }
 
     /// Starts the retransmission timer anew if anything is outstanding, and stops it otherwise (RFC 6298 5.2, 5.3).
@@ -304,6 +335,11 @@ impl Recovery {
         self.reordering as u32
     }
 
+    /// The steps of the clock that the caller reads (G of RFC 6298).
+    fn clock_granularity(&self) -> Duration {
+        self.rtt.granularity()
+    }
+
     /// What was counted.
     #[must_use]
     pub const fn stats(&self) -> Stats {
@@ -313,7 +349,8 @@ impl Recovery {
     /// Bytes of heap memory held.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.ring.memory() + if self.episode.is_some() { size_of::<Episode>() } else { 0 }
+        let episode = self.episode.as_deref().map_or(0, |episode| size_of::<Episode>() + episode.copies.memory());
+        self.ring.memory() + episode
     }
 }
 

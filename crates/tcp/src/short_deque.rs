@@ -54,6 +54,10 @@ impl<T> ShortDeque<T> {
         self.get(0)
     }
 
+    pub(crate) fn back(&self) -> Option<&T> {
+        self.get(self.len().checked_sub(1)?)
+    }
+
     pub(crate) fn back_mut(&mut self) -> Option<&mut T> {
         match &mut self.many {
             Some(many) => many.back_mut(),

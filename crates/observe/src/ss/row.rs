@@ -217,7 +217,9 @@ impl Timer {
     /// `None` for the timers of which `ss` does not tell.
     fn new(kind: TimerKind, left: Duration, retrans: u8) -> Option<Self> {
         let name = match kind {
-            TimerKind::Retransmit | TimerKind::Recovery | TimerKind::User => "on",
+            // As Linux shows its one timer of retransmission, probe and reordering.
+            TimerKind::Retransmit | TimerKind::TailLossProbe | TimerKind::Reordering => "on",
+            TimerKind::Pacing | TimerKind::User => "on",
             TimerKind::Persist => "persist",
             TimerKind::Keepalive => "keepalive",
             // Linux keeps an orphan's FIN-WAIT-2 in the same table as TIME-WAIT.

@@ -81,8 +81,9 @@ impl Tcb {
         if self.is_over() {
             return None;
         }
+        let (at, kind) = self.recovery.alarm().unwrap_or((Instant::MAX, TimerKind::Retransmit));
         let running = [
-            (TimerKind::Retransmit, self.recovery.deadline().unwrap_or(Instant::MAX), self.snd.retries),
+            (kind, at, self.snd.retries),
             (TimerKind::Persist, self.timers.deadline(Timer::Persist), self.snd.probes),
             (TimerKind::DelayedAck, self.rcv.acks.deadline().unwrap_or(Instant::MAX), 0),
             (TimerKind::Keepalive, self.timers.deadline(Timer::Keepalive), self.snd.probes),

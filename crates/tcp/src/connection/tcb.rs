@@ -296,7 +296,7 @@ impl Tcb {
         if self.is_over() {
             return Instant::MAX;
         }
-        let recovery = self.recovery.deadline().unwrap_or(Instant::MAX);
+        let recovery = self.recovery.alarm().map_or(Instant::MAX, |(at, _)| at);
         let ack = self.rcv.acks.deadline().unwrap_or(Instant::MAX);
         recovery.min(ack).min(self.timers.next()).min(self.user_deadline())
     }

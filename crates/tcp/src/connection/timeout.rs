@@ -25,9 +25,15 @@ impl Tcb {
             self.fired(cx, TimerKind::DelayedAck);
             self.rcv.acks.on_timer(cx.now);
         }
-        if !self.is_over() && self.recovery.deadline().is_some_and(|at| at <= cx.now) {
-            self.fired(cx, TimerKind::Retransmit);
-            self.on_retransmission_timeout(cx);
+        if !self.is_over()
+            && let Some((_, kind)) = self.recovery.alarm().filter(|&(at, _)| at <= cx.now)
+        {
+            self.fired(cx, kind);
+            match kind {
+                TimerKind::Reordering => self.on_reordering_timeout(cx),
+                TimerKind::TailLossProbe => self.recovery.on_probe_timeout(),
+                _ => self.on_retransmission_timeout(cx),
+            }
         }
         if !self.is_over() && self.timers.fire(Timer::Persist, cx.now) {
             self.fired(cx, TimerKind::Persist);
@@ -50,6 +56,12 @@ impl Tcb {
 
     fn fired(&mut self, cx: &mut Context<'_>, kind: TimerKind) {
         cx.record(self.tuple, self.id, || Trace::Timer(kind));
+    }
+
+    /// RFC 8985 6.2: the path has had time to reorder, and something has not come.
+    fn on_reordering_timeout(&mut self, cx: &mut Context<'_>) {
+        let outcome = self.recovery.on_reordering_timeout(cx.now);
+        self.take_recovery(cx, &outcome);
     }
 
     /// RFC 6298 5.4 to 5.7, and RFC 9293 3.8.3: R2 ends the connection (MUST-20), also while it opens (MUST-22, MUST-23).

@@ -1,17 +1,19 @@
-//! What is remembered only while something is amiss, from the first duplicate acknowledgement until all is well again.
-//!
-//! It decides up to where data is believed lost (RFC 6675 4, IsLost): a line that only moves forward, drawn from the
-//! three highest stretches that SACK reported.
+//! What is remembered only while something is amiss: from the first duplicate acknowledgement, tail loss probe or
+//! time-out, until all is well again and nothing can prove any more that it had been all the time.
 
 use core::ops::Range;
 
-use arrayvec::ArrayVec;
 use bowline_base::{Instant, Position};
 
+use super::copies::Copies;
+use super::probe::Probe;
 use super::prr::Prr;
+use super::rack::Rack;
+use super::ring::Ring;
+use super::undo::{Frto, Undo};
 use crate::reason::LossReason;
 
-/// Duplicate acknowledgements, or stretches reported by SACK, that make us believe in a loss (RFC 5681 3.2).
+/// Duplicate acknowledgements, or segments reported by SACK, that make us believe in a loss (RFC 5681 3.2).
 pub(super) const DUP_THRESH: u32 = 3;
 
 /// The variables of a disorder or a recovery.
@@ -21,95 +23,85 @@ pub(super) struct Episode {
     pub(super) dup_acks: u32,
     /// Without SACK: bytes that duplicate acknowledgements tell to have left the network.
     pub(super) guessed: u64,
-    /// Without SACK, the guess is bounded; with it, the highest stretches reported, the highest first.
-    tops: ArrayVec<Range<Position>, { DUP_THRESH as usize }>,
-    /// Before it, everything has been judged.
+    /// RACK.fack: the end of what SACK has reported; SND.UNA or less if it has nothing.
+    pub(super) highest: Position,
+    /// Before it, what was sent once has been judged.
     pub(super) judged: Position,
     /// Before it, nothing waits for retransmission.
     pub(super) hint: Position,
+    pub(super) rack: Rack,
+    pub(super) copies: Copies,
+    /// The run of transmissions: odd while copies go out, even while new data does.
+    run: u32,
+    /// Where the last copy ended.
+    copied: Position,
+    /// When RACK looks again although no ACK came.
+    pub(super) reorder_at: Instant,
+    /// RACK.dsack_round: until it is acknowledged, duplicate SACKs are of one round.
+    pub(super) dsack_round: Position,
     /// When the first retransmission went out: the line that tells originals from copies (RFC 3522).
     pub(super) first_resent: Option<Instant>,
-    /// When the newest data known to have arrived was sent.
-    pub(super) newest: Instant,
+    /// The timer ran out, and what it asks for has not been sent.
+    pub(super) owed: bool,
     /// When the window was last reduced.
     pub(super) reduced: Instant,
-    /// RFC 6675's RescueRxt.
-    pub(super) rescued: Position,
     /// The rate reduction of fast recovery.
     pub(super) prr: Prr,
-    /// Whether the next ACK tells if the time-out was spurious (RFC 5682).
-    pub(super) frto: bool,
+    pub(super) frto: Frto,
+    pub(super) undo: Option<Undo>,
+    pub(super) probe: Option<Probe>,
     /// Why data was last believed lost.
     pub(super) reason: LossReason,
 }
 
 impl Episode {
-    pub(super) fn new(una: Position) -> Self {
+    pub(super) fn new(ring: &Ring) -> Self {
+        let una = ring.una();
         Self {
             dup_acks: 0,
             guessed: 0,
-            tops: ArrayVec::new(),
+            highest: una,
             judged: una,
             hint: una,
+            rack: Rack::new(una),
+            copies: Copies::default(),
+            run: ring.last_run(),
+            copied: una,
+            reorder_at: Instant::MAX,
+            dsack_round: una,
             first_resent: None,
-            newest: Instant::ZERO,
+            owed: false,
             reduced: Instant::ZERO,
-            rescued: una,
             prr: Prr::default(),
-            frto: false,
+            frto: Frto::Off,
+            undo: None,
+            probe: None,
             reason: LossReason::Sack,
         }
     }
 
-    /// The end of what SACK reported.
-    pub(super) fn highest(&self) -> Option<Position> {
-        self.tops.first().map(|run| run.end)
-    }
-
-    /// SACK has reported `run`, a maximal stretch.
-    pub(super) fn on_run(&mut self, run: Range<Position>) {
-        self.tops.retain(|top| top.end < run.start || top.start > run.end);
-        let at = self.tops.iter().position(|top| top.start < run.start).unwrap_or(self.tops.len());
-        if self.tops.is_full() {
-            if at == self.tops.len() {
-                return;
-            }
-            self.tops.pop();
-        }
-        self.tops.insert(at, run);
-    }
-
     /// SND.UNA advanced.
     pub(super) fn on_advance(&mut self, una: Position) {
-        self.tops.retain(|top| top.end > una);
-        for top in &mut self.tops {
-            top.start = top.start.max(una);
-        }
         self.judged = self.judged.max(una);
         self.hint = self.hint.max(una);
     }
 
-    /// What SACK reported is no longer believed.
-    pub(super) fn forget_sacks(&mut self) {
-        self.tops.clear();
+    /// The run that a transmission of new data belongs to.
+    pub(super) fn run_of_new(&mut self) -> u32 {
+        self.run = self.run.next_multiple_of(2);
+        self.run
     }
 
-    /// The position before which all that SACK did not report is lost, if it can be told.
-    ///
-    /// RFC 6675 4, IsLost: three stretches, or more than two segments' bytes, were reported beyond it. Where the path was
-    /// seen to reorder by more than three segments, so far must the highest report be ahead as well, but by no more than
-    /// half of what is outstanding, or small windows would wait for the timer.
-    pub(super) fn loss_line(&self, mss: u64, reordering: u32, outstanding: u64) -> Option<Position> {
-        let mut bytes = 0u64;
-        let run = self.tops.iter().enumerate().find(|(n, run)| {
-            bytes += run.end.since(run.start);
-            n + 1 == DUP_THRESH as usize || bytes > u64::from(DUP_THRESH - 1) * mss
-        });
-        let line = run.map(|(_, run)| run.start)?;
-        if reordering <= DUP_THRESH {
-            return Some(line);
-        }
-        let ahead = (u64::from(reordering) * mss).min(outstanding / 2);
-        self.highest().map(|highest| line.min(highest - ahead))
+    /// The run that a copy of `range` belongs to: another one where copies begin again further to the front.
+    pub(super) fn run_of_copies(&mut self, range: &Range<Position>) -> u32 {
+        let other = if self.run.is_multiple_of(2) { 1 } else { 2 * u32::from(range.start < self.copied) };
+        self.run = self.run.wrapping_add(other);
+        self.copied = range.end;
+        self.run
+    }
+
+    /// All that goes out from now on goes out later than what went out before.
+    pub(super) fn next_round(&mut self) {
+        self.run = self.run.wrapping_add(2);
     }
 }

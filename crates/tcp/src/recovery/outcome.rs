@@ -47,6 +47,10 @@ pub struct AckOutcome {
     pub duplicate: bool,
     /// The first range believed lost by it, and why; for the trace.
     pub lost: Option<(Range<Position>, LossReason)>,
+    /// A tail loss probe was needed and has repaired what was lost: that is congestion, but no recovery (RFC 8985 7.4.2).
+    pub repaired_by_probe: bool,
+    /// Nothing can prove any more that the last reduction of the window was needless.
+    pub settled: bool,
 }
 
 /// What the retransmission timer did.

@@ -10,10 +10,14 @@ use core::ops::Range;
 
 use bowline_base::{Instant, Position};
 
+use super::copies::Copy;
 use crate::short_deque::ShortDeque;
 
 /// Records beyond which no cut is made: 96 KiB of memory.
 pub(super) const MAX_RECORDS: usize = 4096;
+
+/// A stretch of this many bytes is as long as can be sent at one time.
+const MAX_STRETCH: u64 = 64 << 10;
 
 /// What is believed of a stretch of the stream.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -31,14 +35,23 @@ pub(super) enum Fate {
 struct Record {
     end: Position,
     sent_at: Instant,
+    run: u32,
     fate: Fate,
     /// Sent more than once: no round-trip time is to be taken from it (Karn's rule).
     resent: bool,
 }
 
+/// When a transmission took place, in which run, and where it ended: their order is that of the transmissions (RFC 8985
+/// 6.2, step 2). A run is of new data or of copies: where the clock stands still between them, runs tell what came first,
+/// and within a run the stream does.
+pub(super) type Transmission = (Instant, u32, Position);
+
 /// What an ACK delivered, gathered over the records that it touches.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Delivery {
+    /// Copies sent later than this may not be what the ACK is about (RFC 8985 6.2, step 2): acknowledged ones, and those that
+    /// SACK reports.
+    pub(super) ambiguous: [Instant; 2],
     /// Positions acknowledged that SACK had not reported before.
     pub(super) acked: u64,
     /// Positions reported by SACK.
@@ -49,8 +62,8 @@ pub(super) struct Delivery {
     pub(super) sack_sent: Option<(Instant, Instant)>,
     /// Whether acknowledged data had been sent more than once.
     pub(super) resent: bool,
-    /// The newest send time of data that was sent more than once.
-    pub(super) resent_at: Option<Instant>,
+    /// The newest transmission that is known to have arrived.
+    pub(super) newest: Option<Transmission>,
     /// The lowest position delivered that was sent once.
     pub(super) lowest_original: Option<Position>,
 }
@@ -60,14 +73,36 @@ fn widen(span: &mut Option<(Instant, Instant)>, at: Instant) {
 }
 
 impl Delivery {
-    fn note(&mut self, record: &Record, start: Position, by_sack: bool) {
-        let span = if by_sack { &mut self.sack_sent } else { &mut self.ack_sent };
+    fn note(&mut self, record: &Record, part: Range<Position>, by_sack: bool) {
         if record.resent {
             self.resent |= !by_sack;
-            self.resent_at = self.resent_at.max(Some(record.sent_at));
+            if record.sent_at > self.ambiguous[usize::from(by_sack)] {
+                return;
+            }
         } else {
-            widen(span, record.sent_at);
-            self.lowest_original = Some(self.lowest_original.map_or(start, |p| p.min(start)));
+            widen(if by_sack { &mut self.sack_sent } else { &mut self.ack_sent }, record.sent_at);
+            self.lowest_original = Some(self.lowest_original.map_or(part.start, |p| p.min(part.start)));
+        }
+        self.newest = self.newest.max(Some((record.sent_at, record.run, part.end)));
+    }
+}
+
+/// Data that was found lost.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Losses {
+    /// How many bytes.
+    pub(super) bytes: u64,
+    /// The first stretch of them.
+    pub(super) first: Option<Range<Position>>,
+}
+
+impl Losses {
+    fn add(&mut self, part: Range<Position>) {
+        self.bytes += part.end.since(part.start);
+        match &mut self.first {
+            None => self.first = Some(part),
+            Some(first) if first.end == part.start => first.end = part.end,
+            Some(_) => {}
         }
     }
 }
@@ -148,8 +183,9 @@ impl Ring {
             let (Some(&a), Some(&b)) = (self.records.get(kept), self.records.get(index)) else { return };
             let joined = match (a.fate, b.fate) {
                 (Fate::Sacked, Fate::Sacked) => true,
-                (Fate::Lost, Fate::Lost) => a.resent == b.resent,
-                (Fate::Flying, Fate::Flying) => a.resent == b.resent && a.sent_at == b.sent_at,
+                (Fate::Lost, Fate::Lost) | (Fate::Flying, Fate::Flying) => {
+                    (a.resent, a.sent_at, a.run) == (b.resent, b.sent_at, b.run)
+                }
                 _ => false,
             };
             if !joined {
@@ -165,17 +201,19 @@ impl Ring {
         }
     }
 
-    /// New data up to `end` was sent.
-    pub(super) fn push(&mut self, now: Instant, end: Position) {
+    /// New data up to `end` was sent, in this run.
+    pub(super) fn push(&mut self, now: Instant, run: u32, end: Position) {
         if end <= self.nxt {
             return;
         }
         let room = self.has_room();
         match self.records.back_mut() {
-            Some(last) if last.fate == Fate::Flying && (!room || (last.sent_at == now && !last.resent)) => {
+            Some(last)
+                if last.fate == Fate::Flying && (!room || (last.sent_at == now && last.run == run && !last.resent)) =>
+            {
                 last.end = end;
             }
-            _ => self.records.push_back(Record { end, sent_at: now, fate: Fate::Flying, resent: false }),
+            _ => self.records.push_back(Record { end, sent_at: now, run, fate: Fate::Flying, resent: false }),
         }
         self.nxt = end;
     }
@@ -196,7 +234,7 @@ impl Ring {
                         self.lost -= len;
                     }
                     delivery.acked += len;
-                    delivery.note(&record, self.una, false);
+                    delivery.note(&record, self.una..end, false);
                 }
             }
             self.una = end;
@@ -206,17 +244,17 @@ impl Ring {
         }
     }
 
-    /// A SACK block. Returns the whole stretch now known to have arrived that it lies in, if it brought anything new.
-    pub(super) fn sack(&mut self, block: &Range<Position>, delivery: &mut Delivery) -> Option<Range<Position>> {
+    /// A SACK block. Returns whether it brought anything new.
+    pub(super) fn sack(&mut self, block: &Range<Position>, delivery: &mut Delivery) -> bool {
         let (start, end) = (block.start.max(self.una), block.end.min(self.nxt));
         if start >= end {
-            return None;
+            return false;
         }
         let mut first = self.index_of(start);
-        let record = self.records.get(first)?;
+        let Some(record) = self.records.get(first) else { return false };
         if record.fate == Fate::Sacked {
             if record.end >= end {
-                return None;
+                return false;
             }
         } else {
             first = self.cut(start);
@@ -224,7 +262,7 @@ impl Ring {
                 first += 1;
             }
         }
-        let mut hit = None;
+        let before = self.sacked;
         let mut index = first;
         let mut from = self.start_of(first);
         while from < end {
@@ -244,8 +282,7 @@ impl Ring {
                 }
                 self.sacked += len;
                 delivery.sacked += len;
-                delivery.note(&record, from, true);
-                hit = Some(from);
+                delivery.note(&record, from..to, true);
                 if let Some(slot) = self.records.get_mut(index) {
                     slot.fate = Fate::Sacked;
                 }
@@ -253,72 +290,103 @@ impl Ring {
             from = to;
             index += 1;
         }
-        let hit = hit?;
-        self.join(first.saturating_sub(1)..index + 1);
-        let at = self.index_of(hit);
-        self.records.get(at).map(|run| self.start_of(at)..run.end)
+        let news = self.sacked > before;
+        if news {
+            self.join(first.saturating_sub(1)..index + 1);
+        }
+        news
     }
 
-    /// Believes lost what flies in `range`; what was sent more than once only if `resent`. Returns how many bytes, and
-    /// the first stretch.
-    pub(super) fn lose(&mut self, range: Range<Position>, resent: bool) -> (u64, Option<Range<Position>>) {
+    /// Believes lost what flies in `range` and is `doomed`.
+    fn lose_if(&mut self, range: Range<Position>, doomed: impl Fn(&Record, Range<Position>) -> bool) -> Losses {
         let (start, end) = (range.start.max(self.una), range.end.min(self.nxt));
+        let mut losses = Losses::default();
         if start >= end {
-            return (0, None);
+            return losses;
         }
         let first = self.cut(start);
         self.cut(end);
         let (mut index, mut from) = (first, self.start_of(first));
-        let (mut bytes, mut stretch) = (0, None::<Range<Position>>);
         while let Some(record) = self.records.get_mut(index).filter(|_| from < end) {
-            if record.fate == Fate::Flying && (resent || !record.resent) {
+            if record.fate == Fate::Flying && doomed(record, from..record.end) {
                 record.fate = Fate::Lost;
-                bytes += record.end.since(from);
-                match &mut stretch {
-                    None => stretch = Some(from..record.end),
-                    Some(s) if s.end == from => s.end = record.end,
-                    Some(_) => {}
-                }
+                losses.add(from..record.end);
             }
             from = record.end;
             index += 1;
         }
-        self.lost += bytes;
-        if bytes > 0 {
+        self.lost += losses.bytes;
+        if losses.bytes > 0 {
             self.join(first.saturating_sub(1)..index + 1);
         }
-        (bytes, stretch)
+        losses
     }
 
-    /// Believes lost what was retransmitted before `cutoff` and still flies, looking at no more than `limit` records.
-    /// Returns how many bytes, the first stretch, and when the last of them was sent.
-    pub(super) fn lose_resent(&mut self, cutoff: Instant, limit: usize) -> (u64, Option<Range<Position>>, Instant) {
-        let (mut bytes, mut stretch, mut newest) = (0, None, Instant::ZERO);
-        let mut from = self.una;
-        let mut seen = 0;
-        for record in self.records.iter_mut().take(limit) {
-            if record.fate == Fate::Flying {
-                // Retransmissions go out in the order of the stream: those behind this one are younger still.
-                if !record.resent || record.sent_at >= cutoff {
+    /// Believes lost what flies in `range` and was sent once.
+    pub(super) fn lose_originals(&mut self, range: Range<Position>) -> Losses {
+        self.lose_if(range, |record, _| !record.resent)
+    }
+
+    /// Believes lost this copy, as far as it still flies and was sent before `newest`.
+    pub(super) fn lose_copy(&mut self, copy: &Copy, newest: Transmission) -> Losses {
+        self.lose_if(copy.range.clone(), |record, part| {
+            copy.is(record.sent_at, record.run) && record.resent && (copy.sent_at, copy.run, part.end) < newest
+        })
+    }
+
+    /// Believes lost the first `head` bytes, and all that was sent at `cutoff` or before.
+    pub(super) fn lose_older(&mut self, head: u64, cutoff: Instant) -> Losses {
+        let (una, nxt) = (self.una, self.nxt);
+        self.cut((una + head).min(nxt));
+        self.lose_if(una..nxt, |record, part| part.start < una + head || record.sent_at <= cutoff)
+    }
+
+    /// Believes lost what went out in one piece of more than `len` bytes.
+    pub(super) fn lose_longer(&mut self, len: u64) -> Losses {
+        self.lose_if(self.una..self.nxt, |_, part| part.end.since(part.start) > len)
+    }
+
+    /// Believes lost what was sent once, at `cutoff` or before and not after `newest`, beginning the search at `from`.
+    /// Returns where it ended, and when the data there was sent if it was sent before `newest`.
+    ///
+    /// What was sent once was sent in the order of the stream, so the search ends at the first that is too young.
+    pub(super) fn lose_originals_before(
+        &mut self,
+        from: Position,
+        newest: Transmission,
+        cutoff: Instant,
+    ) -> (Losses, Position, Option<Instant>) {
+        let begin = from.max(self.una);
+        let (mut index, mut until, mut waits) = (self.index_of(begin), begin, None);
+        while let Some(record) = self.records.get(index) {
+            if record.fate == Fate::Flying && !record.resent {
+                let before = (record.sent_at, record.run, record.end) < newest;
+                if !before || record.sent_at > cutoff {
+                    waits = before.then_some(record.sent_at);
                     break;
                 }
-                record.fate = Fate::Lost;
-                bytes += record.end.since(from);
-                newest = newest.max(record.sent_at);
-                stretch = stretch.or(Some(from..record.end));
             }
-            from = record.end;
-            seen += 1;
+            until = record.end;
+            index += 1;
         }
-        self.lost += bytes;
-        if bytes > 0 {
-            self.join(0..seen + 1);
-        }
-        (bytes, stretch, newest)
+        (self.lose_originals(begin..until), until, waits)
     }
 
-    /// `range` was sent again. What SACK has reported stays so. Returns how many of its bytes were believed lost.
-    pub(super) fn resend(&mut self, now: Instant, range: Range<Position>) -> u64 {
+    /// Where the first part of this copy ends that still flies.
+    pub(super) fn first_of_copy(&self, copy: &Copy) -> Option<Position> {
+        let mut index = self.index_of(copy.range.start.max(self.una));
+        while self.start_of(index) < copy.range.end {
+            let record = self.records.get(index)?;
+            if record.fate == Fate::Flying && record.resent && copy.is(record.sent_at, record.run) {
+                return Some(record.end);
+            }
+            index += 1;
+        }
+        None
+    }
+
+    /// `range` was sent again, in this run. What SACK has reported stays so. Returns how many of its bytes were believed lost.
+    pub(super) fn resend(&mut self, now: Instant, run: u32, range: Range<Position>) -> u64 {
         let (start, end) = (range.start.max(self.una), range.end.min(self.nxt));
         if start >= end {
             return 0;
@@ -336,7 +404,7 @@ impl Ring {
                 if record.fate == Fate::Lost {
                     repaired += to.since(from);
                 }
-                *record = Record { end: to, sent_at: now, fate: Fate::Flying, resent: true };
+                *record = Record { end: to, sent_at: now, run, fate: Fate::Flying, resent: true };
             }
             from = to;
             index += 1;
@@ -369,33 +437,30 @@ impl Ring {
             return None;
         }
         let index = self.index_of(from.max(self.una));
-        let lost = |fate| fate == Fate::Lost;
-        let offset = self.records.iter_from(index).position(|r| lost(r.fate))?;
+        let offset = self.records.iter_from(index).position(|r| r.fate == Fate::Lost)?;
         let index = index + offset;
-        self.records.get(index).map(|r| self.start_of(index)..r.end)
-    }
-
-    /// The first stretch in `range` that flies and was sent once.
-    pub(super) fn first_original(&self, range: Range<Position>) -> Option<Range<Position>> {
-        let mut index = self.index_of(range.start.max(self.una));
-        loop {
-            let record = self.records.get(index)?;
-            let start = self.start_of(index);
-            if start >= range.end {
-                return None;
+        let start = self.start_of(index);
+        // As much as may go out at one time.
+        let enough = start + MAX_STRETCH;
+        let mut end = start;
+        for record in self.records.iter_from(index) {
+            if record.fate != Fate::Lost || end >= enough {
+                break;
             }
-            if record.fate == Fate::Flying && !record.resent {
-                return Some(start.max(range.start)..record.end);
-            }
-            index += 1;
+            end = record.end;
         }
+        Some(start..end)
     }
 
-    /// The last stretch that SACK has not reported.
-    pub(super) fn last_unsacked(&self) -> Option<Range<Position>> {
-        let back = self.records.iter().rev().position(|r| r.fate != Fate::Sacked)?;
-        let index = self.records.len() - 1 - back;
-        self.records.get(index).map(|r| self.start_of(index)..r.end)
+    /// The last `len` bytes sent, or fewer: no more than one record of them.
+    pub(super) fn last(&self, len: u64) -> Range<Position> {
+        let start = self.start_of(self.records.len().saturating_sub(1));
+        start.max(self.nxt - len.min(self.outstanding()))..self.nxt
+    }
+
+    /// The run of new data that went out last.
+    pub(super) fn last_run(&self) -> u32 {
+        self.records.back().map_or(0, |record| record.run.next_multiple_of(2))
     }
 
     /// Whether SACK has reported SND.UNA itself: the peer has dropped what it once had (RFC 2018 8).

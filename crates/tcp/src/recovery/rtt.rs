@@ -7,24 +7,25 @@ use core::time::Duration;
 
 use bowline_base::Instant;
 
-/// The time-out before the first sample (RFC 6298 2.1, RFC6298-2-1).
-const INITIAL_RTO: u64 = 1_000_000_000;
-/// The time-out when data transmission begins after a lost SYN (RFC 6298 5.7, RFC6298-5-7).
-const INITIAL_RTO_AFTER_LOST_SYN: u64 = 3_000_000_000;
-/// How long a smallest round-trip time is believed, at least; after at most twice as long it is forgotten.
-const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);
+/// The time-out before the first sample, in microseconds (RFC 6298 2.1, RFC6298-2-1).
+const INITIAL_RTO: u32 = 1_000_000;
+/// The time-out when data transmission begins after a lost SYN, in microseconds (RFC 6298 5.7, RFC6298-5-7).
+const INITIAL_RTO_AFTER_LOST_SYN: u32 = 3_000_000;
+/// How long a smallest round-trip time is believed, in seconds, at least; after at most twice as long it is forgotten.
+const MIN_RTT_WINDOW: u32 = 10;
 /// Doublings beyond which the time-out no longer grows, whatever `max_rto` says.
 const MAX_BACKOFF: u8 = 32;
 
 /// Smoothed round-trip time, its variance, its extremes, and the retransmission time-out.
 ///
-/// What is averaged is kept in nanoseconds; the clock's granularity G is therefore taken as 1 ns. A sample of zero counts
-/// as 1 ns, so that nothing divides by it. Extremes and bounds are kept in microseconds, rounded up; at most 71 minutes.
+/// What is averaged is kept in nanoseconds. A sample of zero counts as 1 ns, so that nothing divides by it. Extremes,
+/// bounds and the time-out are kept in microseconds, rounded up; at most 71 minutes.
 #[derive(Clone, Hash, Debug)]
 pub struct RttEstimator {
     srtt: u64,
     rttvar: u64,
-    rto: u64,
+    /// In microseconds.
+    rto: u32,
     /// The bounds, in microseconds.
     min_rto: u32,
     max_rto: u32,
@@ -32,7 +33,10 @@ pub struct RttEstimator {
     max_rtt: u32,
     /// The smallest sample since `window`, and of the window before it, in microseconds.
     min_rtt: [u32; 2],
-    window: Instant,
+    /// When it began, in seconds.
+    window: u32,
+    /// G: the steps of the caller's clock, in microseconds.
+    granularity: u16,
     backoff: u8,
 }
 
@@ -66,21 +70,34 @@ impl RttEstimator {
             srtt: 0,
             rttvar: 0,
             // RFC 6298 2.1: 1 s until there is a sample.
-            rto: INITIAL_RTO.clamp(from_micros(min_rto), from_micros(max_rto)),
+            rto: INITIAL_RTO.clamp(min_rto, max_rto),
             min_rto,
             max_rto,
             max_rtt: 0,
             min_rtt: [u32::MAX; 2],
-            window: Instant::ZERO,
+            window: 0,
+            granularity: 0,
             backoff: 0,
         }
+    }
+
+    /// For a clock with steps as wide as this, at most 65 ms: G of RFC 6298.
+    #[must_use]
+    pub fn with_granularity(self, granularity: Duration) -> Self {
+        Self { granularity: u16::try_from(micros(nanos(granularity))).unwrap_or(u16::MAX), ..self }
+    }
+
+    /// The steps of the clock.
+    #[must_use]
+    pub const fn granularity(&self) -> Duration {
+        Duration::from_micros(self.granularity as u64)
     }
 
     /// Other bounds than it began with. They hold at once.
     pub fn set_bounds(&mut self, min_rto: Duration, max_rto: Duration) {
         (self.min_rto, self.max_rto) = bounds(min_rto, max_rto);
-        self.rto = if self.srtt == 0 { self.rto.max(from_micros(self.min_rto)) } else { self.by_samples() };
-        self.rto = self.rto.min(from_micros(self.max_rto));
+        self.rto = if self.srtt == 0 { self.rto.max(self.min_rto) } else { self.by_samples() };
+        self.rto = self.rto.min(self.max_rto);
     }
 
     /// Takes a sample. The backoff ends with it (RFC 6298 5, note after 5.7; Karn's rule).
@@ -95,26 +112,28 @@ impl RttEstimator {
             self.rttvar = self.rttvar - self.rttvar / 4 + self.srtt.abs_diff(r) / 4;
             self.srtt = (self.srtt - self.srtt / 8 + r / 8).max(1);
         }
-        self.rto = self.by_samples().min(from_micros(self.max_rto));
+        self.rto = self.by_samples().min(self.max_rto);
         self.backoff = 0;
         self.observe(now, rtt);
     }
 
     /// RFC 6298 2.3 and 2.4, RFC6298-2-4. The lower bound stands in for the variance, as in Linux, rather than for the whole: with
     /// 200 ms instead of 1 s a steady path of 200 ms would otherwise time out on every delayed acknowledgement.
-    fn by_samples(&self) -> u64 {
-        self.srtt.saturating_add(self.rttvar.saturating_mul(4).max(from_micros(self.min_rto)))
+    fn by_samples(&self) -> u32 {
+        let spread = self.rttvar.saturating_mul(4).max(from_micros(self.min_rto.max(self.granularity.into())));
+        micros(self.srtt.saturating_add(spread))
     }
 
     /// Takes a sample for the extremes only.
     pub fn observe(&mut self, now: Instant, rtt: Duration) {
         let r = micros(nanos(rtt).max(1));
         self.max_rtt = self.max_rtt.max(r);
-        if now.since(self.window) >= MIN_RTT_WINDOW {
+        let seconds = (now.as_nanos() / 1_000_000_000) as u32;
+        let age = seconds.saturating_sub(self.window);
+        if age >= MIN_RTT_WINDOW {
             // After a silence of more than a window the older minimum is stale too.
-            let stale = now.since(self.window) >= MIN_RTT_WINDOW * 2;
-            self.min_rtt = [u32::MAX, if stale { u32::MAX } else { self.min_rtt[0] }];
-            self.window = now;
+            self.min_rtt = [u32::MAX, if age >= 2 * MIN_RTT_WINDOW { u32::MAX } else { self.min_rtt[0] }];
+            self.window = seconds;
         }
         self.min_rtt[0] = self.min_rtt[0].min(r);
     }
@@ -133,7 +152,7 @@ impl RttEstimator {
     pub fn on_syn_lost(&mut self) {
         if self.srtt == 0 {
             // RFC 6298 5.7
-            self.rto = INITIAL_RTO_AFTER_LOST_SYN.clamp(from_micros(self.min_rto), from_micros(self.max_rto));
+            self.rto = INITIAL_RTO_AFTER_LOST_SYN.clamp(self.min_rto, self.max_rto);
             self.backoff = 0;
         }
     }
@@ -166,14 +185,14 @@ impl RttEstimator {
     /// The retransmission time-out without backoff.
     #[must_use]
     pub const fn base_rto(&self) -> Duration {
-        Duration::from_nanos(self.rto)
+        Duration::from_micros(self.rto as u64)
     }
 
     /// The retransmission time-out with backoff, at most `max_rto` (RFC 6298 2.5, RFC6298-2-5).
     #[must_use]
     pub fn rto(&self) -> Duration {
         let shift = u32::from(self.backoff.min(MAX_BACKOFF));
-        Duration::from_nanos(self.rto.saturating_mul(1 << shift).min(from_micros(self.max_rto)))
+        Duration::from_micros((u64::from(self.rto) << shift).min(self.max_rto.into()))
     }
 
     /// Doublings since the last sample.

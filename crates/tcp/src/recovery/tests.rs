@@ -4,9 +4,12 @@ extern crate std;
 
 mod chaos;
 mod oracle;
+mod probe;
+mod rack;
 mod reno;
 mod sack;
 mod timer;
+mod undo;
 
 use core::ops::Range;
 use core::time::Duration;

@@ -11,7 +11,7 @@ use crate::congestion::{AckSample, Congestion, Controller};
 use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
 use crate::event::Readiness;
-use crate::reason::{DropReason, Hold, LossReason, RecoveryChange};
+use crate::reason::{DropReason, Hold, RecoveryChange};
 use crate::recovery::{Ack, AckOutcome, Phase};
 use crate::state::{Cause, State};
 use crate::trace::Trace;
@@ -123,9 +123,6 @@ impl Tcb {
 
     /// Congestion control hears what recovery found out: first what left the network, then what that changed.
     fn tell_congestion(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>, outcome: &AckOutcome, before: Phase) {
-        if let Some((range, why)) = outcome.lost.clone() {
-            cx.record(self.tuple, self.id, || Trace::Lost { range, why });
-        }
         let flight = outcome.prior_in_flight;
         let rtt = self.recovery.rtt();
         let sample = AckSample {
@@ -138,20 +135,35 @@ impl Tcb {
             in_recovery: before == Phase::FastRecovery || self.recovery.phase() == Phase::FastRecovery,
         };
         self.congestion.on_ack(cx.now, &sample);
+        self.take_recovery(cx, outcome);
+        self.take_ecn_echo(cx, segment, outcome.flight_size);
+    }
+
+    /// What recovery has decided, for the controller, the counters and the trace.
+    pub(in crate::connection) fn take_recovery(&mut self, cx: &mut Context<'_>, outcome: &AckOutcome) {
+        if let Some((range, why)) = outcome.lost.clone() {
+            cx.record(self.tuple, self.id, || Trace::Lost { range, why });
+        }
         match outcome.change {
             Some(RecoveryChange::FastRecovery) => {
                 self.congestion.on_congestion_event(cx.now, outcome.flight_size, Congestion::FastRecovery);
                 cx.counters.fast_retrans += 1;
-                let sack = matches!(outcome.lost, Some((_, LossReason::Sack)));
-                *(if sack { &mut cx.counters.sack_recovery } else { &mut cx.counters.reno_recovery }) += 1;
+                *(if self.sack { &mut cx.counters.sack_recovery } else { &mut cx.counters.reno_recovery }) += 1;
             }
-            Some(RecoveryChange::Recovered) => self.congestion.on_recovered(cx.now),
             Some(RecoveryChange::Undone) => self.congestion.undo(),
-            Some(RecoveryChange::TimeoutRecovery) | None => {}
+            Some(RecoveryChange::Recovered | RecoveryChange::TimeoutRecovery) | None => {}
         }
-        self.take_ecn_echo(cx, segment, outcome.flight_size);
+        if outcome.repaired_by_probe {
+            self.congestion.on_congestion_event(cx.now, outcome.flight_size, Congestion::FastRecovery);
+            cx.counters.loss_probe_recovery += 1;
+        }
+        if outcome.settled || outcome.repaired_by_probe {
+            self.congestion.on_recovered(cx.now);
+        }
         if let Some(change) = outcome.change {
             cx.record(self.tuple, self.id, || Trace::Recovery(change));
+        }
+        if outcome.change.is_some() || outcome.repaired_by_probe {
             self.record_congestion(cx);
         }
     }

@@ -155,7 +155,12 @@ impl Tcb {
             return;
         }
         self.restart_after_idle(cx, len);
-        self.recovery.on_sent(cx.now, plan.range.clone(), plan.again);
+        if plan.why == SendReason::TailLossProbe {
+            self.recovery.on_probe_sent(cx.now, plan.range.clone(), plan.again);
+            cx.counters.loss_probes += 1;
+        } else {
+            self.recovery.on_sent(cx.now, plan.range.clone(), plan.again);
+        }
         self.snd.syn_again = false;
         self.snd.nxt = self.snd.nxt.max(plan.range.end);
         self.stuck_since = self.stuck_since.min(cx.now);

@@ -52,13 +52,13 @@ impl Tcb {
         {
             return Some(plan);
         }
-        if let Some(plan) = self.plan_retransmission() {
+        if let Some(plan) = self.plan_tail_loss_probe().or_else(|| self.plan_retransmission()) {
             return Some(plan);
         }
         if matches!(self.rcv.acks.pending(), Some(SendReason::DuplicateAck | SendReason::ChallengeAck)) {
             return self.plan_ack();
         }
-        self.plan_text(cx).or_else(|| self.plan_rescue()).or_else(|| self.plan_probe()).or_else(|| self.plan_ack())
+        self.plan_text(cx).or_else(|| self.plan_probe()).or_else(|| self.plan_ack())
     }
 
     /// Whether the segment that was just built was the last for now: what is mostly so, told without another plan.
@@ -104,6 +104,9 @@ impl Tcb {
     /// peer's window, which may have shrunk, does not hold it back. RFC 2018 8, RFC2018-8-1: it is all still in the queue.
     fn plan_retransmission(&mut self) -> Option<Plan> {
         let lost = self.recovery.next_lost()?;
+        if self.recovery.prefers_new_data() && self.snd.unsent().min(self.snd.usable()) >= u64::from(self.snd.mss) {
+            return None;
+        }
         let (mss, quota) = (u64::from(self.snd.mss), self.recovery.quota(self.congestion.cwnd()));
         if quota < mss && quota < lost.end.since(lost.start) && self.recovery.in_flight() > 0 {
             return None;
@@ -124,17 +127,20 @@ impl Tcb {
         Some(Plan { range: lost.start..end, why, again: true, push: end >= fin })
     }
 
-    /// In fast recovery, with nothing else to send: what nobody has reported lost yet (RFC 6675 4, rules 3 and 4).
-    fn plan_rescue(&mut self) -> Option<Plan> {
-        let mss = u64::from(self.snd.mss);
-        let range = self.recovery.next_rescue()?;
-        let may = self.recovery.quota(self.congestion.cwnd()) >= mss;
-        may.then(|| Plan {
-            range: range.start..range.end.min(range.start + mss),
-            why: SendReason::FastRetransmit,
-            again: true,
-            push: true,
-        })
+    /// A tail loss probe: a segment of new text where there is one, however much is in flight, or the last one again
+    /// (RFC 8985 7.3).
+    fn plan_tail_loss_probe(&self) -> Option<Plan> {
+        if !self.recovery.is_probe_due() {
+            return None;
+        }
+        let why = SendReason::TailLossProbe;
+        let start = self.snd.nxt;
+        let len = self.snd.unsent().min(self.snd.usable()).min(u64::from(self.snd.mss));
+        let len = self.snd.buffer.gatherable(start, len);
+        if len > 0 {
+            return Some(Plan { range: start..start + len, why, again: false, push: len == self.snd.unsent() });
+        }
+        Some(Plan { range: self.recovery.last_segment(), why, again: true, push: true })
     }
 
     /// New text, and our FIN behind the last of it. RFC 9293 3.9.1.2, MAY-16, SHLD-27, SHLD-28: a segment takes what several

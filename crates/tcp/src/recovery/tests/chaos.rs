@@ -10,6 +10,7 @@ use bowline_base::{Instant, Position};
 use proptest::prelude::*;
 
 use super::{MSS, established, pos};
+use crate::reason::TimerKind;
 use crate::recovery::{Ack, Phase, Recovery};
 
 #[derive(Clone, Debug)]
@@ -17,8 +18,16 @@ enum Step {
     Send(u64),
     Resend(u64, u64),
     Repair(u64),
-    Ack { ack: u64, sack: Vec<(u64, u64)>, echo: Option<u64>, has_data: bool, window: bool },
+    Ack {
+        ack: u64,
+        sack: Vec<(u64, u64)>,
+        echo: Option<u64>,
+        has_data: bool,
+        window: bool,
+    },
     Timeout,
+    /// The reordering timer or the probe's, if one of them runs.
+    Alarm,
     Mss(u32),
     Rearm,
 }
@@ -34,6 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (place(), sack, echo, any::<bool>(), any::<bool>())
             .prop_map(|(ack, sack, echo, has_data, window)| Step::Ack { ack, sack, echo, has_data, window }),
         1 => Just(Step::Timeout),
+        2 => Just(Step::Alarm),
         1 => prop_oneof![Just(0), 1..2_000u32, Just(u32::MAX)].prop_map(Step::Mss),
         1 => Just(Step::Rearm),
     ]
@@ -51,8 +61,9 @@ fn apply(r: &mut Recovery, now: Instant, nxt: &mut Position, step: &Step) {
                 let Some(lost) = r.next_lost().filter(|_| r.quota(10 * MSS) > 0) else { break };
                 r.on_sent(now, lost.start..lost.end.min(lost.start + *limit), true);
             }
-            if let Some(range) = r.next_rescue() {
-                r.on_sent(now, range, true);
+            if r.is_probe_due() {
+                let range = r.last_segment();
+                r.on_probe_sent(now, range, true);
             }
         }
         Step::Ack { ack, sack, echo, has_data, window } => {
@@ -76,6 +87,11 @@ fn apply(r: &mut Recovery, now: Instant, nxt: &mut Position, step: &Step) {
         Step::Timeout => {
             r.on_timeout(now);
         }
+        Step::Alarm => match r.alarm() {
+            Some((at, TimerKind::Reordering)) => drop(r.on_reordering_timeout(at.max(now))),
+            Some((_, TimerKind::TailLossProbe)) => r.on_probe_timeout(),
+            _ => {}
+        },
         Step::Mss(mss) => {
             r.on_path_mtu(now, *mss);
         }
@@ -101,7 +117,7 @@ proptest! {
             prop_assert!(r.in_flight() <= r.outstanding());
             prop_assert_eq!(r.deadline().is_some(), !r.is_idle());
             prop_assert_eq!(r.next_lost().is_some(), r.lost() > 0);
-            for range in [r.next_lost(), r.next_rescue()].into_iter().flatten() {
+            for range in r.next_lost().into_iter().chain(r.is_probe_due().then(|| r.last_segment())) {
                 prop_assert!(una <= range.start && range.start < range.end && range.end <= nxt);
             }
             let rto = r.rtt().rto();
@@ -110,6 +126,6 @@ proptest! {
             prop_assert!(r.in_flight() > 0 || r.quota(10_000) > 0);
         }
         r.on_ack(now, &Ack { ack: nxt, sack: &[], echo_rtt: None, has_data: true, window_changed: true });
-        prop_assert!(r.is_idle() && r.deadline().is_none() && r.phase() == Phase::Open && r.memory() == 0);
+        prop_assert_eq!((r.is_idle(), r.alarm(), r.phase()), (true, None, Phase::Open));
     }
 }

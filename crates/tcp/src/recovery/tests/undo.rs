@@ -1,0 +1,124 @@
+//! What turns out to have been late and not lost (RFC 3522, 3708, 5682).
+
+#![expect(clippy::single_range_in_vec_init, reason = "a list of SACK blocks that has one")]
+
+extern crate std;
+
+use super::{MSS, ack, ack_echo, at, established, ms, repair, segs, send};
+use crate::reason::RecoveryChange;
+use crate::recovery::{Phase, Recovery};
+
+/// Ten segments at 0; the first two are believed lost at 10 and sent again.
+fn repaired() -> Recovery {
+    let mut r = established(true);
+    send(&mut r, at(0), 0..10);
+    ack(&mut r, at(10), 0, &[2..6]);
+    assert_eq!(repair(&mut r, at(10), 10 * MSS), [0, 1]);
+    r
+}
+
+#[test]
+fn duplicate_sacks_for_all_copies_undo_the_recovery_even_after_its_end() {
+    let mut r = repaired();
+    send(&mut r, at(11), 10..12);
+    // The originals arrive late: the recovery ends. Nobody knows yet, without timestamps, that it was needless.
+    let outcome = ack(&mut r, at(14), 10, &[]);
+    assert_eq!((outcome.change, outcome.settled), (Some(RecoveryChange::Recovered), false));
+    assert_eq!(ack(&mut r, at(20), 10, &[0..1]).change, None, "one of two");
+    let outcome = ack(&mut r, at(20), 10, &[1..2]);
+    assert_eq!((outcome.change, r.stats().undone), (Some(RecoveryChange::Undone), 1));
+    assert_eq!(r.reo_wnd.quarters(), 2, "and the reordering window is wider");
+}
+
+#[test]
+fn one_copy_that_was_needed_lets_the_recovery_stand() {
+    let mut r = repaired();
+    send(&mut r, at(11), 10..12);
+    ack(&mut r, at(20), 10, &[]);
+    assert_eq!(ack(&mut r, at(20), 10, &[0..1]).change, None);
+    // What was outstanding when it ended is acknowledged: no more duplicates can come.
+    let outcome = ack(&mut r, at(21), 12, &[]);
+    assert_eq!((outcome.change, outcome.settled, r.memory()), (None, true, 0));
+}
+
+#[test]
+fn duplicates_that_we_did_not_send_prove_nothing() {
+    let mut r = repaired();
+    // Below what was outstanding when recovery began, or more often than it was sent.
+    r.unanswered = 10;
+    send(&mut r, at(11), 10..12);
+    ack(&mut r, at(20), 10, &[]);
+    r.unanswered = 0;
+    assert_eq!(ack(&mut r, at(20), 10, &[0..2]).change, None);
+}
+
+#[test]
+fn f_rto_sends_new_data_and_its_answer_tells() {
+    for sack in [true, false] {
+        // Spurious: the original of 0 is acknowledged alone, then that of 1.
+        let mut r = established(sack);
+        send(&mut r, at(0), 0..10);
+        r.on_timeout(at(300));
+        assert_eq!(repair(&mut r, at(300), MSS), [0]);
+        assert!(!r.prefers_new_data());
+        assert_eq!(ack(&mut r, at(301), 1, &[]).change, None);
+        assert!(r.prefers_new_data(), "step 2b");
+        send(&mut r, at(301), 10..12);
+        assert_eq!(ack(&mut r, at(302), 2, &[]).change, Some(RecoveryChange::Undone), "step 3b, SACK {sack}");
+        assert_eq!((r.lost(), r.phase(), r.rtt().backoff()), (0, Phase::Open, 0));
+        // Real: the new data is reported, and what lies before it is not.
+        let mut r = established(sack);
+        send(&mut r, at(0), 0..10);
+        r.on_timeout(at(300));
+        repair(&mut r, at(300), MSS);
+        ack(&mut r, at(310), 1, &[]);
+        send(&mut r, at(310), 10..12);
+        let report: &[core::ops::Range<u64>] = if sack { &[10..11] } else { &[] };
+        assert_eq!(ack(&mut r, at(320), 1, report).change, None);
+        assert!(!r.prefers_new_data(), "step 3a");
+        assert_eq!(repair(&mut r, at(320), 3 * MSS)[0], 1, "SACK {sack}");
+    }
+}
+
+#[test]
+fn without_sack_the_first_answer_may_cover_what_had_waited_behind_a_hole() {
+    let mut r = established(false);
+    send(&mut r, at(0), 0..3);
+    r.on_timeout(at(300));
+    repair(&mut r, at(300), MSS);
+    // 0 was lost, 1 and 2 had arrived: too few duplicates came of it.
+    assert_eq!(ack(&mut r, at(310), 3, &[]).change, Some(RecoveryChange::Recovered));
+    assert_eq!(r.stats().undone, 0);
+}
+
+#[test]
+fn a_delay_of_two_time_outs_is_undone_as_one_is() {
+    let mut r = established(true);
+    send(&mut r, at(0), 0..10);
+    for now in [300, 900] {
+        r.on_timeout(at(now));
+        r.on_sent(at(now), segs(0, 1), true);
+    }
+    assert_eq!(ack(&mut r, at(901), 2, &[]).change, Some(RecoveryChange::Undone));
+    assert_eq!((r.in_flight(), r.rtt().backoff(), r.retries()), (8 * MSS, 0, 0));
+    // And by the echo, where there are timestamps.
+    let mut r = established(false);
+    send(&mut r, at(0), 0..10);
+    for now in [300, 900] {
+        r.on_timeout(at(now));
+        r.on_sent(at(now), segs(0, 1), true);
+    }
+    assert_eq!(ack_echo(&mut r, at(901), 1, ms(901)).change, Some(RecoveryChange::Undone));
+}
+
+#[test]
+fn the_time_out_gives_up_what_is_old_and_leaves_what_is_young() {
+    let mut r = established(true);
+    send(&mut r, at(0), 0..4);
+    send(&mut r, at(295), 4..6);
+    // RFC 8985 6.3.
+    let outcome = r.on_timeout(at(300));
+    assert_eq!((outcome.newly_lost, r.in_flight(), outcome.flight_size), (4 * MSS, 2 * MSS, 6 * MSS));
+    // What the timer asks for goes out, whatever the window says; after that the window holds.
+    assert_eq!(repair(&mut r, at(300), MSS), [0]);
+}
