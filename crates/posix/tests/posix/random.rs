@@ -173,7 +173,7 @@ impl World {
             Action::Control(fd, command, value) => drop(self.host.fcntl(fd, command, value)),
             Action::Ioctl(fd, request, value) => drop(self.host.ioctl(now, fd, request, value)),
             Action::Watch(epoll, op, fd, events) => {
-                drop(self.host.epoll_ctl(epoll, op, fd, Some(EpollEvent { events, data: 7 })));
+                let _ = self.host.epoll_ctl(epoll, op, fd, Some(EpollEvent { events, data: 7 }));
             }
             Action::Wait(nanos) => {
                 self.now = Instant::from_nanos(now.as_nanos() + nanos);
