@@ -46,6 +46,34 @@ fn a_lossy_exchange_shows_handshake_retransmission_and_close() {
 }
 
 #[test]
+fn an_answer_that_is_sent_again_says_why() {
+    let mut s = Script::new(State::Listen);
+    s.got("S", 0, 0, 0).moves(Cause::Syn).sent("SA", 0, 1, 0, SendReason::SynAck);
+    s.at(1_000_000).sent("SA", 0, 1, 0, SendReason::SynAck);
+    s.at(1_500_000).got("S", 0, 0, 0).sent("SA", 0, 1, 0, SendReason::SynAck);
+    let reasons = draw(&s, Settings::default()).rows.into_iter().filter_map(|row| match row.what {
+        What::Segment(segment) if segment.direction == Direction::Out => Some(segment.why),
+        _ => None,
+    });
+    let reasons: Vec<_> = reasons.map(Option::unwrap_or_default).collect();
+    assert_eq!(reasons, ["", "retransmission: time-out", "retransmission: the SYN came again"]);
+}
+
+#[test]
+fn what_was_told_late_stands_in_its_place() {
+    let mut s = Script::new(State::Established);
+    s.sent("PA", 1, 1, 100, SendReason::Data).at(500).sent("PA", 101, 1, 100, SendReason::Data);
+    let mut diagrams = Diagrams::new(Settings::default());
+    s.records.iter().for_each(|record| diagrams.push(record));
+    let at = s.at(200).now();
+    let header = header("A", THEIRS + 1, OURS.wrapping_add(101));
+    let (tuple, direction, what) = (s.tuple, Direction::In, "random loss".into());
+    diagrams.on_the_way(&OnTheWay { at, tuple, direction, header, len: 0, lost: true, what });
+    let times: Vec<_> = diagrams.finish().pop().unwrap().rows.iter().map(|row| row.at).collect();
+    assert_eq!(times, [0, 200, 500]);
+}
+
+#[test]
 fn a_change_of_state_stands_beside_its_own_segment() {
     let mut s = Script::new(State::Listen);
     s.handshake();

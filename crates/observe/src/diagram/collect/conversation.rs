@@ -113,7 +113,7 @@ impl Conversation {
             || place.repeated && matches!(why, SendReason::Syn | SendReason::SynAck | SendReason::Data);
         segment.why = match (again, words::is_remarkable(why)) {
             (_, true) => Some(Cow::Borrowed(words::send_reason(why))),
-            (true, false) => Some(Cow::Borrowed("retransmission")),
+            (true, false) => Some(Cow::Borrowed(self.why_again(at, why))),
             (false, false) => None,
         };
         // The window that it announces says it already.
@@ -128,6 +128,23 @@ impl Conversation {
         }
         self.take_pending(at, &mut segment, |cause| !is_from_peer(cause));
         self.push(at, What::Segment(Box::new(segment)));
+    }
+
+    /// Why a segment goes out again although its reason is that of the first one. The handshake's do when time is up; a
+    /// SYN-ACK does too when the SYN comes again.
+    fn why_again(&mut self, at: Instant, why: SendReason) -> &'static str {
+        let now = micros(at.since(self.start));
+        let is_syn = |row: &Row| {
+            matches!(&row.what, What::Segment(segment)
+                if segment.direction == Direction::In && segment.flags == "SYN" && row.at == now)
+        };
+        match why {
+            SendReason::SynAck if self.rows.newest().is_some_and(|row| is_syn(row)) => {
+                "retransmission: the SYN came again"
+            }
+            SendReason::Syn | SendReason::SynAck => words::send_reason(SendReason::Timeout),
+            _ => "retransmission",
+        }
     }
 
     /// A segment that arrived.
@@ -240,6 +257,8 @@ impl Conversation {
         self.flush_pending();
         self.diagram.id = self.id;
         self.diagram.rows = self.rows.finish();
+        // what happened on the way is told by somebody else, and somewhat later
+        self.diagram.rows.sort_by_key(|row| row.at);
         self.diagram
     }
 
