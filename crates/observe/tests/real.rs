@@ -114,7 +114,7 @@ async fn refused_reset_and_unanswered_connections_are_told_apart() {
     assert_eq!(refused.0, Ending::Refused, "{}", refused.1);
     assert_eq!(reset.0, Ending::Reset, "{}", reset.1);
     assert_eq!(unanswered.0, Ending::Failed, "{}", unanswered.1);
-    assert!(unanswered.1.contains("timed out") && unanswered.1.contains("6 retransmissions"), "{}", unanswered.1);
+    assert!(unanswered.1.contains("timed out") && unanswered.1.contains("7 retransmissions"), "{}", unanswered.1);
     let theirs = endings(&mut Told::of(&mut at_server));
     let [refused, reset, ..] = &theirs[..] else { panic!("{theirs:?}") };
     assert_eq!(refused.0, Ending::Refused, "{}", refused.1);
