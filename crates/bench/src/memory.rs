@@ -211,15 +211,19 @@ fn packets(contender: &mut dyn Contender, plan: &Plan, report: &mut Report) {
     }
 }
 
-/// The mean over up to `rounds` packets, each for one of the first `range` connections.
+/// The median of up to `rounds` packets, each for one of the first `range` connections. (Not the mean: on a machine that
+/// others share, that tells how often they interrupted.)
 fn packet_cost(crowd: &mut dyn Crowd, rounds: u64, range: usize) -> Result<f64> {
     let (clock, mut draw) = (clock_cost(), Draw::default());
-    let (mut total, mut done) = (Duration::ZERO, 0);
-    while done < rounds && total < PACKET_TIME {
-        total += crowd.round(draw.below(range))?.saturating_sub(clock);
-        done += 1;
+    let (mut total, mut costs) = (Duration::ZERO, Vec::new());
+    while (costs.len() as u64) < rounds && total < PACKET_TIME {
+        let cost = crowd.round(draw.below(range))?.saturating_sub(clock);
+        total += cost;
+        costs.push(cost);
     }
-    Ok(total.as_nanos() as f64 / done as f64)
+    costs.sort_unstable();
+    let median = costs.get(costs.len() / 2).ok_or("no packet was measured")?;
+    Ok(median.as_nanos() as f64)
 }
 
 /// Measures memory: bytes for each end of an idle connection, by `allocated`, which tells how many bytes the process
