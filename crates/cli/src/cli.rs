@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::usage;
-use crate::verbs::{bench, completions, demo, man, run, ss};
+use crate::verbs::{bench, completions, demo, drill, man, run, ss};
 
 /// Run programs behind a userspace TCP/IP stack, and see what their connections do.
 #[derive(Debug, Parser)]
@@ -23,6 +23,7 @@ Examples:
   bowline run --loss 2% --delay 40ms -- git clone https://example.org/repo
   bowline demo
   bowline ss state established
+  bowline drill scripts
   bowline bench memory --quick
   bowline completions bash > ~/.local/share/bash-completion/completions/bowline
   bowline man | man -l -";
@@ -36,6 +37,8 @@ pub enum Verb {
     Demo(Box<demo::Args>),
     /// Show the sockets of running instances
     Ss(ss::Args),
+    /// Run packetdrill scripts against the stack, in virtual time
+    Drill(drill::Args),
     /// Measure the stack beside others: in memory, on a TUN device, as a gateway
     Bench(bench::Args),
     /// Print a completion script for a shell
@@ -64,6 +67,7 @@ fn execute(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             Verb::Run(args) => run::run(*args),
             Verb::Demo(args) => demo::run(&args),
             Verb::Ss(args) => ss::run(&args),
+            Verb::Drill(args) => drill::run(&args),
             Verb::Bench(args) => bench::run(&args),
             Verb::Completions(args) => completions::run(&args),
             Verb::Man(args) => man::run(&args),

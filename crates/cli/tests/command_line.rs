@@ -31,6 +31,7 @@ fn help() {
     insta::assert_snapshot!("help-run", stdout(&["run", "--help"]));
     insta::assert_snapshot!("help-run-short", stdout(&["run", "-h"]));
     insta::assert_snapshot!("help-ss", stdout(&["ss", "--help"]));
+    insta::assert_snapshot!("help-drill", stdout(&["drill", "--help"]));
     insta::assert_snapshot!("help-bench", stdout(&["bench", "--help"]));
     insta::assert_snapshot!("help-completions", stdout(&["completions", "--help"]));
     insta::assert_snapshot!("help-man", stdout(&["man", "--help"]));
@@ -65,6 +66,12 @@ fn mistakes_are_one_line_that_says_what_to_do() {
         &["run", "-p", &publish, "true"],
         &["ss", "state", "bogus"],
         &["ss", "--pid", "1"],
+        &["drill"],
+        &["drill", "/nonexistent.pkt"],
+        &["drill", "-D", "NAME", "x.pkt"],
+        &["drill", "--profile", "plan9", "x.pkt"],
+        &["drill", "--json", "--junit", "x.pkt"],
+        &["drill", "--linger", "long", "x.pkt"],
         &["bench", "disk"],
         &["bench", "footprint"],
         &["bench", "--runs", "0"],

@@ -29,7 +29,7 @@ pub struct Failure {
     /// Field by field, where a packet differs.
     pub differences: Vec<Difference>,
     /// What happened up to there.
-    pub diagram: Option<String>,
+    pub diagram: Option<Box<str>>,
 }
 
 impl Failure {
@@ -54,7 +54,7 @@ impl Failure {
 
     #[must_use]
     pub(crate) fn with_diagram(self, diagram: String) -> Self {
-        Self { diagram: Some(diagram), ..self }
+        Self { diagram: Some(diagram.into()), ..self }
     }
 
     /// The failure as its reader sees it: the line, what differs, and the diagram.

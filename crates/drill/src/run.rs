@@ -94,6 +94,8 @@ struct Runner<'a> {
     current: Option<usize>,
     /// The script's descriptor that listens.
     listener: Option<i64>,
+    /// The script's descriptor that was opened last.
+    newest: Option<i64>,
     /// The script's descriptors.
     fds: BTreeMap<i64, Fd>,
     /// Ports that the script's descriptors are bound to.
@@ -115,7 +117,7 @@ impl<'a> Runner<'a> {
         let host = HostConfig {
             addresses: vec![options.local(version)],
             any_address: options.anyip,
-            mtu: options.mtu,
+            mtu: options.mtu(version),
             ..HostConfig::new(setting.profile)
         };
         let log =
@@ -128,6 +130,7 @@ impl<'a> Runner<'a> {
             flows: Vec::new(),
             current: None,
             listener: None,
+            newest: None,
             fds: BTreeMap::new(),
             bound: BTreeMap::new(),
             pending: BTreeMap::new(),

@@ -28,6 +28,22 @@ pub struct Script {
     pub cleanup: Option<Command>,
 }
 
+impl Script {
+    /// Whether the script can run in this version: its options say so, and the version has the ICMP messages that it names.
+    #[must_use]
+    pub fn admits(&self, version: IpVersion) -> bool {
+        let has = |icmp: &Icmp| {
+            let is_v4 = version.is_v4_on_the_wire();
+            crate::wire::icmp_names::numbers(is_v4, &icmp.kind, icmp.code.as_deref()).is_ok()
+        };
+        let fits = |event: &Event| match &event.action {
+            Action::Packet(packet) => !matches!(&packet.body, Body::Icmp(icmp) if !has(icmp)),
+            _ => true,
+        };
+        self.options.admits(version) && self.events.iter().all(fits)
+    }
+}
+
 /// A line of a script.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Event {

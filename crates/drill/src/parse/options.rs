@@ -48,7 +48,7 @@ fn set(options: &mut Options, name: &str, value: Value<'_>) -> Result<(), Script
         "connect_port" => options.connect_port = value.number(1, 65_535)? as u16,
         "local_ip" => options.local_ip = Some(value.address()?),
         "remote_ip" => options.remote_ip = Some(value.address()?),
-        "mtu" => options.mtu = value.number(68, 65_535)? as u16,
+        "mtu" => options.mtu = Some(value.number(68, 65_535)? as u16),
         "tolerance_usecs" => options.tolerance = value.number(0, 3_600_000_000)?,
         "tolerance_percent" => options.tolerance_permille = value.permille()?,
         "tcp_ts_tick_usecs" => options.ts_tick = Some(value.number(0, 1_000_000)?).filter(|tick| *tick > 0),

@@ -93,7 +93,7 @@ impl Runner<'_> {
         if call.until.is_some() {
             let until = self.until(event, call);
             let now = self.world().now;
-            self.check_return_time(call, now, until, self.tolerance(until_micros(self, until)))?;
+            self.check_return_time(call, now, until, self.tolerance(self.micros_at(until)))?;
         }
         self.judge(call, result, &judge)
     }
@@ -108,7 +108,7 @@ impl Runner<'_> {
             return Err(Failure::new(call.place, what));
         }
         let until = self.until(event, call);
-        let tolerance = self.tolerance(until_micros(self, until));
+        let tolerance = self.tolerance(self.micros_at(until));
         self.pending.insert(index, Pending { event: index, judge, until, tolerance });
         Ok(())
     }
@@ -242,6 +242,7 @@ impl Runner<'_> {
                 let expected = self.values(call).number(expected)?;
                 if matches!(judge, Judge::NewFd | Judge::Accepted) && expected >= 0 {
                     self.fds.insert(expected, reply.value as Fd);
+                    self.newest = Some(expected);
                 } else if expected != reply.value {
                     return self.differs(failure(describe(expected, call)));
                 }
@@ -278,10 +279,6 @@ impl Runner<'_> {
         }
         Err(failure)
     }
-}
-
-fn until_micros(runner: &Runner<'_>, until: Instant) -> u64 {
-    runner.micros_at(until)
 }
 
 fn describe(value: i64, call: &Call) -> String {

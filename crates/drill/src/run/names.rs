@@ -19,12 +19,36 @@ struct State {
 impl Names for State {
     fn value(&self, name: &str) -> Option<i128> {
         let field = self.info.as_ref().and_then(|info| Field::read(self.abi.tcp_info(), info, name));
-        field.map(i128::from).or_else(|| self.abi.constant(name).map(i128::from))
+        let constant = || self.abi.constant(name).or_else(|| self.abi.constant(other_spelling(name)?));
+        field.map(i128::from).or_else(|| constant().map(i128::from))
     }
 }
 
+/// A state's name on the other system: its number is that of the system under test.
+fn other_spelling(name: &str) -> Option<&'static str> {
+    const STATES: [(&str, &str); 11] = [
+        ("TCP_CLOSE", "TCPS_CLOSED"),
+        ("TCP_LISTEN", "TCPS_LISTEN"),
+        ("TCP_SYN_SENT", "TCPS_SYN_SENT"),
+        ("TCP_SYN_RECV", "TCPS_SYN_RECEIVED"),
+        ("TCP_ESTABLISHED", "TCPS_ESTABLISHED"),
+        ("TCP_CLOSE_WAIT", "TCPS_CLOSE_WAIT"),
+        ("TCP_FIN_WAIT1", "TCPS_FIN_WAIT_1"),
+        ("TCP_CLOSING", "TCPS_CLOSING"),
+        ("TCP_LAST_ACK", "TCPS_LAST_ACK"),
+        ("TCP_FIN_WAIT2", "TCPS_FIN_WAIT_2"),
+        ("TCP_TIME_WAIT", "TCPS_TIME_WAIT"),
+    ];
+    STATES.iter().find_map(|(linux, freebsd)| match name {
+        _ if name == *linux => Some(*freebsd),
+        _ if name == *freebsd => Some(*linux),
+        _ => None,
+    })
+}
+
 impl Runner<'_> {
-    /// Carries out statements about the connection under test: the one of the packets without ports, or else the listener.
+    /// Carries out statements about the connection under test: the one of the packets without ports, or else the listener,
+    /// or the socket that was opened last.
     pub(super) fn code(&mut self, code: &Code) -> Result<(), Failure> {
         let state = State { abi: self.settings.host.abi, info: self.tcp_info() };
         match self.interpreter.run(&code.text, &state) {
@@ -47,7 +71,7 @@ impl Runner<'_> {
     fn tcp_info(&mut self) -> Option<Vec<u8>> {
         let script = match self.current.and_then(|current| self.flows.get(current)) {
             Some(flow) => flow.fd,
-            None => self.listener,
+            None => self.listener.or(self.newest),
         };
         let fd = *self.fds.get(&script?)?;
         let abi = self.settings.host.abi;

@@ -182,7 +182,7 @@ impl Runner<'_> {
         for pair in features.chunks(2) {
             match pair {
                 ["tso" | "gso", "on" | "off"] => {
-                    self.set_host(|host| host.super_segments = pair.get(1) == Some(&"on"))?
+                    self.set_host(|host| host.super_segments = pair.get(1) == Some(&"on"))?;
                 }
                 ["gro" | "lro", "off"] => {}
                 _ => return Err(format!("the device has no {}", pair.join(" "))),

@@ -30,3 +30,144 @@ fn a_passive_open_in_all_versions() {
     passes(PASSIVE);
     assert_eq!(outcomes(PASSIVE).len(), 3);
 }
+
+#[track_caller]
+fn fails(text: &str) -> String {
+    let text = format!("--ip_version=ipv4\n{text}");
+    let (verdict, detail) = outcomes(&text).remove(0);
+    assert_eq!(verdict, Verdict::Failed, "{text}");
+    // the diagram has a test of its own
+    detail.split("\n\n").next().unwrap_or_default().to_owned()
+}
+
+fn established(more: &str) -> String {
+    format!("{PASSIVE}{more}")
+}
+
+#[test]
+fn what_a_script_can_say() {
+    for more in [
+        // several segments in a row may be one line
+        "+0 write(4, ..., 3000) = 3000\n+0 > P. 1:3001(3000) ack 1\n",
+        "+0 write(4, \"hello\", 5) = 5\n+0 > P. 1:6(5) ack 1\n",
+        "+.1 < P. 1:6(5) ack 1 win 257\n+0~+.1 > . 1:1(0) ack 6\n+0 read(4, ..., 100) = 5\n",
+        "+.1 < R 1:1(0) win 0\n+0 read(4, ..., 100) = -1 ECONNRESET (Connection reset by peer)\n",
+        "+0...0.5 read(4, ..., 100) = 10\n+.5 < P. 1:11(10) ack 1 win 257\n* > . 1:1(0) ack 11\n",
+        "0.2...0.7 read(4, ..., 100) = 10\n0.7 < P. 1:11(10) ack 1 win 257\n* > . 1:1(0) ack 11\n",
+        "+0 fcntl(4, F_GETFL) = 0x2 (flags O_RDWR)\n+0 fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n\
+         +0 read(4, ..., 1) = -1 EAGAIN (Resource temporarily unavailable)\n",
+        "+0 poll([{fd=4, events=POLLIN|POLLOUT, revents=POLLOUT}], 1, 0) = 1\n",
+        "+0 epoll_create(1) = 5\n+0 epoll_ctl(5, EPOLL_CTL_ADD, 4, {events=EPOLLOUT, fd=4}) = 0\n\
+         +0 epoll_wait(5, {events=EPOLLOUT, fd=4}, 1, 0) = 1\n",
+        "+0 sendmsg(4, {msg_name(...)=..., msg_iov(2)=[{..., 10}, {..., 20}], msg_flags=0}, 0) = 30\n+0 > P. 1:31(30) ack 1\n",
+        "+0 writev(4, [{..., 10}, {..., 20}], 2) = 30\n+0 > P. 1:31(30) ack 1\n+0 ioctl(4, SIOCOUTQ, [30]) = 0\n",
+        "+0 getsockopt(4, SOL_SOCKET, SO_ERROR, [0], [4]) = 0\n+0 getsockopt(4, SOL_SOCKET, SO_TYPE, [SOCK_STREAM], [4]) = 0\n",
+        "+0 %{ assert tcpi_state == TCP_ESTABLISHED and tcpi_state == TCPS_ESTABLISHED }%\n+0 %{ print(tcpi_snd_mss) }%\n",
+        "+0 `sockstat -s | grep -c ESTABLISHED | grep 1`\n+0 `sysctl -q net.ipv4.tcp_sack=0`\n+0 `sleep 1`\n",
+        "+0 close(4) = 0\n+0 > F. 1:1(0) ack 1\n* > F. 1:1(0) ack 1\n",
+        "+0 `tcpdrop -a`\n+0 > R. 1:1(0) ack 1\n",
+    ] {
+        passes(&established(more));
+    }
+}
+
+#[test]
+fn what_differs_is_told() {
+    let cases = [
+        "+0 write(4, ..., 10) = 9\n",
+        "+0 write(4, ..., 10) = 10\n",
+        "+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 2\n",
+        "+0 write(4, ..., 10) = 10\n+.5 > P. 1:11(10) ack 1\n",
+        "+0 > . 1:1(0) ack 1\n",
+        "+0 read(4, ..., 100) = 10\n",
+        "+0...0.1 read(4, ..., 100) = 10\n",
+        "+0...0.5 read(4, ..., 100) = 10\n+.1 < P. 1:11(10) ack 1 win 257\n+0~+.1 > . 1:1(0) ack 11\n",
+        "+.1 < P. 1:6(5) ack 1 win 257\n+0~+.1 > . 1:1(0) ack 6\n+0 read(4, \"hello\", 100) = 5\n",
+        "+0 read(4, ..., 100) = -1 EPIPE (Broken pipe)\n",
+        "+0 %{ assert tcpi_state == TCP_CLOSE_WAIT }%\n",
+        "+0 `iptables -L`\n",
+        "+0 `sysctl net.ipv4.tcp_recovery=0`\n",
+        "+0 getsockopt(4, SOL_SOCKET, SO_TYPE, [SOCK_DGRAM], [4]) = 0\n",
+        "+0 poll([{fd=4, events=POLLIN, revents=POLLIN}], 1, 0) = 1\n",
+        "+0 shutdown(4) = 0\n",
+        "+0 fly(4) = 0\n",
+        "+0 socket(..., SOCK_FLYING, 0) = 5\n",
+        "+.1 < . 1:1(0) ack 1 win 257 <nop,nop,TS val 1 ecr 77>\n",
+        "0.1 close(4) = 0\n",
+    ];
+    let told: Vec<_> = cases.iter().map(|more| fails(&established(more))).collect();
+    insta::assert_snapshot!(told.join("\n\n"));
+}
+
+#[test]
+fn timestamps_are_those_of_the_script() {
+    let text = "
+0   socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0  fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0
++0  connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)
++0  > S 0:0(0) win 65535 <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7>
++.1 < S. 500:500(0) ack 1 win 5000 <mss 1000,sackOK,TS val 7 ecr 100>
++0  > . 1:1(0) ack 1 <nop,nop,TS val 200 ecr 7>
++0  write(3, ..., 10) = 10
++0  > P. 1:11(10) ack 1 <nop,nop,TS val 200 ecr 7>
++.1 < . 1:1(0) ack 11 win 5000 <nop,nop,TS val 8 ecr 200>
+";
+    passes(&format!("--tcp_ts_tick_usecs=1000\n{text}"));
+    let wrong = text.replace("> P. 1:11(10) ack 1 <nop,nop,TS val 200", "> P. 1:11(10) ack 1 <nop,nop,TS val 300");
+    passes(&wrong.replace("ecr 200>", "ecr 300>"));
+    assert!(fails(&format!("--tcp_ts_tick_usecs=1000\n{wrong}")).contains("options"));
+    assert!(fails(&text.replace("val 200 ecr 7", "val 200 ecr 6")).contains("options"));
+}
+
+#[test]
+fn datagrams_and_errors_about_them() {
+    passes(
+        "0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3
++0 bind(3, ..., ...) = 0
++0 connect(3, ..., ...) = 0
++0 write(3, ..., 100) = 100
++0 > udp (100)
++.1 < udp (50)
++0 read(3, ..., 1000) = 50
++.1 < icmp unreachable port_unreachable [udp (100)]
++0 read(3, ..., 1000) = -1 ECONNREFUSED (Connection refused)
+",
+    );
+}
+
+#[test]
+fn ports_tell_connections_apart() {
+    passes(
+        "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 2) = 0
++0 < 5001 > 8080 S 0:0(0) win 1000 <mss 1000>
++0 > 8080 > 5001 S. 0:0(0) ack 1 <...>
++0 < 5002 > 8080 S 100:100(0) win 1000 <mss 1000>
++0 > 8080 > 5002 S. 0:0(0) ack 101 <...>
++0 < 5001 > 8080 . 1:1(0) ack 1 win 1000
++0 < 5002 > 8080 . 1:1(0) ack 1 win 1000
++0 accept(3, ..., ...) = 4
++0 accept(3, ..., ...) = 5
++0 write(5, ..., 10) = 10
++0 > 8080 > 5002 P. 1:11(10) ack 1
++0 write(4, ..., 20) = 20
++0 > 8080 > 5001 P. 1:21(20) ack 1
+",
+    );
+}
+
+#[test]
+fn time_goes_on_after_the_last_line_where_it_is_asked_to() {
+    let text = established("+0 close(4) = 0\n+0 > F. 1:1(0) ack 1\n");
+    let plan = Plan { linger: std::time::Duration::from_secs(1), ..Plan::default() };
+    let outcomes = run_source(&Source::new("test.pkt", &text), &plan);
+    let message = outcomes[0].message.clone().unwrap();
+    assert!(message.ends_with("after its last line the script expects no packet"), "{message}");
+}
+
+#[test]
+fn a_failure_has_a_diagram() {
+    let text = format!("--ip_version=ipv4\n{}", established("+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 2\n"));
+    insta::assert_snapshot!(outcomes(&text).remove(0).1);
+}

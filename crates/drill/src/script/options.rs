@@ -61,8 +61,8 @@ pub struct Options {
     pub local_ip: Option<IpAddr>,
     /// The peer's address; default 192.0.2.1, 2001:db8::1.
     pub remote_ip: Option<IpAddr>,
-    /// The device's MTU in bytes; default 1500.
-    pub mtu: u16,
+    /// The device's MTU in bytes; see [`Options::mtu`] for the default.
+    pub mtu: Option<u16>,
     /// By how much the time of an event may differ, in microseconds; default 4000.
     pub tolerance: Micros,
     /// The same as a part of the time since the event before, in thousandths; the larger of the two holds. Default 125.
@@ -95,7 +95,7 @@ impl Default for Options {
             connect_port: 8080,
             local_ip: None,
             remote_ip: None,
-            mtu: 1500,
+            mtu: None,
             tolerance: 4000,
             tolerance_permille: 125,
             ts_tick: None,
@@ -118,6 +118,14 @@ impl Options {
         let fits =
             |address: Option<IpAddr>| address.is_none_or(|address| address.is_ipv4() == version.is_v4_on_the_wire());
         self.ip_version.is_none_or(|only| only == version) && fits(self.local_ip) && fits(self.remote_ip)
+    }
+
+    /// The device's MTU in bytes. By default 1500; but 1520 where a script for all versions runs in IPv6, so that its segments
+    /// are as large as in IPv4.
+    #[must_use]
+    pub fn mtu(&self, version: IpVersion) -> u16 {
+        let is_one_of_many = self.ip_version.is_none() && version == IpVersion::V6;
+        self.mtu.unwrap_or(if is_one_of_many { 1520 } else { 1500 })
     }
 
     /// The stack's address.

@@ -41,7 +41,7 @@ pub fn differences(wanted: Wanted<'_>, seen: &Seen) -> Vec<Difference> {
     match (&wanted.packet.body, &seen.transport) {
         (Body::Tcp(tcp), Transport::Tcp(seen)) => out.tcp(tcp, seen, wanted.ts),
         (Body::Udp(len), Transport::Udp { payload, .. }) => {
-            out.field("payload length", &usize::from(*len), &payload.len())
+            out.field("payload length", &usize::from(*len), &payload.len());
         }
         (Body::Icmp(icmp), Transport::Icmp { kind, code, word, .. }) => {
             match icmp_names::numbers(seen.is_v4(), &icmp.kind, icmp.code.as_deref()) {

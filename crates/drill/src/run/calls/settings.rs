@@ -35,9 +35,9 @@ impl Runner<'_> {
                 for field in fields {
                     let number = values.number(&field.value)?;
                     if is_time {
-                        bytes.extend(number.to_le_bytes())
+                        bytes.extend(number.to_le_bytes());
                     } else {
-                        bytes.extend((number as i32).to_le_bytes())
+                        bytes.extend((number as i32).to_le_bytes());
                     }
                 }
                 Ok(bytes)
