@@ -95,9 +95,7 @@ impl Driver {
         let Self { shared, ports, wakers, put_off, .. } = self;
         shared.drive(|core| {
             for port in ports.iter_mut() {
-                for packet in port.received.drain(..) {
-                    core.stack.handle_packet(now, port.interface, packet);
-                }
+                core.stack.handle_packets(now, port.interface, port.received.drain(..));
             }
             if core.stack.poll_timeout().is_some_and(|deadline| deadline <= now) {
                 core.stack.handle_timeout(now);

@@ -12,6 +12,7 @@ use bowline_tcp::{
     Arrival, Config, ConnectionKey, Endpoint, Event, FourTuple, IcmpError, Listen, ListenerKey, Options, Path, Refusal,
     State,
 };
+use bowline_wire::Piece;
 use bytes::Bytes;
 
 use crate::input::Input;
@@ -89,11 +90,14 @@ impl Machine {
     fn segment(&mut self, input: &mut Input<'_>) {
         let (tuple, header, len) = segment(input, &self.sight);
         let segment_size = input.one_of([None, Some(1448), None, Some(1), None, Some(0), Some(u16::MAX)]);
+        let mut data = Bytes::from(vec![input.byte(); len]);
+        let pinned = input.one_of([len, len, 65_536, len * 2]).max(len);
+        // A text of odd length comes in two pieces.
+        let first = data.split_to(if len % 2 == 1 { len / 3 } else { 0 });
         let arrival = Arrival {
             tuple,
             header: &header,
-            payload: Bytes::from(vec![input.byte(); len]),
-            pinned: input.one_of([len, len, 65_536, len * 2]).max(len),
+            text: &[Piece { data: first, pinned }, Piece { data, pinned }],
             segment_size: segment_size.filter(|_| len > 0),
             congestion_experienced: input.one_in(16),
             path: self.path(input),

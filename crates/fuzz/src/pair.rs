@@ -13,6 +13,7 @@ use bowline_tcp::{
     Arrival, CallError, Config, ConnectionError, ConnectionKey, Endpoint, FourTuple, Listen, ListenerKey, Options,
     Path, State,
 };
+use bowline_wire::Piece;
 use bowline_wire::tcp::TcpHeader;
 use bytes::Bytes;
 
@@ -153,8 +154,7 @@ impl Side {
         let arrival = Arrival {
             tuple: flying.tuple,
             header: &flying.header,
-            payload: Bytes::from(flying.payload.clone()),
-            pinned: flying.payload.len(),
+            text: &[Piece::from(Bytes::from(flying.payload.clone()))],
             segment_size: flying.size,
             congestion_experienced: false,
             path: Path::new(1500),

@@ -2,7 +2,7 @@
 //! and deadlines come out.
 //!
 //! ```text
-//! device ─► Stack::handle_packet ─► ip ─► tcp, udp, icmp        (input only records intent)
+//! device ─► Stack::handle_packets ─► ip ─► tcp, udp, icmp       (input only records intent)
 //! caller ─► Stack::tcp_mut, udp_send, …
 //! clock  ─► Stack::handle_timeout
 //! then drain: poll_transmit ─► device     poll_event ─► caller     poll_timeout ─► when to come back
@@ -32,6 +32,7 @@
 #![no_std]
 extern crate alloc;
 
+mod batch;
 mod cidr;
 mod config;
 pub mod counters;

@@ -11,7 +11,9 @@ use bowline_tcp::state::State;
 use bowline_tcp::trace::{Record, Trace};
 use bowline_tcp::{Arrival, FourTuple};
 use bowline_wire::ip::{self, IpError, IpHeader, IpReport, Protocol};
-use bowline_wire::{Ecn, Fragment, RxChecksum, RxPacket, TcpHeader, UdpError, UdpHeader, checksum, icmp, ipv6, udp};
+use bowline_wire::{
+    Ecn, Fragment, Piece, RxChecksum, RxPacket, TcpHeader, UdpError, UdpHeader, checksum, icmp, ipv6, udp,
+};
 use bytes::{Buf, Bytes};
 
 use crate::interface::{Cast, IfaceId};
@@ -39,7 +41,7 @@ impl Stack {
     /// Takes a packet that came in by an interface.
     pub fn handle_packet(&mut self, now: Instant, interface: IfaceId, mut packet: RxPacket) {
         if !packet.more.is_empty() {
-            if self.on_scattered(now, interface, &packet).is_some() {
+            if self.on_scattered(now, interface, &mut packet).is_some() {
                 return;
             }
             packet.gather();
@@ -183,33 +185,49 @@ impl Stack {
             self.counters.tcp_in.in_errs += 1;
             return;
         };
-        let local = SocketAddr::new(ip.dst, header.dst_port);
-        let tuple = FourTuple::new(local, SocketAddr::new(ip.src, header.src_port));
         // RFC 9293 3.1, MUST-3.
         if packet.checksum == RxChecksum::Unverified && !checksum::is_valid(ip.src, ip.dst, Protocol::TCP, segment) {
             self.counters.tcp_in.in_csum_errors += 1;
             self.counters.tcp_in.in_errs += 1;
-            return self.trace_bad_checksum(now, tuple, header, segment.len() - header_len);
+            return self.trace_bad_checksum(now, ip, header, segment.len() - header_len);
         }
+        if self.hold(now, interface, ip, (&header, header_len), &packet) {
+            return;
+        }
+        let (pinned, segment_size, mut data) = (packet.pinned, packet.segment_size, packet.data);
+        data.truncate(ip.header_len + ip.payload_len);
+        data.advance(ip.header_len + header_len);
+        self.deliver_segment(now, interface, (ip, &header), &[Piece { data, pinned }], segment_size);
+    }
+
+    /// Hands TCP a segment for an address of ours, its checksum verified.
+    #[inline]
+    pub(crate) fn deliver_segment(
+        &mut self,
+        now: Instant,
+        interface: IfaceId,
+        (ip, header): (&IpHeader, &TcpHeader),
+        text: &[Piece],
+        segment_size: Option<u16>,
+    ) {
         let Some(interface) = self.interfaces.get(interface) else { return };
-        let mut payload = packet.data;
-        payload.truncate(ip.header_len + ip.payload_len);
-        payload.advance(ip.header_len + header_len);
+        let local = SocketAddr::new(ip.dst, header.dst_port);
         let arrival = Arrival {
-            tuple,
-            header: &header,
-            payload,
-            pinned: packet.pinned,
-            segment_size: packet.segment_size,
+            tuple: FourTuple::new(local, SocketAddr::new(ip.src, header.src_port)),
+            header,
+            text,
+            segment_size,
             congestion_experienced: ip.ecn() == Ecn::Ce,
             path: self.path(now, interface, ip.src),
         };
         self.tcp.handle_segment(now, &arrival);
     }
 
-    fn trace_bad_checksum(&mut self, at: Instant, tuple: FourTuple, header: TcpHeader, len: usize) {
+    fn trace_bad_checksum(&mut self, at: Instant, ip: &IpHeader, header: TcpHeader, len: usize) {
         let trace = self.tcp.trace();
         if trace.is_enabled() {
+            let local = SocketAddr::new(ip.dst, header.dst_port);
+            let tuple = FourTuple::new(local, SocketAddr::new(ip.src, header.src_port));
             let dropped = Some(DropReason::Checksum);
             let what = Trace::Received { header, len: len as u32, dropped, state: State::Closed };
             trace.push(Record { at, tuple, id: 0, what });

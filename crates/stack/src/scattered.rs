@@ -1,28 +1,19 @@
 //! A TCP super-segment that does not lie in one piece: a device in memory hands over what the sender shares.
 //!
-//! Its pieces go to TCP as consecutive segments, without a copy. Decides only whether a packet is as plain as that needs;
-//! any other is put together first and takes the ordinary way, where everything else is decided.
-
-use core::net::SocketAddr;
+//! Its pieces go to TCP as they are, without a copy. Decides only whether a packet is as plain as that needs; any other is
+//! put together first and takes the ordinary way, where everything else is decided.
 
 use bowline_base::Instant;
-use bowline_tcp::{Arrival, FourTuple};
 use bowline_wire::ip::{self, IpHeader, Protocol};
-use bowline_wire::{Ecn, RxChecksum, RxPacket, TcpFlags, TcpHeader, checksum, ipv4, ipv6};
+use bowline_wire::{Piece, RxChecksum, RxPacket, TcpHeader, checksum, ipv4, ipv6};
 use bytes::Bytes;
 
 use crate::interface::{Cast, IfaceId};
 use crate::stack::Stack;
 
-/// The flags of a segment that can be split: the others mean something at a place in it, or to all of it.
-const PLAIN: TcpFlags =
-    TcpFlags::ACK.union(TcpFlags::PSH).union(TcpFlags::FIN).union(TcpFlags::ECE).union(TcpFlags::CWR);
-/// The flags that belong to the last byte.
-const AT_END: TcpFlags = TcpFlags::PSH.union(TcpFlags::FIN);
-
 impl Stack {
     /// Takes a packet in pieces; `None` where it has to be put together first, and nothing has been done.
-    pub(crate) fn on_scattered(&mut self, now: Instant, interface: IfaceId, packet: &RxPacket) -> Option<()> {
+    pub(crate) fn on_scattered(&mut self, now: Instant, interface: IfaceId, packet: &mut RxPacket) -> Option<()> {
         let (ip, header, start) = plain_headers(packet)?;
         let counters = self.counters.ip_of(ip.src.is_ipv4());
         counters.in_receives += 1;
@@ -35,40 +26,11 @@ impl Stack {
             None => return Some(()),
         }
         self.counters.ip_of(ip.src.is_ipv4()).in_delivers += 1;
-        let path = self.path(now, self.interfaces.get(interface)?, ip.src);
-        let local = SocketAddr::new(ip.dst, header.dst_port);
-        let tuple = FourTuple::new(local, SocketAddr::new(ip.src, header.src_port));
-        let first = (packet.data.slice(start..), packet.pinned);
-        let more = packet.more.iter().map(|piece| (piece.data.clone(), piece.pinned));
-        let mut left = packet.len() - start;
-        let mut next = header;
-        for (payload, pinned) in core::iter::once(first).chain(more) {
-            if payload.is_empty() {
-                continue;
-            }
-            left -= payload.len();
-            let following = next.seq + payload.len() as u32;
-            let mut header = next.clone();
-            header.flags.set(AT_END, false);
-            if left == 0 {
-                header.flags |= next.flags & AT_END;
-            }
-            self.tcp.handle_segment(
-                now,
-                &Arrival {
-                    tuple,
-                    header: &header,
-                    payload,
-                    pinned,
-                    segment_size: packet.segment_size,
-                    congestion_experienced: ip.ecn() == Ecn::Ce,
-                    path,
-                },
-            );
-            // RFC 3168 6.1.2: the first packet after the reduction says so.
-            next.flags -= TcpFlags::CWR;
-            next.seq = following;
+        let first = Piece { data: packet.data.slice(start..), pinned: packet.pinned };
+        if !first.data.is_empty() {
+            packet.more.insert(0, first);
         }
+        self.deliver_segment(now, interface, (&ip, &header), &packet.more, packet.segment_size);
         Some(())
     }
 }
@@ -88,8 +50,5 @@ fn plain_headers(packet: &RxPacket) -> Option<(IpHeader, TcpHeader, usize)> {
         return None;
     }
     let (header, len) = TcpHeader::parse(data.get(fixed..)?).ok()?;
-    let start = fixed + len;
-    (PLAIN.contains(header.flags) && packet.len() > start)
-        .then_some((header, start))
-        .map(|(header, start)| (ip, header, start))
+    Some((ip, header, fixed + len))
 }

@@ -9,6 +9,7 @@ use bowline_base::{Instant, KeyedHash, Randomness};
 use bowline_tcp::{ConnectionKey, Endpoint, ListenerKey, Path};
 use bytes::Bytes;
 
+use crate::batch::Runs;
 use crate::cidr::Cidr;
 use crate::config::Config;
 use crate::counters::Counters;
@@ -40,6 +41,7 @@ pub struct Stack {
     pub(crate) public_hash: KeyedHash,
     pub(crate) turn: Turn,
     pub(crate) scratch: Vec<u8>,
+    pub(crate) runs: Runs,
     pub(crate) counters: Counters,
 }
 
@@ -67,6 +69,7 @@ impl Stack {
             random,
             turn: Turn::default(),
             scratch: Vec::new(),
+            runs: Runs::default(),
             counters: Counters::default(),
             config,
         }

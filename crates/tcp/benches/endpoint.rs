@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bowline_base::Instant;
 use bowline_tcp::*;
+use bowline_wire::Piece;
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
 use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
@@ -112,8 +113,8 @@ impl Pair {
             while at < len {
                 let n = size.min(len - at);
                 header.flags = if at + n == len { last } else { last.difference(TcpFlags::PSH | TcpFlags::FIN) };
-                let payload = Bytes::from_static(&TEXT[..n]);
-                server.handle_segment(*now, &arrival(tuple, &header, payload, BUFFER, None));
+                let text = [Piece { data: Bytes::from_static(&TEXT[..n]), pinned: BUFFER }];
+                server.handle_segment(*now, &arrival(tuple, &header, &text, None));
                 while server.poll_transmit(*now, |d| acks.push((d.tuple, d.header))).is_some() {}
                 header.seq = header.seq + n as u32;
                 at += n;
@@ -123,20 +124,14 @@ impl Pair {
         });
         for (tuple, header) in self.acks.drain(..) {
             let tuple = FourTuple::new(tuple.remote, tuple.local);
-            self.client.handle_segment(self.now, &arrival(tuple, &header, Bytes::new(), 0, None));
+            self.client.handle_segment(self.now, &arrival(tuple, &header, &[], None));
         }
         pieces.unwrap_or(0)
     }
 }
 
-fn arrival(
-    tuple: FourTuple,
-    header: &TcpHeader,
-    payload: Bytes,
-    pinned: usize,
-    segment_size: Option<u16>,
-) -> Arrival<'_> {
-    Arrival { tuple, header, payload, pinned, segment_size, congestion_experienced: false, path: Path::new(MTU) }
+fn arrival<'a>(tuple: FourTuple, header: &'a TcpHeader, text: &'a [Piece], segment_size: Option<u16>) -> Arrival<'a> {
+    Arrival { tuple, header, text, segment_size, congestion_experienced: false, path: Path::new(MTU) }
 }
 
 /// Carries what one end has to send; whether there was anything.
@@ -147,8 +142,8 @@ fn carry(now: Instant, from: &mut Endpoint, to: &mut Endpoint) -> bool {
             let len = d.payload_len();
             let tuple = FourTuple::new(d.tuple.remote, d.tuple.local);
             let pinned = if d.segment_size.is_some() { TEXT.len() } else { BUFFER };
-            let payload = Bytes::from_static(&TEXT[..len]);
-            to.handle_segment(now, &arrival(tuple, &d.header, payload, pinned, d.segment_size));
+            let text = [Piece { data: Bytes::from_static(&TEXT[..len]), pinned }];
+            to.handle_segment(now, &arrival(tuple, &d.header, &text, d.segment_size));
         })
         .is_some()
     {

@@ -1,5 +1,6 @@
 //! What the host hands to TCP and takes from it: segments as IP delivers and carries them.
 
+use bowline_wire::packet::Piece;
 use bowline_wire::tcp::TcpHeader;
 use bytes::Bytes;
 
@@ -29,11 +30,9 @@ pub struct Arrival<'a> {
     pub tuple: FourTuple,
     /// Its header.
     pub header: &'a TcpHeader,
-    /// Its text.
-    pub payload: Bytes,
-    /// The size in bytes of the buffer that `payload` keeps alive.
-    pub pinned: usize,
-    /// Payload bytes per wire segment where this is a super-segment.
+    /// Its text, in the pieces in which it lies in memory; no piece, or an empty one, where it has none.
+    pub text: &'a [Piece],
+    /// Text bytes per wire segment where this is a super-segment; its last one may be shorter.
     pub segment_size: Option<u16>,
     /// Whether IP marked it "congestion experienced" (RFC 3168).
     pub congestion_experienced: bool,
@@ -42,11 +41,21 @@ pub struct Arrival<'a> {
 }
 
 impl Arrival<'_> {
+    /// The length of its text in bytes.
+    #[inline]
+    #[must_use]
+    pub fn text_len(&self) -> usize {
+        match self.text {
+            [piece] => piece.data.len(),
+            pieces => pieces.iter().map(|piece| piece.data.len()).sum(),
+        }
+    }
+
     /// How many wire segments it stands for.
     #[must_use]
     pub fn count(&self) -> u64 {
         match self.segment_size {
-            Some(size) if size > 0 => (self.payload.len() as u64).div_ceil(u64::from(size)).max(1),
+            Some(size) if size > 0 => (self.text_len() as u64).div_ceil(u64::from(size)).max(1),
             _ => 1,
         }
     }

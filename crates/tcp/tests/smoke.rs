@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bowline_base::Instant;
 use bowline_tcp::*;
+use bowline_wire::Piece;
 use bytes::Bytes;
 
 struct Flight {
@@ -36,14 +37,12 @@ fn carry(now: Instant, from: &mut Endpoint, to: &mut Endpoint) -> usize {
         header: d.header,
     }) {
         n += 1;
-        let pinned = f.payload.len();
         to.handle_segment(
             now,
             &Arrival {
                 tuple: FourTuple::new(f.tuple.remote, f.tuple.local),
                 header: &f.header,
-                payload: Bytes::from(f.payload),
-                pinned,
+                text: &[Piece::from(Bytes::from(f.payload))],
                 segment_size: f.size,
                 congestion_experienced: false,
                 path: Path::new(1500),

@@ -124,15 +124,22 @@ impl Accumulator {
     #[must_use]
     pub fn pseudo_header(src: IpAddr, dst: IpAddr, protocol: Protocol, len: usize) -> Self {
         let mut sum = u64::from(u16::from(protocol.0).to_be());
-        // A length above 16 bits is two words of the sum; to_be of both halves at once has the same effect.
-        sum += u64::from((len as u32).to_be());
         for address in [src, dst] {
             sum += match address {
                 IpAddr::V4(v4) => u64::from(u32::from_ne_bytes(v4.octets())),
                 IpAddr::V6(v6) => tail_sum(&v6.octets()),
             };
         }
-        Self { sum, odd: false }
+        let mut pseudo = Self { sum, odd: false };
+        pseudo.add_length(len);
+        pseudo
+    }
+
+    /// Adds the length to the sum of a pseudo-header that was made with a length of zero.
+    #[inline]
+    pub const fn add_length(&mut self, len: usize) {
+        // One above 16 bits is two words of the sum; to_be of both halves at once has the same effect.
+        self.sum += (len as u32).to_be() as u64;
     }
 
     /// Adds `data`.

@@ -3,7 +3,6 @@
 
 use crate::checksum;
 use crate::ip::{Fragment, IpError, IpHeader, Protocol, TrafficClass};
-use crate::{bytes_at, u16_at};
 use core::net::{IpAddr, Ipv4Addr};
 
 /// The length of a header without options, in bytes.
@@ -89,15 +88,17 @@ pub fn emit(header: &IpHeader, src: Ipv4Addr, dst: Ipv4Addr, out: &mut [u8]) -> 
     MIN_HEADER
 }
 
-/// Sets the total length and the identification of a header in place, and its checksum to match (RFC 1624).
+/// Sets the total length and the identification of a header in place, and its checksum to match; `others` is the sum of its
+/// other fields.
 ///
 /// Does nothing where `packet` is too short to be one.
-pub fn set_length_and_ident(packet: &mut [u8], total: u16, ident: u16) {
-    let (Some(old), Some(sum)) = (bytes_at::<4>(packet, 2), u16_at(packet, 10)) else { return };
+#[inline]
+pub(crate) fn set_length_and_ident(packet: &mut [u8], total: u16, ident: u16, others: u64) {
     let ([t0, t1], [i0, i1]) = (total.to_be_bytes(), ident.to_be_bytes());
     let new = [t0, t1, i0, i1];
+    let sum = checksum::fold(others + u64::from(u32::from_ne_bytes(new)));
     crate::put(packet, 2, &new);
-    crate::put(packet, 10, &checksum::update_bytes(sum, &old, &new).to_be_bytes());
+    crate::put(packet, 10, &(!sum).to_ne_bytes());
 }
 
 #[cfg(test)]

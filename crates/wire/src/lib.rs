@@ -9,6 +9,7 @@
 //! | [`checksum`] | the Internet checksum: whole, partial, fused with a copy, updated in place | 1071, 1624 |
 //! | [`seq`] | sequence numbers, which have no order | 9293 3.4 |
 //! | [`segmentation`] | a super-segment cut into wire packets, where a device cannot | |
+//! | [`coalescing`] | wire packets joined into a super-segment, where a device has not | |
 //!
 //! Each header is a plain value with `parse` and `emit`, and `parse(emit(h)) == h`. Parsing takes untrusted bytes and
 //! returns a value or an error; it never panics, never allocates and copies no payload. Emitting writes to the front of a
@@ -29,6 +30,7 @@
 extern crate alloc;
 
 pub mod checksum;
+pub mod coalescing;
 pub mod icmp;
 pub mod ip;
 pub mod ipv4;

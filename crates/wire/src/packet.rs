@@ -31,6 +31,13 @@ pub struct Piece {
     pub pinned: usize,
 }
 
+impl From<Bytes> for Piece {
+    /// Bytes that fill their buffer.
+    fn from(data: Bytes) -> Self {
+        Self { pinned: data.len(), data }
+    }
+}
+
 /// A received IP packet.
 #[derive(Clone, Debug, Default)]
 pub struct RxPacket {

@@ -6,7 +6,7 @@
 
 use arrayvec::ArrayVec;
 
-use crate::checksum::Accumulator;
+use crate::checksum::{self, Accumulator};
 use crate::ip::{self, IpHeader, Protocol};
 use crate::packet::{MAX_PACKET, PartialChecksum, SegmentKind, TxPacket};
 use crate::tcp::{self, TcpFlags};
@@ -23,8 +23,9 @@ pub const MAX_PARTS: usize = 16;
 pub struct Segmenter<'a> {
     head: &'a [u8],
     payload: Payload<'a>,
-    /// Payload bytes that came out already.
+    /// Payload bytes and packets that came out already.
     sent: usize,
+    packets: u16,
     total: usize,
     shape: Shape,
     done: bool,
@@ -43,7 +44,34 @@ enum Shape {
     /// One packet, as it is.
     Plain(Option<PartialChecksum>),
     /// Cut into packets of `size` payload bytes.
-    Cut { kind: SegmentKind, size: usize, ip: IpHeader },
+    Cut { kind: SegmentKind, size: usize, ip: IpHeader, fixed: Fixed },
+}
+
+/// The sums over those parts of a super-segment's headers that all its packets have in common.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fixed {
+    /// An IPv4 header but for total length, identification and checksum.
+    ip: u64,
+    /// Pseudo-header and TCP header but for length, sequence number, data offset, flags and checksum.
+    tcp: Accumulator,
+}
+
+impl Fixed {
+    fn of(head: &[u8], ip: &IpHeader, kind: SegmentKind) -> Self {
+        let part = |range: core::ops::Range<usize>| head.get(range).unwrap_or_default();
+        let mut fixed = Self::default();
+        if ip.src.is_ipv4() {
+            fixed.ip = [0..2, 6..10, 12..ip.header_len].into_iter().map(|range| checksum::sum(part(range))).sum();
+        }
+        if kind != SegmentKind::Udp {
+            fixed.tcp = Accumulator::pseudo_header(ip.src, ip.dst, Protocol::TCP, 0);
+            let at = ip.header_len;
+            for range in [at..at + 4, at + 8..at + 12, at + 14..at + 16, at + 18..head.len()] {
+                fixed.tcp.add(part(range));
+            }
+        }
+        fixed
+    }
 }
 
 impl<'a> Payload<'a> {
@@ -137,11 +165,12 @@ impl<'a> Segmenter<'a> {
         let shape = match segment {
             None => Some(Shape::Plain(checksum)),
             Some((kind, size)) => {
-                readable(head, kind).map(|ip| Shape::Cut { kind, size: usize::from(size.max(1)), ip })
+                let size = usize::from(size.max(1));
+                readable(head, kind).map(|ip| Shape::Cut { kind, size, ip, fixed: Fixed::of(head, &ip, kind) })
             }
         };
         let (shape, done) = shape.map_or((Shape::Plain(None), true), |shape| (shape, false));
-        Self { head, payload, sent: 0, total, shape, done }
+        Self { head, payload, sent: 0, packets: 0, total, shape, done }
     }
 
     /// Writes the next packet to the front of `out` and returns its length; `None` where there are no more, or where it
@@ -189,31 +218,33 @@ impl<'a> Segmenter<'a> {
         match self.shape {
             Shape::Plain(None) => {}
             Shape::Plain(Some(partial)) => finish(head, partial, sum),
-            Shape::Cut { kind: SegmentKind::Udp, size, ip } => {
-                self.fix_ip(head, &ip, take, size);
-                finish_udp(head, &ip, sum, take);
-            }
-            Shape::Cut { size, ip, .. } => {
-                self.fix_ip(head, &ip, take, size);
-                self.finish_tcp(head, &ip, sum, take);
+            Shape::Cut { kind, ref ip, ref fixed, .. } => {
+                self.fix_ip(head, ip, fixed, take);
+                if kind == SegmentKind::Udp {
+                    finish_udp(head, ip, sum, take);
+                } else {
+                    self.finish_tcp(head, ip, fixed, (sum, take));
+                }
             }
         }
         self.sent += take;
+        self.packets = self.packets.wrapping_add(1);
         self.done = self.sent >= self.total;
     }
 
     /// Sets the lengths, and in IPv4 an identification of its own for each packet.
-    fn fix_ip(&self, head: &mut [u8], ip: &IpHeader, take: usize, size: usize) {
+    #[inline]
+    fn fix_ip(&self, head: &mut [u8], ip: &IpHeader, fixed: &Fixed, take: usize) {
         let total = (self.head.len() + take).min(MAX_PACKET);
         if ip.src.is_ipv4() {
-            let number = (self.sent / size) as u16;
-            ipv4::set_length_and_ident(head, total as u16, ip.ident.wrapping_add(number));
+            ipv4::set_length_and_ident(head, total as u16, ip.ident.wrapping_add(self.packets), fixed.ip);
         } else {
             put(head, 4, &(total.saturating_sub(crate::ipv6::HEADER) as u16).to_be_bytes());
         }
     }
 
-    fn finish_tcp(&self, head: &mut [u8], ip: &IpHeader, sum: Accumulator, take: usize) {
+    #[inline]
+    fn finish_tcp(&self, head: &mut [u8], ip: &IpHeader, fixed: &Fixed, (payload, take): (Accumulator, usize)) {
         let Some(header) = head.get_mut(ip.header_len..) else { return };
         let seq = u32_at(header, 4).unwrap_or_default().wrapping_add(self.sent as u32);
         put(header, 4, &seq.to_be_bytes());
@@ -225,8 +256,12 @@ impl<'a> Segmenter<'a> {
             flags -= TcpFlags::FIN | TcpFlags::PSH;
         }
         put(header, 13, &[flags.bits() as u8]);
-        tcp::set_checksum(header, 0);
-        tcp::set_checksum(header, transport_sum(ip, Protocol::TCP, header, sum, take).finish());
+        let mut sum = fixed.tcp;
+        sum.add_length(header.len() + take);
+        sum.add(header.get(4..8).unwrap_or_default());
+        sum.add(header.get(12..14).unwrap_or_default());
+        sum.join(payload);
+        tcp::set_checksum(header, sum.finish());
     }
 
     /// How many packets there are in all.
@@ -243,16 +278,10 @@ fn finish_udp(head: &mut [u8], ip: &IpHeader, sum: Accumulator, take: usize) {
     let Some(header) = head.get_mut(ip.header_len..) else { return };
     put(header, 4, &((udp::HEADER + take) as u16).to_be_bytes());
     put(header, udp::CHECKSUM_OFFSET, &[0, 0]);
-    let sum = transport_sum(ip, Protocol::UDP, header, sum, take);
-    udp::set_checksum(header, sum.finish());
-}
-
-/// The sum of pseudo-header, transport header and payload.
-fn transport_sum(ip: &IpHeader, protocol: Protocol, header: &[u8], payload: Accumulator, take: usize) -> Accumulator {
-    let mut sum = Accumulator::pseudo_header(ip.src, ip.dst, protocol, header.len() + take);
-    sum.add(header);
-    sum.join(payload);
-    sum
+    let mut all = Accumulator::pseudo_header(ip.src, ip.dst, Protocol::UDP, header.len() + take);
+    all.add(header);
+    all.join(sum);
+    udp::set_checksum(header, all.finish());
 }
 
 /// Completes a partial checksum as a device does.

@@ -89,9 +89,7 @@ impl Host {
 
     /// Takes everything that has arrived, and does what is due.
     fn take(&mut self, now: Instant, arrived: &mut Pipe) {
-        while let Some(packet) = arrived.packets.pop_front() {
-            self.stack.handle_packet(now, self.interface, packet);
-        }
+        self.stack.handle_packets(now, self.interface, arrived.packets.drain(..));
         if self.stack.poll_timeout().is_some_and(|due| due <= now) {
             self.stack.handle_timeout(now);
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant as Clock};
 
 use bowline_base::Instant;
 use bowline_device::tun::{Offloads, TunConfig};
-use bowline_device::{Device, Tun};
+use bowline_device::{Device, RxPacket, Tun};
 use bowline_stack::{Cidr, Config, IfaceId, Interface, Stack};
 use bowline_tcp::{CallError, ConnectionKey, Listen, ListenerKey, Options};
 use bytes::Bytes;
@@ -49,6 +49,7 @@ struct Host {
     stack: Stack,
     interface: IfaceId,
     tun: Tun,
+    arrived: Vec<RxPacket>,
     listener: ListenerKey,
     connection: Option<ConnectionKey>,
     started: Clock,
@@ -73,7 +74,7 @@ impl Host {
         let listener = listening.map_err(|error| format!("bowline cannot listen: {error:?}"))?;
         let text = Bytes::from(vec![0x55; 256 << 10]);
         let text = (text.clone(), text);
-        Ok(Self { stack, interface, tun, listener, connection: None, started: Clock::now(), text })
+        Ok(Self { stack, interface, tun, arrived: Vec::new(), listener, connection: None, started: Clock::now(), text })
     }
 
     fn now(&self) -> Instant {
@@ -82,12 +83,12 @@ impl Host {
 
     /// Packets in, and what is due; how many packets came.
     fn input(&mut self, now: Instant) -> Result<usize> {
-        let mut taken = 0;
-        while taken < BATCH {
+        while self.arrived.len() < BATCH {
             let Some(packet) = self.tun.receive(now)? else { break };
-            self.stack.handle_packet(now, self.interface, packet);
-            taken += 1;
+            self.arrived.push(packet);
         }
+        let taken = self.arrived.len();
+        self.stack.handle_packets(now, self.interface, self.arrived.drain(..));
         if self.stack.poll_timeout().is_some_and(|due| due <= now) {
             self.stack.handle_timeout(now);
         }

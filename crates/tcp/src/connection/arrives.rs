@@ -11,12 +11,11 @@ mod syn;
 mod text;
 mod urgent;
 
-use alloc::borrow::Cow;
 use core::ops::ControlFlow;
 
 use bowline_base::Position;
+use bowline_wire::packet::Piece;
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
-use bytes::Bytes;
 
 use super::context::Context;
 use super::tcb::Tcb;
@@ -37,31 +36,31 @@ pub(super) struct Segment<'a> {
     /// SEG.ACK; meaningless without the ACK flag.
     pub(super) ack: Position,
     /// The text, of which only `text_len` bytes count: the rest lies beyond the window.
-    payload: &'a Bytes,
+    pub(super) text: &'a [Piece],
     text_len: usize,
-    pub(super) pinned: usize,
-    /// How many wire segments it stands for.
+    /// How many wire segments it stands for, and bytes of text in each but the last.
     pub(super) count: u64,
+    pub(super) size: usize,
     pub(super) congestion_experienced: bool,
 }
 
 impl<'a> Segment<'a> {
     /// The arrival as the connection sees it.
     pub(super) fn new(tcb: &Tcb, arrival: &'a Arrival<'a>) -> Self {
-        let header = arrival.header;
+        let (header, text_len) = (arrival.header, arrival.text_len());
         let seq = tcb.rcv.nxt().nearest(header.seq.0);
-        let text = seq + u64::from(header.flags.contains(TcpFlags::SYN)) + arrival.payload.len() as u64;
-        let fin = header.flags.contains(TcpFlags::FIN).then_some(text);
+        let text_end = seq + u64::from(header.flags.contains(TcpFlags::SYN)) + text_len as u64;
+        let fin = header.flags.contains(TcpFlags::FIN).then_some(text_end);
         Self {
             header,
             seq,
-            end: text + u64::from(fin.is_some()),
+            end: text_end + u64::from(fin.is_some()),
             fin,
             ack: tcb.snd.una.nearest(header.ack.0),
-            payload: &arrival.payload,
-            text_len: arrival.payload.len(),
-            pinned: arrival.pinned,
+            text: arrival.text,
+            text_len,
             count: arrival.count(),
+            size: arrival.segment_size.map_or(text_len, usize::from),
             congestion_experienced: arrival.congestion_experienced,
         }
     }
@@ -73,15 +72,6 @@ impl<'a> Segment<'a> {
     /// The bytes of text.
     pub(super) fn text_len(&self) -> usize {
         self.text_len
-    }
-
-    /// The text.
-    pub(super) fn text(&self) -> Cow<'a, Bytes> {
-        if self.text_len == self.payload.len() {
-            Cow::Borrowed(self.payload)
-        } else {
-            Cow::Owned(self.payload.slice(..self.text_len.min(self.payload.len())))
-        }
     }
 
     /// Leaves only the first `len` bytes of the text, and no FIN.

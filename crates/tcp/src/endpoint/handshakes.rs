@@ -129,7 +129,7 @@ impl Endpoint {
             header: arrival.header.clone(),
             congestion_experienced: arrival.congestion_experienced,
             path: arrival.path,
-            text: arrival.payload.len() as u32,
+            text: arrival.text_len() as u32,
         };
         let id = syn.id;
         let Some(pending) = self.pending.insert(now, syn) else {
@@ -170,7 +170,7 @@ impl Endpoint {
         let listener = self.listeners.get(key.index, key.generation);
         let full = listener.is_none_or(crate::listener::Listener::is_accept_queue_full);
         let state = State::SynReceived;
-        match half.on_segment(now, arrival.header, arrival.payload.len() as u32, full) {
+        match half.on_segment(now, arrival.header, arrival.text_len() as u32, full) {
             HalfOpenOutcome::Complete => self.complete(now, place, arrival),
             HalfOpenOutcome::SynAck => {
                 let syn_ack = half.syn_ack(now);
@@ -291,7 +291,7 @@ impl Endpoint {
         let timestamps = listener.map_or(self.options.timestamps, |listener| listener.options().timestamps);
         let takes_syns = listener.is_some_and(|listener| !listener.is_accept_queue_full());
         let id = self.time_wait.id(place).unwrap_or(0);
-        let len = arrival.payload.len() as u32;
+        let len = arrival.text_len() as u32;
         let outcome = self.time_wait.on_segment(now, place, arrival.header, len, timestamps);
         let state = State::TimeWait;
         match outcome {

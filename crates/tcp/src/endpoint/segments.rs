@@ -70,7 +70,7 @@ impl Endpoint {
         } else {
             (
                 SeqNumber(0),
-                header.seq + (arrival.payload.len() as u32).wrapping_add(syn_fin),
+                header.seq + (arrival.text_len() as u32).wrapping_add(syn_fin),
                 TcpFlags::RST | TcpFlags::ACK,
             )
         };
@@ -104,7 +104,7 @@ impl Endpoint {
         dropped: Option<DropReason>,
     ) {
         if self.trace.is_enabled() {
-            let (header, len) = (arrival.header.clone(), arrival.payload.len() as u32);
+            let (header, len) = (arrival.header.clone(), arrival.text_len() as u32);
             let what = Trace::Received { header, len, dropped, state };
             self.trace.push(Record { at: now, tuple: arrival.tuple, id, what });
         }

@@ -33,8 +33,10 @@ const MIN_FULL: u16 = 500;
 pub struct Arrived {
     /// Bytes of data.
     pub len: usize,
-    /// How many segments it was on the wire: more than one if the device joined them.
+    /// How many segments it was on the wire: more than one if they were joined on their way.
     pub segments: usize,
+    /// Bytes of data in each of these but the last; of no consequence if there was only one.
+    pub size: usize,
     /// Whether it had a FIN that was taken.
     pub fin: bool,
     /// Whether its congestion mark differs from that of the segment before (RFC 8257 3.2).
@@ -117,8 +119,11 @@ impl AckPolicy {
             self.quick = self.quick.max(self.most_quick);
         }
         let segments = arrived.segments.max(1);
-        let size = if segments == 1 { arrived.len } else { arrived.len / segments };
-        self.measure(u16::try_from(size).unwrap_or(u16::MAX));
+        // As if each had come alone; what is told twice is known.
+        for _ in 1..segments.min(3) {
+            self.measure(arrived.size);
+        }
+        self.measure(arrived.len.saturating_sub(arrived.size * (segments - 1)));
         if inserted.duplicate.is_some() {
             self.dsack.clone_from(&inserted.duplicate);
         }
@@ -242,7 +247,8 @@ impl AckPolicy {
     }
 
     /// Learns the size of the peer's full segments: the largest seen, or a smaller one that repeats.
-    fn measure(&mut self, size: u16) {
+    fn measure(&mut self, size: usize) {
+        let size = u16::try_from(size).unwrap_or(u16::MAX);
         if size > self.full || (size == self.last_size && size >= MIN_FULL) {
             self.full = size;
         }

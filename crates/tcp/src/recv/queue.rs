@@ -13,6 +13,7 @@ use core::ops::Range;
 
 use arrayvec::ArrayVec;
 use bowline_base::Position;
+use bowline_wire::packet::Piece;
 use bytes::Bytes;
 
 use super::chunks::{COPY_BREAK, Chunk, Chunks, Hold, OVERHEAD};
@@ -45,6 +46,24 @@ pub struct Inserted {
     pub out_of_order: bool,
     /// Bytes refused for want of memory. The peer will send them again.
     pub refused: u64,
+}
+
+impl Inserted {
+    /// The same for a segment of which `next` follows this.
+    fn then(mut self, next: Self) -> Self {
+        self.duplicate = match (self.duplicate, next.duplicate) {
+            (Some(first), Some(next)) if first.end == next.start => Some(first.start..next.end),
+            (first, next) => first.or(next),
+        };
+        Self {
+            advanced: self.advanced + next.advanced,
+            new: self.new + next.new,
+            duplicate: self.duplicate,
+            filled_hole: self.filled_hole || next.filled_hole,
+            out_of_order: self.out_of_order || next.out_of_order,
+            refused: self.refused + next.refused,
+        }
+    }
 }
 
 impl ReceiveQueue {
@@ -110,6 +129,32 @@ impl ReceiveQueue {
             return Inserted { advanced: stored, new: stored, refused: len as u64 - stored, ..Inserted::default() };
         }
         self.insert_around(at, data.clone(), pinned, limit)
+    }
+
+    /// Takes in the first `len` bytes of a text that lies in `pieces`, whose first byte is at `at`, like
+    /// [`insert`](Self::insert). What follows a refused byte is refused too: it would leave a hole.
+    #[inline]
+    pub fn insert_pieces(&mut self, at: Position, (pieces, len): (&[Piece], usize), limit: usize) -> Inserted {
+        match pieces {
+            [piece] if piece.data.len() == len => self.insert(at, &piece.data, piece.pinned, limit),
+            _ => self.insert_each(at, (pieces, len), limit),
+        }
+    }
+
+    fn insert_each(&mut self, mut at: Position, (pieces, len): (&[Piece], usize), limit: usize) -> Inserted {
+        let (mut all, mut left) = (Inserted::default(), len);
+        for piece in pieces {
+            let take = piece.data.len().min(left);
+            left -= take;
+            let part = if take == piece.data.len() { &piece.data } else { &piece.data.slice(..take) };
+            all = all.then(self.insert(at, part, piece.pinned, limit));
+            at += take as u64;
+            if left == 0 || all.refused > 0 {
+                break;
+            }
+        }
+        all.refused += left as u64;
+        all
     }
 
     /// Counts a SYN or FIN, which takes one position and has no data. What was received beyond it is dropped: nothing

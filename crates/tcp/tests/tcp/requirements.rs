@@ -195,8 +195,7 @@ fn all_of_a_batch_is_processed_before_it_is_acknowledged() {
         let arrival = Arrival {
             tuple,
             header: &header,
-            payload,
-            pinned: 1_000,
+            text: &[bowline_wire::Piece { data: payload, pinned: 1_000 }],
             segment_size: None,
             congestion_experienced: false,
             path,

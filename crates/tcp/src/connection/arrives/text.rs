@@ -45,14 +45,13 @@ impl Tcb {
 
     fn queue_text(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) -> Check {
         let count = segment.count;
-        let text = segment.text();
-        let len = text.len() as u64;
+        let len = segment.text_len();
         if len == 0 {
             self.rcv.acks.on_immediate(SendReason::DuplicateAck);
             return discard(DropReason::OutOfWindow);
         }
         let limit = self.rcv.window.memory_limit();
-        let inserted = self.rcv.queue.insert(segment.seq, &text, segment.pinned, limit);
+        let inserted = self.rcv.queue.insert_pieces(segment.seq, (segment.text, len), limit);
         self.stats.data_segs_in += count;
         self.stats.last_data_received = cx.now;
         if inserted.out_of_order {
@@ -66,12 +65,12 @@ impl Tcb {
         } else if inserted.out_of_order {
             self.rcv.window.on_out_of_order(&self.rcv.queue);
         }
-        let arrived = Arrived { len: len as usize, segments: count as usize, fin: false, mark_changed: false };
+        let arrived = Arrived { len, segments: count as usize, size: segment.size, fin: false, mark_changed: false };
         self.rcv.acks.on_segment(cx.now, &inserted, arrived);
         if inserted.advanced > 0 {
             self.notify(Readiness::READABLE);
         }
-        if inserted.refused == len {
+        if inserted.refused == len as u64 {
             cx.counters.ofo_drop += 1;
             return discard(DropReason::NoMemory);
         }

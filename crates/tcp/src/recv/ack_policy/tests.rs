@@ -31,12 +31,12 @@ fn settled() -> AckPolicy {
 
 fn data(policy: &mut AckPolicy, now: Instant, len: usize, segments: usize) {
     let inserted = Inserted { advanced: len as u64, new: len as u64, ..Inserted::default() };
-    policy.on_segment(now, &inserted, Arrived { len, segments, ..Arrived::default() });
+    policy.on_segment(now, &inserted, Arrived { len, segments, size: len / segments, ..Arrived::default() });
 }
 
 fn out_of_order(policy: &mut AckPolicy, now: Instant, segments: usize) {
     let inserted = Inserted { new: MSS as u64, out_of_order: true, ..Inserted::default() };
-    policy.on_segment(now, &inserted, Arrived { len: MSS, segments, ..Arrived::default() });
+    policy.on_segment(now, &inserted, Arrived { len: MSS * segments, segments, size: MSS, ..Arrived::default() });
 }
 
 fn acks_owed(mut policy: AckPolicy) -> usize {

@@ -7,6 +7,7 @@ use bowline_base::{Instant, Randomness};
 use bowline_tcp::state::{TRANSITIONS, Transition};
 use bowline_tcp::trace::Trace;
 use bowline_tcp::{Arrival, Config, ConnectionKey, Endpoint, Event, FourTuple, Options, Path};
+use bowline_wire::Piece;
 use bytes::Bytes;
 
 use super::net::{Link, Weather};
@@ -106,12 +107,10 @@ impl Pair {
         for to in [1, 0] {
             // The link from the client leads to the server.
             while let Some(flying) = self.links[1 - to].receive(self.now) {
-                let pinned = flying.payload.len();
                 let arrival = Arrival {
                     tuple: flying.tuple,
                     header: &flying.header,
-                    payload: Bytes::from(flying.payload),
-                    pinned,
+                    text: &[Piece::from(Bytes::from(flying.payload))],
                     segment_size: flying.size,
                     congestion_experienced: flying.marked,
                     path: Path::new(self.mtu),

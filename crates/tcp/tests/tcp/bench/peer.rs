@@ -18,6 +18,7 @@ use bowline_tcp::trace::Trace;
 use bowline_tcp::{
     Arrival, Config, ConnectionKey, Counters, Endpoint, Event, FourTuple, Info, Listen, ListenerKey, Options, Path,
 };
+use bowline_wire::Piece;
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
 use bytes::Bytes;
 
@@ -258,12 +259,10 @@ impl Peer {
     pub(crate) fn send_raw(&mut self, header: &TcpHeader, payload: Vec<u8>) {
         let text = describe(header, payload.len(), PEER_ISN, self.our_isn());
         self.log('<', &text);
-        let pinned = payload.len();
         let arrival = Arrival {
             tuple: self.tuple(),
             header,
-            payload: Bytes::from(payload),
-            pinned,
+            text: &[Piece::from(Bytes::from(payload))],
             segment_size: None,
             congestion_experienced: false,
             path: Path::new(MTU),

@@ -1,0 +1,140 @@
+//! Packets that came together: consecutive segments of a flow go to TCP as one, as a device with offloads would have
+//! delivered them.
+//!
+//! Decides how long a segment waits for the next (until its batch ends, never longer) and how many flows do so at once.
+//! Which packets belong together is [`bowline_wire::coalescing`]'s; that a run says the same as its segments is TCP's.
+
+use alloc::vec::Vec;
+use core::mem;
+
+use bowline_base::Instant;
+use bowline_wire::coalescing::{Flow, Run};
+use bowline_wire::{IpHeader, Piece, RxPacket, TcpHeader};
+use bytes::Buf;
+
+use crate::interface::IfaceId;
+use crate::stack::Stack;
+
+/// Flows of which segments wait at once; as many as in one bucket of Linux's GRO.
+const MAX_RUNS: usize = 8;
+/// Segments in one run. The longest packet holds 45 of an Ethernet's.
+const MAX_SEGMENTS: usize = 64;
+
+/// A run of segments that are not with TCP yet.
+struct Held {
+    run: Run,
+    ip: IpHeader,
+    header: TcpHeader,
+    text: Vec<Piece>,
+}
+
+/// The runs of the batch that is being taken in; none between two batches.
+#[derive(Default)]
+pub(crate) struct Runs {
+    held: Vec<Held>,
+    /// Lists to use again.
+    spare: Vec<Vec<Piece>>,
+    /// Whether a segment that arrives now may wait for the next.
+    open: bool,
+}
+
+impl Stack {
+    /// Takes packets that came in together by an interface: the same as [`handle_packet`](Self::handle_packet) for each, at
+    /// less cost where consecutive segments of a flow are among them. Nothing is left waiting.
+    ///
+    /// While somebody reads [TCP's trace](bowline_tcp::Endpoint::trace), each segment goes its own way, to be seen there as
+    /// it came.
+    pub fn handle_packets(&mut self, now: Instant, interface: IfaceId, packets: impl IntoIterator<Item = RxPacket>) {
+        let joining = !self.tcp.trace().is_enabled();
+        let mut packets = packets.into_iter();
+        while let Some(packet) = packets.next() {
+            let Some(packet) = self.join(now, interface, packet) else { continue };
+            self.runs.open = joining && packets.size_hint().1 != Some(0);
+            self.handle_packet(now, interface, packet);
+        }
+        self.runs.open = false;
+        self.flush(now, interface);
+    }
+
+    /// Adds a packet to the run that it continues, or gives it back.
+    fn join(&mut self, now: Instant, interface: IfaceId, packet: RxPacket) -> Option<RxPacket> {
+        if self.runs.held.is_empty() {
+            return Some(packet);
+        }
+        let flow = match Flow::of(&packet.data) {
+            Flow::Tcp(flow) => flow,
+            Flow::Foreign => return Some(packet),
+            Flow::Unknown => {
+                self.flush(now, interface);
+                return Some(packet);
+            }
+        };
+        let index = self.runs.held.iter().position(|held| *held.run.flow() == flow);
+        let Some((index, held)) = index.and_then(|index| Some((index, self.runs.held.get_mut(index)?))) else {
+            return Some(packet);
+        };
+        let may = packet.more.is_empty() && packet.segment_size.is_none() && held.text.len() < MAX_SEGMENTS;
+        let text = if may { held.run.join(&packet.data, packet.checksum) } else { None };
+        let Some(text) = text else {
+            // What the segments of a flow say is heard in their order.
+            let held = self.runs.held.remove(index);
+            self.deliver_run(now, interface, held);
+            return Some(packet);
+        };
+        let mut data = packet.data;
+        data.truncate(text.end);
+        data.advance(text.start);
+        held.text.push(Piece { data, pinned: packet.pinned });
+        let counters = self.counters.ip_of(held.ip.src.is_ipv4());
+        counters.in_receives += 1;
+        counters.in_delivers += 1;
+        None
+    }
+
+    /// Keeps a verified segment until the end of its batch, if others may follow it. Returns whether it does.
+    pub(crate) fn hold(
+        &mut self,
+        now: Instant,
+        interface: IfaceId,
+        ip: &IpHeader,
+        (header, header_len): (&TcpHeader, usize),
+        packet: &RxPacket,
+    ) -> bool {
+        if !self.runs.open || packet.segment_size.is_some() {
+            return false;
+        }
+        let Some(run) = Run::begin(&packet.data, ip, header, header_len) else { return false };
+        if self.runs.held.len() >= MAX_RUNS {
+            let oldest = self.runs.held.remove(0);
+            self.deliver_run(now, interface, oldest);
+        }
+        let mut data = packet.data.clone();
+        data.truncate(ip.header_len + ip.payload_len);
+        data.advance(ip.header_len + header_len);
+        let mut text = self.runs.spare.pop().unwrap_or_default();
+        text.push(Piece { data, pinned: packet.pinned });
+        self.runs.held.push(Held { run, ip: *ip, header: header.clone(), text });
+        true
+    }
+
+    /// Ends all runs, in the order in which they began.
+    fn flush(&mut self, now: Instant, interface: IfaceId) {
+        if self.runs.held.is_empty() {
+            return;
+        }
+        let mut held = mem::take(&mut self.runs.held);
+        for run in held.drain(..) {
+            self.deliver_run(now, interface, run);
+        }
+        self.runs.held = held;
+    }
+
+    fn deliver_run(&mut self, now: Instant, interface: IfaceId, held: Held) {
+        let Held { run, ip, mut header, mut text } = held;
+        header.flags = run.flags();
+        let segment_size = (run.segments() > 1).then_some(run.segment_size());
+        self.deliver_segment(now, interface, (&ip, &header), &text, segment_size);
+        text.clear();
+        self.runs.spare.push(text);
+    }
+}
