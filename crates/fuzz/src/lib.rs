@@ -3,6 +3,7 @@
 //! Three drivers call them: libFuzzer (`fuzz/`, `cargo xtask` or `cargo fuzz run`), which follows coverage; the program
 //! `bowline-fuzz`, which needs nothing but a stable compiler; and the tests, which replay `fuzz/corpus`.
 
+pub mod drill;
 pub mod endpoint;
 pub mod input;
 pub mod mutate;
@@ -31,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "stack", run: stack::run, seeds: stack::seeds, rounds: 20_000 },
     Target { name: "endpoint", run: endpoint::run, seeds: endpoint::seeds, rounds: 20_000 },
     Target { name: "pair", run: pair::run, seeds: pair::seeds, rounds: 5_000 },
+    Target { name: "drill", run: drill::run, seeds: drill::seeds, rounds: 5_000 },
 ];
 
 /// The target with this name.
