@@ -94,7 +94,7 @@ fn compare(plan: &Plan) -> Result<(), String> {
         }
         tried += batch.len();
         for (case, difference) in differences(&mut linux, batch)? {
-            match explained::find(&table, &difference) {
+            match explained::find(&table, &difference, difference.step <= case.opening) {
                 Some(at) => *counts.entry(at).or_default() += 1,
                 None => unexplained.entry(difference.signature()).or_insert((case, difference, 0)).2 += 1,
             }
@@ -156,7 +156,8 @@ fn shorten(
         let shorter: Vec<Case> = (0..case.steps.len().saturating_sub(1)).rev().map(|at| case.without(at)).collect();
         let found = differences(linux, &shorter)?;
         let same = |found: &&(Case, Difference)| {
-            found.1.event == difference.event && explained::find(table, &found.1).is_none()
+            found.1.event == difference.event
+                && explained::find(table, &found.1, found.1.step <= found.0.opening).is_none()
         };
         match found.iter().find(same) {
             Some((shorter, found)) => (case, difference) = (shorter.clone(), found.clone()),

@@ -87,14 +87,14 @@ impl TimeWaitTable {
     }
 
     /// What a segment with `len` bytes of text means for the entry in this place. `timestamps`: whether a connection
-    /// that it might begin would use them.
+    /// that it might begin would use them; `None`: nobody listens.
     pub fn on_segment(
         &mut self,
         now: Instant,
         place: u32,
         header: &TcpHeader,
         len: u32,
-        timestamps: bool,
+        timestamps: Option<bool>,
     ) -> TimeWaitOutcome {
         let Some(gone) = self.entries.get_mut(place) else {
             return TimeWaitOutcome::Drop(DropReason::NoConnection);

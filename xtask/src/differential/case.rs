@@ -129,6 +129,7 @@ impl Case {
     pub(super) fn without(&self, at: usize) -> Self {
         let mut shorter = self.clone();
         shorter.steps.remove(at);
+        shorter.opening -= usize::from(at < self.opening);
         shorter
     }
 }

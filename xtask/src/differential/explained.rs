@@ -38,7 +38,12 @@ pub(super) struct Explained {
     /// What the RFC says, and why we stay with what we do.
     rfc: String,
     /// `STATE | EVENT | LINUX | BOWLINE`, where `*` stands for anything.
+    #[serde(default)]
     signatures: Vec<String>,
+    /// The same, for what follows upon the first step of a case only: by then the two may have drifted apart unseen, and
+    /// signatures must be wider.
+    #[serde(default)]
+    later: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -53,7 +58,10 @@ pub(super) fn read() -> Result<Vec<Explained>, String> {
     let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read {TABLE}: {error}"))?;
     let table: Table = toml::from_str(&text).map_err(|error| format!("{TABLE}: {error}"))?;
     for explained in &table.difference {
-        for signature in &explained.signatures {
+        if explained.signatures.is_empty() && explained.later.is_empty() {
+            return Err(format!("{TABLE}: {:?} has no signature", explained.name));
+        }
+        for signature in explained.signatures.iter().chain(&explained.later) {
             if signature.split(" | ").count() != 4 {
                 return Err(format!("{TABLE}: {signature:?} does not have four parts"));
             }
@@ -62,12 +70,14 @@ pub(super) fn read() -> Result<Vec<Explained>, String> {
     Ok(table.difference)
 }
 
-/// The number of the explanation of a difference.
-pub(super) fn find(table: &[Explained], difference: &Difference) -> Option<usize> {
+/// The number of the explanation of a difference. `first`: it is in the first step after the opening of its case.
+pub(super) fn find(table: &[Explained], difference: &Difference, first: bool) -> Option<usize> {
     let signature = difference.signature();
     let parts: Vec<&str> = signature.split(" | ").collect();
-    let fits = |pattern: &str| pattern.split(" | ").zip(&parts).all(|(pattern, part)| matches(pattern, part));
-    table.iter().position(|explained| explained.signatures.iter().any(|pattern| fits(pattern)))
+    let fits = |pattern: &String| pattern.split(" | ").zip(&parts).all(|(pattern, part)| matches(pattern, part));
+    let explains =
+        |explained: &Explained| explained.signatures.iter().any(fits) || (!first && explained.later.iter().any(fits));
+    table.iter().position(explains)
 }
 
 impl Explained {

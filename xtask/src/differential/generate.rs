@@ -65,6 +65,8 @@ fn openings() -> Vec<Vec<Step>> {
         then(&[fin, shutdown]),
         then(&[shutdown, ack, fin]),
         then(&[close, fin]),
+        vec![connect, peer(flags(SYN_ACK)), shutdown, ack],
+        vec![connect, peer(flags(SYN_ACK)), shutdown, fin],
     ]
 }
 

@@ -288,7 +288,7 @@ impl Endpoint {
 
     pub(super) fn for_time_wait(&mut self, now: Instant, place: u32, arrival: &Arrival<'_>) {
         let listener = self.listener_for(&arrival.tuple).and_then(|key| self.listeners.get(key.index, key.generation));
-        let timestamps = listener.map_or(self.options.timestamps, |listener| listener.options().timestamps);
+        let timestamps = listener.map(|listener| listener.options().timestamps);
         let takes_syns = listener.is_some_and(|listener| !listener.is_accept_queue_full());
         let id = self.time_wait.id(place).unwrap_or(0);
         let len = arrival.text_len() as u32;

@@ -141,13 +141,14 @@ impl TimeWaitEntry {
         }
     }
 
-    /// What a segment with `len` bytes of text means. `timestamps`: whether a new connection would use them.
+    /// What a segment with `len` bytes of text means. `timestamps`: whether a new connection would use them; `None`: nobody
+    /// would take it.
     pub(super) fn on_segment(
         &mut self,
         now: Instant,
         header: &TcpHeader,
         len: u32,
-        timestamps: bool,
+        timestamps: Option<bool>,
     ) -> TimeWaitOutcome {
         use TimeWaitOutcome::{AcceptSyn, AckFin, Close, Drop};
         let flags = header.flags;
@@ -160,7 +161,7 @@ impl TimeWaitEntry {
             return if genuine { Close } else { Drop(DropReason::ResetIgnored) };
         }
         if flags.contains(TcpFlags::SYN) && !flags.contains(TcpFlags::ACK) {
-            if self.may_be_reused(header, age, timestamps) {
+            if timestamps.is_some_and(|timestamps| self.may_be_reused(header, age, timestamps)) {
                 return AcceptSyn(self.snd_nxt);
             }
             // RFC 9293 3.10.7.4 and RFC 5961 4.2: other SYNs are challenged; the entry stays as it is (RFC 6191 2).

@@ -57,7 +57,7 @@ fn one(timestamps: bool) -> (TimeWaitTable, u32) {
 
 fn outcome(with: bool, flags: TcpFlags, offset: i32, len: u32, timestamp: Option<u32>) -> TimeWaitOutcome {
     let (mut table, place) = one(with);
-    table.on_segment(Instant::from_secs(2), place, &segment(flags, offset, timestamp), len, true)
+    table.on_segment(Instant::from_secs(2), place, &segment(flags, offset, timestamp), len, Some(true))
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn old_timestamps_are_answered_and_restart_nothing() {
     let (mut table, place) = one(true);
     let before = table.get(place).unwrap().expires();
     let old = segment(ACK | FIN, -1, Some(TS_RECENT - 1));
-    assert_eq!(table.on_segment(Instant::from_secs(9), place, &old, 0, true), Answer(DropReason::Paws));
+    assert_eq!(table.on_segment(Instant::from_secs(9), place, &old, 0, Some(true)), Answer(DropReason::Paws));
     assert_eq!(table.get(place).unwrap().expires(), before);
 }
 
@@ -157,7 +157,7 @@ fn syns_are_let_pass_as_rfc_6191_says() {
     ] {
         let (mut table, place) = one(with);
         let syn = segment(SYN, offset, timestamp);
-        let outcome = table.on_segment(Instant::from_secs(2), place, &syn, 0, use_them);
+        let outcome = table.on_segment(Instant::from_secs(2), place, &syn, 0, Some(use_them));
         assert_eq!(outcome, expected, "before {with}, SYN {timestamp:?} {use_them} at {offset:+}");
         assert_eq!(table.len(), 1, "it is the endpoint's to remove it");
     }
@@ -169,7 +169,7 @@ fn a_repeated_fin_is_always_acknowledged_and_2msl_begin_anew() {
     for secs in [1, 1, 30, 89] {
         let now = Instant::from_secs(secs);
         let fin = segment(ACK | FIN, -1, Some(TS_RECENT + secs as u32));
-        assert_eq!(table.on_segment(now, place, &fin, 0, true), AckFin);
+        assert_eq!(table.on_segment(now, place, &fin, 0, Some(true)), AckFin);
         assert_eq!(table.poll_timeout(), Some(now + TWO_MSL));
     }
     let ack = table.get(place).unwrap().ack(Instant::from_secs(90));
@@ -187,13 +187,13 @@ fn other_answers_are_rationed_and_two_in_time_wait_do_not_answer_each_other() {
     let old = segment(ACK, -1, Some(TS_RECENT));
     let answers = (1_000..11_000)
         .step_by(10)
-        .filter(|&ms| matches!(table.on_segment(Instant::from_millis(ms), place, &old, 0, true), Answer(_)))
+        .filter(|&ms| matches!(table.on_segment(Instant::from_millis(ms), place, &old, 0, Some(true)), Answer(_)))
         .count();
     assert!((19..=20).contains(&answers), "{answers} in ten seconds");
 
     // Both ends after a simultaneous close: our ACK is acceptable there, and theirs here, so nobody answers.
     let theirs = segment(ACK, 0, Some(TS_RECENT + 1));
-    assert_eq!(table.on_segment(Instant::from_secs(60), place, &theirs, 0, true), Drop(DropReason::TimeWait));
+    assert_eq!(table.on_segment(Instant::from_secs(60), place, &theirs, 0, Some(true)), Drop(DropReason::TimeWait));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn connects_may_take_over_a_second_after_the_last_use() {
     assert!(!may(true, 1, true), "our clock may not have ticked");
     assert!(!may(false, 30, true) && !may(true, 30, false), "without timestamps never");
     let (mut table, place) = one(true);
-    table.on_segment(Instant::from_secs(20), place, &segment(ACK | FIN, -1, Some(TS_RECENT)), 0, true);
+    table.on_segment(Instant::from_secs(20), place, &segment(ACK | FIN, -1, Some(TS_RECENT)), 0, Some(true));
     assert!(!table.may_connect(Instant::from_millis(20_500), place, true), "the last use was the FIN again");
     assert!(table.may_connect(Instant::from_millis(21_500), place, true));
     assert!(!table.may_connect(Instant::from_secs(99), 77, true), "there is none in this place");
@@ -244,7 +244,7 @@ fn it_agrees_with_a_naive_table() {
                     oracle.remove(chosen);
                 }
                 (1, Some((id, place, _))) => {
-                    assert_eq!(table.on_segment(now, place, &segment(ACK | FIN, -1, None), 0, true), AckFin);
+                    assert_eq!(table.on_segment(now, place, &segment(ACK | FIN, -1, None), 0, Some(true)), AckFin);
                     oracle.remove(chosen);
                     oracle.push((id, place, now + TWO_MSL));
                 }

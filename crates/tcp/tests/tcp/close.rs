@@ -226,6 +226,17 @@ fn a_reset_does_not_shorten_time_wait() {
 }
 
 #[test]
+fn where_nobody_listens_a_syn_in_time_wait_is_challenged() {
+    // RFC 5961 4.2, RFC5961-4.2-1: so that the peer may answer with a RST, instead of waiting for 2MSL in silence.
+    let mut p = Peer::plain();
+    let key = p.connect();
+    p.run("> SYN seq=0\n< SYN,ACK seq=0 ack=1\n> ACK seq=1 ack=1");
+    p.call(|endpoint, now| endpoint.close(now, key));
+    p.run("> FIN,ACK seq=1 ack=1\n< FIN,ACK seq=1 ack=2\n> ACK seq=2 ack=2\n= TIME-WAIT");
+    p.run("+1s\n< SYN seq=2\n> ACK seq=2 ack=2\n= TIME-WAIT");
+}
+
+#[test]
 fn a_new_incarnation_begins_beyond_the_old_one() {
     // RFC 9293 3.6.1, MAY-2.
     let (mut p, _) = opened(State::TimeWait);
