@@ -83,7 +83,7 @@ fn the_blocks_of_a_peer_in_the_upper_half_of_the_numbers_are_numbers() {
         let mut p = Peer::with_options(Options { sack: true, ..plain() });
         p.listen(5);
         let at = |offset: u32| isn.wrapping_add(offset);
-        p.inject(&format!("SYN seq={} sackok abs", isn));
+        p.inject(&format!("SYN seq={isn} sackok abs"));
         let iss = p.next_sent().header.seq.0;
         p.inject(&format!("ACK seq={} ack={} abs", at(1), iss.wrapping_add(1)));
         p.inject(&format!("ACK seq={} ack={} len=500 abs", at(1_001), iss.wrapping_add(1)));
