@@ -21,8 +21,8 @@ the system calls return. It fails on a difference that is not explained here.
 
 This page is written by `cargo xtask differential --page` from `docs/differences.toml`, which also has the signatures by which a
 difference is recognized; `cargo xtask ci` fails when the two do not agree. What is not compared: when a segment is pushed, the value
-of windows, the value of our timestamps, and everything that takes longer than 400 ms. The kernel's tail loss probes, compressed
-acknowledgements and rationing of challenges are switched off.
+of windows, the value of our timestamps, and everything that takes longer than 300 ms. The kernel's compressed acknowledgements and rationing
+of challenges are switched off.
 ";
 
 /// A difference that is known.

@@ -32,8 +32,6 @@ const SETTINGS: &[(&str, &str)] = &[
     // Acknowledgements go out when they are due.
     ("net/ipv4/tcp_comp_sack_nr", "0"),
     ("net/ipv4/tcp_autocorking", "0"),
-    // Tail loss probes come at times that depend on the machine's load.
-    ("net/ipv4/tcp_early_retrans", "0"),
     ("net/ipv4/tcp_rmem", "4096 131072 6291456"),
     ("net/ipv4/tcp_wmem", "4096 16384 4194304"),
     ("net/ipv4/tcp_syncookies", "0"),
