@@ -137,6 +137,12 @@ pub struct Options {
     /// The steps of the clock that the caller reads (G of RFC 6298): what two instants closer together than this say of
     /// which came first is not relied on. At most 65 ms; default zero, for a clock that is finer than any round trip.
     pub clock_granularity: Duration,
+    /// What is added to every retransmission time-out but an open's first, after its doubling, in steps of 10 ms up to 2.55 s; default zero.
+    /// Where it is not, `min_rto` bounds the rest as a whole (RFC 6298 2.4) instead of standing in for the variance. FreeBSD's
+    /// `rexmit_slop` is 200 ms.
+    pub rto_slop: Duration,
+    /// Whether the last segments of a flight are probed for (RFC 8985 7); default true.
+    pub tail_loss_probe: bool,
     /// Retransmissions of data before the connection ends (R2; RFC 9293 3.8.3, MUST-21); default 15, as Linux `tcp_retries2`:
     /// some 924 s (SHLD-11).
     pub retries: u8,
@@ -193,6 +199,8 @@ impl Default for Options {
             min_rto: Duration::from_millis(200),
             max_rto: Duration::from_secs(120),
             clock_granularity: Duration::ZERO,
+            rto_slop: Duration::ZERO,
+            tail_loss_probe: true,
             retries: 15,
             syn_retries: 7,
             synack_retries: 5,

@@ -68,6 +68,8 @@ pub struct Recovery {
     sack: bool,
     /// Whether there was a round-trip time since the last tail loss probe.
     sampled: bool,
+    /// Whether there are tail loss probes at all.
+    probes: bool,
     stats: Stats,
 }
 
@@ -88,9 +90,9 @@ impl Hash for Recovery {
     /// All but what is counted.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self { ring, episode, rtt, deadline, probe_at, recovery_point, mss, reordering, .. } = self;
-        let Self { unanswered, retries, reo_wnd, phase, sack, sampled, stats: _, .. } = self;
+        let Self { unanswered, retries, reo_wnd, phase, sack, sampled, probes, stats: _, .. } = self;
         (ring, episode, rtt, deadline, probe_at, recovery_point).hash(state);
-        (mss, reordering, unanswered, retries, reo_wnd, phase, sack, sampled).hash(state);
+        (mss, reordering, unanswered, retries, reo_wnd, phase, sack, sampled, probes).hash(state);
     }
 }
 
@@ -101,7 +103,9 @@ impl Recovery {
         Self {
             ring: Ring::new(iss),
             episode: None,
-            rtt: RttEstimator::new(options.min_rto, options.max_rto).with_granularity(options.clock_granularity),
+            rtt: RttEstimator::new(options.min_rto, options.max_rto)
+                .with_granularity(options.clock_granularity)
+                .with_slop(options.rto_slop),
             deadline: Instant::MAX,
             probe_at: Instant::MAX,
             recovery_point: iss - 1,
@@ -113,6 +117,7 @@ impl Recovery {
             phase: Phase::Open,
             sack: false,
             sampled: false,
+            probes: options.tail_loss_probe,
             stats: Stats::default(),
         }
     }

@@ -39,7 +39,7 @@ impl Recovery {
     pub(super) fn arm_probe(&mut self, now: Instant) {
         self.probe_at = Instant::MAX;
         let elsewhere = self.ring.sacked() > 0 || self.ring.lost() > 0;
-        if !self.sack || self.phase != Phase::Open || elsewhere || !self.sampled || self.is_idle() {
+        if !self.probes || !self.sack || self.phase != Phase::Open || elsewhere || !self.sampled || self.is_idle() {
             return;
         }
         if self.episode.as_deref().is_some_and(|episode| episode.probe.is_some()) {

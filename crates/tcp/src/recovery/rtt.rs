@@ -37,6 +37,8 @@ pub struct RttEstimator {
     window: u32,
     /// G: the steps of the caller's clock, in microseconds.
     granularity: u16,
+    /// What is added to time-outs, in hundredths of a second.
+    slop: u8,
     backoff: u8,
 }
 
@@ -77,6 +79,7 @@ impl RttEstimator {
             min_rtt: [u32::MAX; 2],
             window: 0,
             granularity: 0,
+            slop: 0,
             backoff: 0,
         }
     }
@@ -85,6 +88,19 @@ impl RttEstimator {
     #[must_use]
     pub fn with_granularity(self, granularity: Duration) -> Self {
         Self { granularity: u16::try_from(micros(nanos(granularity))).unwrap_or(u16::MAX), ..self }
+    }
+
+    /// With so much added to each time-out but the very first, in hundredths of a second, at most 2.55 s. The lower bound then is
+    /// that of the rest as a whole, as RFC 6298 2.4 has it.
+    #[must_use]
+    pub fn with_slop(self, slop: Duration) -> Self {
+        Self { slop: u8::try_from(slop.as_millis() / 10).unwrap_or(u8::MAX), ..self }
+    }
+
+    /// What is added now.
+    const fn slop(&self) -> u32 {
+        let is_first = self.srtt == 0 && self.backoff == 0;
+        if is_first { 0 } else { self.slop as u32 * 10_000 }
     }
 
     /// The steps of the clock.
@@ -120,6 +136,10 @@ impl RttEstimator {
     /// RFC 6298 2.3 and 2.4, RFC6298-2-4. The lower bound stands in for the variance, as in Linux, rather than for the whole: with
     /// 200 ms instead of 1 s a steady path of 200 ms would otherwise time out on every delayed acknowledgement.
     fn by_samples(&self) -> u32 {
+        if self.slop > 0 {
+            let spread = self.rttvar.saturating_mul(4).max(from_micros(self.granularity.into()));
+            return micros(self.srtt.saturating_add(spread)).max(self.min_rto);
+        }
         let spread = self.rttvar.saturating_mul(4).max(from_micros(self.min_rto.max(self.granularity.into())));
         micros(self.srtt.saturating_add(spread))
     }
@@ -185,14 +205,15 @@ impl RttEstimator {
     /// The retransmission time-out without backoff.
     #[must_use]
     pub const fn base_rto(&self) -> Duration {
-        Duration::from_micros(self.rto as u64)
+        Duration::from_micros(self.rto as u64 + self.slop() as u64)
     }
 
     /// The retransmission time-out with backoff, at most `max_rto` (RFC 6298 2.5, RFC6298-2-5).
     #[must_use]
     pub fn rto(&self) -> Duration {
         let shift = u32::from(self.backoff.min(MAX_BACKOFF));
-        Duration::from_micros((u64::from(self.rto) << shift).min(self.max_rto.into()))
+        let backed_off = (u64::from(self.rto) << shift) + u64::from(self.slop());
+        Duration::from_micros(backed_off.min(self.max_rto.into()))
     }
 
     /// Doublings since the last sample.

@@ -212,3 +212,25 @@ fn a_smaller_path_mtu_loses_what_flies_but_reduces_nothing() {
     send(&mut r, at(20), 10..11);
     assert_eq!(r.on_path_mtu(at(20), 100), 0, "a larger one loses nothing");
 }
+
+#[test]
+fn slop_is_added_once_and_after_doubling() {
+    let ms = Duration::from_millis;
+    let at = Instant::from_millis;
+    let mut freebsd = RttEstimator::new(ms(30), Duration::from_secs(64)).with_slop(ms(200));
+    assert_eq!(freebsd.rto(), ms(1_000), "an open's first");
+    freebsd.back_off();
+    assert_eq!(freebsd.rto(), ms(2_200));
+    freebsd.on_sample(at(0), ms(1));
+    assert_eq!((freebsd.rto(), freebsd.base_rto()), (ms(230), ms(230)), "30 ms at least, and 200");
+    freebsd.back_off();
+    freebsd.back_off();
+    assert_eq!(freebsd.rto(), ms(320), "4 times 30, and 200");
+    let mut steady = RttEstimator::new(ms(30), Duration::from_secs(64)).with_slop(ms(200));
+    steady.on_sample(at(0), ms(50));
+    assert_eq!(steady.rto(), ms(350), "three round trips, and 200");
+    for _ in 0..40 {
+        steady.back_off();
+    }
+    assert_eq!(steady.rto(), Duration::from_secs(64), "within its bound");
+}
