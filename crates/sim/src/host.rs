@@ -6,6 +6,7 @@ use std::ops::Deref;
 use bowline::Net;
 
 use crate::kernel::NodeId;
+use crate::world::Clock;
 
 /// A host. It is a [`Net`]: `host.connect(…)`, `host.listen(…)`, `host.connections()`.
 #[derive(Clone, Debug)]
@@ -14,6 +15,7 @@ pub struct Host {
     pub(crate) name: String,
     pub(crate) net: Net,
     pub(crate) addresses: (Ipv4Addr, Ipv6Addr),
+    pub(crate) clock: Clock,
 }
 
 impl Host {
@@ -27,6 +29,12 @@ impl Host {
     #[must_use]
     pub fn net(&self) -> &Net {
         &self.net
+    }
+
+    /// The world's clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Its IPv4 address.

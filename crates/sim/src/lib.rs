@@ -5,7 +5,8 @@
 //! hour of waiting takes no time at all, and the same seed gives the same packets, byte for byte.
 //!
 //! What there is: [`Sim`] and its [`Host`]s, [`Link`]s with a rate, a [`Discipline`] for the queue, and all that can be
-//! wrong with a wire; and [`check`], which runs a test over many seeds and records the one that fails.
+//! wrong with a wire; [`check`], which runs a test over many seeds and records the one that
+//! fails; and [`Scenario`]s, which are written in TOML and give a [`Report`].
 
 mod check;
 mod host;
@@ -14,6 +15,7 @@ mod link;
 mod nic;
 mod queue;
 mod record;
+pub mod scenario;
 mod seed;
 mod shaper;
 mod sim;
@@ -28,6 +30,8 @@ pub use kernel::NodeId;
 pub use link::Link;
 pub use nic::Card;
 pub use queue::{Discipline, QueueCounters};
+pub use scenario::{Report, Scenario};
 pub use shaper::{Policer, QueueSample};
 pub use sim::{Sim, Stalled};
 pub use way::WayCounters;
+pub use world::Clock;

@@ -117,6 +117,12 @@ impl Link {
         self.ways.iter().any(|(_, id)| self.look(*id, Way::is_cut).unwrap_or_default())
     }
 
+    /// The rate of each direction.
+    #[must_use]
+    pub fn rates(&self) -> Vec<Option<Rate>> {
+        self.ways.iter().filter_map(|(_, id)| self.look(*id, Way::rate)).collect()
+    }
+
     /// What has happened in each direction.
     #[must_use]
     pub fn counters(&self) -> Vec<WayCounters> {

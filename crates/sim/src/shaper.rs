@@ -51,6 +51,9 @@ pub struct QueueSample {
 /// Samples of a queue kept at most; beyond, every second one goes.
 const SAMPLES: usize = 4096;
 
+/// In microseconds.
+const HOUR: u64 = 3_600_000_000;
+
 #[derive(Debug)]
 pub(crate) struct Shaper {
     rate: Option<Rate>,
@@ -76,8 +79,8 @@ impl Shaper {
             bucket: None,
             policed: 0,
             entering: None,
-            // Microseconds, to three digits.
-            waits: Histogram::new(3).unwrap_or_else(|_| unreachable!("three digits are within its bounds")),
+            // Microseconds, to three digits; more than an hour counts as one.
+            waits: Histogram::new_with_max(HOUR, 3).unwrap_or_else(|_| unreachable!("three digits are within its bounds")),
             samples: Vec::new(),
             sample_every: Duration::ZERO,
         }
@@ -85,6 +88,10 @@ impl Shaper {
 
     pub(crate) fn set_rate(&mut self, rate: Option<Rate>) {
         self.rate = rate;
+    }
+
+    pub(crate) fn rate(&self) -> Option<Rate> {
+        self.rate
     }
 
     /// Sets another queue; what waits moves into it.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bowline::{Alarm as _, Net, NetBuilder};
+use bowline::{Net, NetBuilder};
 use bowline_base::Instant;
 use bowline_device::{Capabilities, WakeSlot};
 use tokio::runtime::{Builder, Runtime};
@@ -21,7 +21,7 @@ use crate::nic::Card;
 use crate::record::Recorder;
 use crate::seed::{self, Purpose};
 use crate::way::Way;
-use crate::world::World;
+use crate::world::{Clock, World};
 
 /// How long nothing may be left to happen before a simulation is given up: longer than any timer of a program.
 const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -171,7 +171,7 @@ impl Sim {
         if let Some(recorder) = &self.recorder {
             recorder.follow(&net);
         }
-        Ok(Host { node, name: name.to_owned(), net, addresses: (v4, v6) })
+        Ok(Host { node, name: name.to_owned(), net, addresses: (v4, v6), clock: self.clock() })
     }
 
     /// A card alone, for a stack that the caller drives: a node for links, its addresses, and the device.
@@ -238,17 +238,13 @@ impl Sim {
     /// # Errors
     /// None: time always passes. The result is for symmetry with [`run`](Self::run).
     pub fn pass(&self, time: Duration) -> Result<(), Stalled> {
-        let until = self.now() + time;
-        self.run(self.sleep_until(until))
+        self.run(self.clock().sleep(time))
     }
 
-    /// Waits for a time, to the nanosecond, where tokio's own timers have milliseconds. For programs in the world.
-    pub fn sleep_until(&self, until: Instant) -> impl Future<Output = ()> + use<> {
-        let world = self.world.clone();
-        async move {
-            let mut alarm = world.world_alarm();
-            std::future::poll_fn(|cx| alarm.poll(cx, until)).await;
-        }
+    /// The clock, for programs in the world.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        Clock::new(self.world.clone())
     }
 
     /// Lets all clocks jump ahead at once, as when a machine was suspended: what was due meanwhile is late.

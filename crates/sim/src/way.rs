@@ -6,6 +6,7 @@
 use bowline_base::Instant;
 use bowline_device::Impairments;
 use bowline_device::impairment::{Direction, ImpairmentMonitor, Link};
+use bowline_device::units::Rate;
 use bytes::Bytes;
 use hdrhistogram::Histogram;
 
@@ -153,6 +154,10 @@ impl Way {
     /// Bytes that wait in the queue.
     pub(crate) fn queued(&self) -> usize {
         self.shaper.queued()
+    }
+
+    pub(crate) fn rate(&self) -> Option<Rate> {
+        self.shaper.rate()
     }
 
     pub(crate) fn waits(&self) -> &Histogram<u64> {

@@ -148,6 +148,33 @@ impl Timekeeper for World {
     }
 }
 
+/// The world's clock, for programs that live in it. Clones show the same time.
+#[derive(Clone, Debug)]
+pub struct Clock(World);
+
+impl Clock {
+    pub(crate) fn new(world: World) -> Self {
+        Self(world)
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    /// Waits until `deadline`, to the nanosecond, where tokio's timers have milliseconds.
+    pub async fn sleep_until(&self, deadline: Instant) {
+        let mut alarm = self.0.world_alarm();
+        std::future::poll_fn(|cx| alarm.poll(cx, deadline)).await;
+    }
+
+    /// Waits for `time`, to the nanosecond.
+    pub async fn sleep(&self, time: Duration) {
+        self.sleep_until(self.now() + time).await;
+    }
+}
+
 /// A deadline on the world's clock.
 #[derive(Debug)]
 pub(crate) struct WorldAlarm {
