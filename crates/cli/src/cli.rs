@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::usage;
-use crate::verbs::{bench, completions, demo, drill, man, run, ss};
+use crate::verbs::{bench, completions, demo, drill, man, run, sim, ss};
 
 /// Run programs behind a userspace TCP/IP stack, and see what their connections do.
 #[derive(Debug, Parser)]
@@ -22,6 +22,7 @@ Examples:
   bowline run -- curl -sS http://bowline.internal/
   bowline run --loss 2% --delay 40ms -- git clone https://example.org/repo
   bowline demo
+  bowline sim scenarios/first.toml
   bowline ss state established
   bowline drill scripts
   bowline bench memory --quick
@@ -35,6 +36,8 @@ pub enum Verb {
     Run(Box<run::Args>),
     /// Watch two hosts in memory talk over a bad network: no privilege, no waiting
     Demo(Box<demo::Args>),
+    /// Run a scenario of hosts, links and flows in virtual time, or a grid of them
+    Sim(sim::Args),
     /// Show the sockets of running instances
     Ss(ss::Args),
     /// Run packetdrill scripts against the stack, in virtual time
@@ -66,6 +69,7 @@ fn execute(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => match cli.verb {
             Verb::Run(args) => run::run(*args),
             Verb::Demo(args) => demo::run(&args),
+            Verb::Sim(args) => sim::run(&args),
             Verb::Ss(args) => ss::run(&args),
             Verb::Drill(args) => drill::run(&args),
             Verb::Bench(args) => bench::run(&args),

@@ -12,6 +12,7 @@ pub mod man;
 pub mod network;
 #[cfg(target_os = "linux")]
 pub mod run;
+pub mod sim;
 #[cfg(target_os = "linux")]
 pub mod ss;
 

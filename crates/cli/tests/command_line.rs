@@ -30,6 +30,7 @@ fn help() {
     insta::assert_snapshot!("help", stdout(&["--help"]));
     insta::assert_snapshot!("help-run", stdout(&["run", "--help"]));
     insta::assert_snapshot!("help-run-short", stdout(&["run", "-h"]));
+    insta::assert_snapshot!("help-sim", stdout(&["sim", "--help"]));
     insta::assert_snapshot!("help-ss", stdout(&["ss", "--help"]));
     insta::assert_snapshot!("help-drill", stdout(&["drill", "--help"]));
     insta::assert_snapshot!("help-bench", stdout(&["bench", "--help"]));
@@ -58,6 +59,9 @@ fn mistakes_are_one_line_that_says_what_to_do() {
         &["run", "--seed", "-1", "true"],
         &["run", "--congestion", "vegas", "true"],
         &["run", "--quiet", "--json", "true"],
+        &["sim", "no/such/scenario.toml"],
+        &["sim", "x.toml", "--sweep", "nothing"],
+        &["sim", "x.toml", "--csv", "y.csv"],
         &["run", "-p", "8080", "true"],
         &["run", "-p", "8080:80/sctp", "true"],
         &["run", "--allow", "example.org", "true"],
@@ -99,4 +103,22 @@ fn manual_pages_are_roff() {
         let page = stdout(words);
         assert!(page.contains(".TH bowline") && page.contains(".SH NAME"), "{page}");
     }
+}
+
+#[test]
+fn a_scenario_gives_a_report_and_a_grid_gives_files() {
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/first.toml");
+    let text = stdout(&["sim", scenario]);
+    assert!(text.contains("router → bob") && text.contains("fairness"), "{text}");
+    assert_eq!(text, stdout(&["sim", scenario]), "the same seed, the same report");
+    let report: serde_json::Value = serde_json::from_str(&stdout(&["sim", scenario, "--seed", "9", "--json"])).unwrap();
+    assert_eq!(report["seed"], 9);
+    assert_eq!(report["flows"][0]["bytes"], 50_000_000);
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (csv, parquet) = (at("grid.csv"), at("grid.parquet"));
+    let grid = ["sim", scenario, "--sweep", "seed=1..2", "--csv", &csv, "--parquet", &parquet];
+    assert_eq!(stdout(&grid), "");
+    assert_eq!(std::fs::read_to_string(csv).unwrap().lines().count(), 7);
+    assert!(std::fs::read(parquet).unwrap().starts_with(b"PAR1"));
 }

@@ -80,7 +80,8 @@ impl Shaper {
             policed: 0,
             entering: None,
             // Microseconds, to three digits; more than an hour counts as one.
-            waits: Histogram::new_with_max(HOUR, 3).unwrap_or_else(|_| unreachable!("three digits are within its bounds")),
+            waits: Histogram::new_with_max(HOUR, 3)
+                .unwrap_or_else(|_| unreachable!("three digits are within its bounds")),
             samples: Vec::new(),
             sample_every: Duration::ZERO,
         }

@@ -114,14 +114,20 @@ impl Way {
             self.counters.cut += 1;
         } else {
             self.shaper.offer(now, packet);
+            self.enter(now);
+        }
+    }
+
+    /// Moves what the shaper has let through onto the wire.
+    fn enter(&mut self, now: Instant) {
+        while let Some((at, packet)) = self.shaper.next(now) {
+            self.wire.offer(at, &packet);
         }
     }
 
     /// The next packet that is out by `now`; `back` gets the errors that a router tells the senders of others.
     pub(crate) fn next(&mut self, now: Instant, back: impl FnMut(&[u8])) -> Option<Bytes> {
-        while let Some((at, packet)) = self.shaper.next(now) {
-            self.wire.offer(at, &packet);
-        }
+        self.enter(now);
         let packet = self.wire.front(now, back)?;
         self.wire.pop();
         self.wire.delivered(&packet, true);

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use std::time::Duration;
 
-use bowline::{Info, TcpListener, TcpStream};
+use bowline::{FourTuple, Info, TcpListener, TcpStream};
 use bowline_base::Instant;
 use hdrhistogram::Histogram;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,8 +26,10 @@ pub(super) struct Progress {
     pub(super) started: Option<Instant>,
     /// When it was done.
     pub(super) done: Option<Instant>,
-    /// The sender's connection, as last seen.
-    pub(super) info: Option<Info>,
+    /// The sender's connection, once there is one.
+    tuple: Option<FourTuple>,
+    /// What it looked like at the end.
+    info: Option<Info>,
     /// How long requests took, in microseconds.
     pub(super) answers: Histogram<u64>,
     /// Why it ended early.
@@ -55,8 +57,15 @@ const HOUR: u64 = 3_600_000_000;
 
 pub(super) fn progress() -> io::Result<Shared> {
     let answers = Histogram::new_with_max(HOUR, 3).map_err(io::Error::other)?;
-    let (started, done, info, error) = (None, None, None, None);
-    Ok(Rc::new(RefCell::new(Progress { delivered: 0, started, done, info, answers, error })))
+    let (started, done, tuple, info, error) = (None, None, None, None, None);
+    Ok(Rc::new(RefCell::new(Progress { delivered: 0, started, done, tuple, info, answers, error })))
+}
+
+impl Progress {
+    /// The sender's connection as it is now, or as it was at its end.
+    pub(super) fn info(&self, from: &Host) -> Option<Info> {
+        self.info.clone().or_else(|| from.find(self.tuple?))
+    }
 }
 
 impl Flow {
@@ -112,6 +121,7 @@ impl Flow {
     /// The end that connects.
     async fn drive(&self) -> io::Result<()> {
         let mut stream = self.from.connect(SocketAddr::new(self.to.ip(), self.port)).await?;
+        self.progress.borrow_mut().tuple = Some(stream.four_tuple());
         match self.spec.kind {
             Kind::Bulk => self.bulk(&mut stream).await?,
             Kind::Requests => self.ask(&mut stream).await?,
@@ -120,7 +130,7 @@ impl Flow {
         }
         stream.shutdown().await?;
         stream.flushed().await?;
-        self.note(&stream);
+        self.progress.borrow_mut().info = stream.info();
         Ok(())
     }
 
@@ -131,7 +141,6 @@ impl Flow {
             let len = CHUNK.min(usize::try_from(left).unwrap_or(CHUNK));
             stream.send_bytes(chunk.slice(..len)).await?;
             left -= len as u64;
-            self.note(stream);
         }
         Ok(())
     }
@@ -150,7 +159,6 @@ impl Flow {
                 progress.delivered += response.len() as u64;
                 progress.answers.saturating_record(u64::try_from(took).unwrap_or(u64::MAX));
             }
-            self.note(stream);
             self.pause(self.spec.pause.map_or(Duration::ZERO, |time| time.0)).await;
         }
         Ok(())
@@ -163,7 +171,6 @@ impl Flow {
             let until = self.from.now() + time(self.spec.on);
             while self.from.now() < until {
                 stream.send_bytes(chunk.clone()).await?;
-                self.note(stream);
             }
             self.pause(time(self.spec.off)).await;
         }
@@ -172,7 +179,6 @@ impl Flow {
     async fn idle(&self, stream: &mut TcpStream) -> io::Result<()> {
         loop {
             stream.write_all(b".").await?;
-            self.note(stream);
             self.pause(self.spec.pause.map_or(Duration::from_secs(30), |time| time.0)).await;
         }
     }
@@ -180,12 +186,6 @@ impl Flow {
     async fn pause(&self, time: Duration) {
         if !time.is_zero() {
             self.from.clock().sleep(time).await;
-        }
-    }
-
-    fn note(&self, stream: &TcpStream) {
-        if let Some(info) = stream.info() {
-            self.progress.borrow_mut().info = Some(info);
         }
     }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bowline_base::Instant;
+use hdrhistogram::Histogram;
 use tokio::task::LocalSet;
 
 use super::ScenarioError;
@@ -13,7 +14,7 @@ use super::flow::{self, Flow, Shared};
 use super::model::{FlowSpec, Kind, Scenario};
 use super::plots::Plots;
 use super::report::{Answers, FlowReport, LinkReport, Report, jain, seconds};
-use crate::{Clock, Link};
+use crate::{Clock, Host, Link};
 
 /// How a scenario is run.
 #[derive(Default)]
@@ -40,8 +41,7 @@ impl Scenario {
     pub fn run(&self, settings: &Settings<'_>) -> Result<Report, ScenarioError> {
         let built = build(self, settings.record.as_deref())?;
         let flows = flows(self, &built)?;
-        let watched: Vec<(String, FlowSpec, Shared)> =
-            flows.iter().map(|(name, flow)| (name.clone(), flow.spec.clone(), Rc::clone(&flow.progress))).collect();
+        let watched: Vec<Watched> = flows.iter().map(|(name, flow)| Watched::new(name, flow)).collect();
         let plots = settings.plots.as_deref().map(|_| Plots::new(&built));
         let tasks = LocalSet::new();
         for (_, flow) in flows {
@@ -61,6 +61,26 @@ impl Scenario {
         }
         built.sim.finish_record()?;
         Ok(report)
+    }
+}
+
+/// A flow as the report sees it.
+struct Watched {
+    name: String,
+    spec: FlowSpec,
+    from: Host,
+    progress: Shared,
+}
+
+impl Watched {
+    fn new(name: &str, flow: &Flow) -> Self {
+        let (spec, from, progress) = (flow.spec.clone(), flow.from.clone(), Rc::clone(&flow.progress));
+        Self { name: name.to_owned(), spec, from, progress }
+    }
+
+    fn has_ended(&self) -> bool {
+        let progress = self.progress.borrow();
+        progress.done.is_some() || progress.error.is_some()
     }
 }
 
@@ -96,24 +116,18 @@ async fn outage(clock: Clock, link: Link, from: Duration, until: Duration) {
 }
 
 /// Waits until time is up, or all flows have ended, and tells how far it is.
-async fn finish(
-    clock: Clock,
-    until: Option<Instant>,
-    flows: &[(String, FlowSpec, Shared)],
-    progress: Option<&dyn Fn(f64)>,
-) {
-    let total: u64 = flows.iter().map(|(_, spec, _)| size(spec)).sum();
+async fn finish(clock: Clock, until: Option<Instant>, flows: &[Watched], progress: Option<&dyn Fn(f64)>) {
+    let total: u64 = flows.iter().map(|flow| size(&flow.spec)).sum();
     // Without an end in time, the clock is looked at as often as a coarse human eye would.
     let step = until.map_or(Duration::from_millis(250), |until| until.since(Instant::ZERO) / TELLINGS);
     let step = step.max(Duration::from_millis(1));
     loop {
-        let ended = |flow: &Shared| flow.borrow().done.is_some() || flow.borrow().error.is_some();
         let now = clock.now();
-        if flows.iter().all(|(_, _, flow)| ended(flow)) || until.is_some_and(|until| now >= until) {
+        if flows.iter().all(Watched::has_ended) || until.is_some_and(|until| now >= until) {
             return;
         }
         if let Some(tell) = progress {
-            let delivered: u64 = flows.iter().map(|(_, _, flow)| flow.borrow().delivered).sum();
+            let delivered: u64 = flows.iter().map(|flow| flow.progress.borrow().delivered).sum();
             let by_bytes = if total == 0 { 0.0 } else { delivered as f64 / total as f64 };
             let by_time =
                 until.map_or(0.0, |until| seconds(now.since(Instant::ZERO)) / seconds(until.since(Instant::ZERO)));
@@ -133,43 +147,34 @@ fn size(spec: &FlowSpec) -> u64 {
     }
 }
 
-fn report(seed: u64, built: &Built, watched: &[(String, FlowSpec, Shared)]) -> Report {
+fn report(seed: u64, built: &Built, watched: &[Watched]) -> Report {
     let now = built.sim.now();
-    let flows: Vec<FlowReport> = watched.iter().map(|(name, spec, flow)| flow_report(now, name, spec, flow)).collect();
-    let end = watched.iter().map(|(_, _, flow)| flow.borrow().done.unwrap_or(now)).max().unwrap_or(now);
-    let start = watched.iter().filter_map(|(_, _, flow)| flow.borrow().started).min().unwrap_or(end);
-    let elapsed = seconds(end.since(start));
-    let links = built.ways.iter().filter_map(|(name, link)| link_report(name, link, seconds(end.since(Instant::ZERO))));
+    let flows: Vec<FlowReport> = watched.iter().map(|flow| flow_report(now, flow)).collect();
+    let end = watched.iter().map(|flow| flow.progress.borrow().done.unwrap_or(now)).max().unwrap_or(now);
+    let start = watched.iter().filter_map(|flow| flow.progress.borrow().started).min().unwrap_or(end);
+    let lasted = seconds(end.since(Instant::ZERO));
     let bulk: Vec<f64> = flows.iter().filter(|flow| flow.kind == "bulk").map(|flow| flow.goodput).collect();
-    let total = |of: fn(&bowline::Info) -> u64| -> f64 {
-        watched.iter().filter_map(|(_, _, flow)| flow.borrow().info.as_ref().map(of)).sum::<u64>() as f64
-    };
-    let (again, sent) = (total(|info| info.bytes_retrans), total(|info| info.bytes_sent));
+    let infos: Vec<bowline::Info> = watched.iter().filter_map(|flow| flow.progress.borrow().info(&flow.from)).collect();
+    let (again, sent) =
+        infos.iter().fold((0, 0), |(again, sent), info| (again + info.bytes_retrans, sent + info.bytes_sent));
     Report {
         seed,
         seconds: seconds(now.since(Instant::ZERO)),
-        goodput: by_time(flows.iter().map(|flow| flow.bytes).sum(), elapsed),
+        goodput: by_time(flows.iter().map(|flow| flow.bytes).sum(), seconds(end.since(start))),
         fairness: jain(&bulk),
-        retransmitted: if sent > 0.0 { again / sent } else { 0.0 },
-        links: links.collect(),
+        retransmitted: if sent > 0 { again as f64 / sent as f64 } else { 0.0 },
+        links: built.ways.iter().filter_map(|(name, link)| link_report(name, link, lasted)).collect(),
         flows,
     }
 }
 
-fn flow_report(now: Instant, name: &str, spec: &FlowSpec, flow: &Shared) -> FlowReport {
-    let flow = flow.borrow();
-    let end = flow.done.unwrap_or(now);
-    let took = flow.started.map(|started| seconds(end.since(started)));
-    let info = flow.info.as_ref();
-    let quantile = |quantile| flow.answers.value_at_quantile(quantile) as f64 / 1e6;
-    let answers = (spec.kind == Kind::Requests).then(|| Answers {
-        count: flow.answers.len(),
-        p50: quantile(0.5),
-        p99: quantile(0.99),
-        max: flow.answers.max() as f64 / 1e6,
-    });
+fn flow_report(now: Instant, Watched { name, spec, from, progress }: &Watched) -> FlowReport {
+    let flow = progress.borrow();
+    let took = flow.started.map(|started| seconds(flow.done.unwrap_or(now).since(started)));
+    let info = flow.info(from);
+    let info = info.as_ref();
     FlowReport {
-        name: name.to_owned(),
+        name: name.clone(),
         kind: match spec.kind {
             Kind::Bulk => "bulk",
             Kind::Requests => "requests",
@@ -186,7 +191,18 @@ fn flow_report(now: Instant, name: &str, spec: &FlowSpec, flow: &Shared) -> Flow
         retransmitted_segments: info.map_or(0, |info| info.total_retrans),
         timeouts: info.map_or(0, |info| info.timeouts),
         rtt: info.and_then(|info| Some((seconds(info.min_rtt?), seconds(info.srtt?)))),
-        answers,
+        answers: (spec.kind == Kind::Requests).then(|| answers(&flow.answers)),
+    }
+}
+
+/// What was measured in microseconds, in seconds.
+fn answers(times: &Histogram<u64>) -> Answers {
+    let seconds = |micros: u64| micros as f64 / 1e6;
+    Answers {
+        count: times.len(),
+        p50: seconds(times.value_at_quantile(0.5)),
+        p99: seconds(times.value_at_quantile(0.99)),
+        max: seconds(times.max()),
     }
 }
 

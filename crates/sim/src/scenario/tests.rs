@@ -96,7 +96,7 @@ fn a_scenario_with_a_duration_ends_on_time() {
     assert!(report.flows.iter().all(|flow| !flow.done && flow.bytes > 0), "{report}");
     assert_eq!(report.flows[2].bytes, 6);
     // It shares its queue with the acknowledgements of the other direction.
-    assert!(report.flows[0].goodput > 6e6, "{report}");
+    assert!(report.flows[0].goodput > 3e6 && report.flows[1].goodput > 3e6, "{report}");
 }
 
 #[test]
