@@ -58,9 +58,12 @@ impl Host {
                 socket.reported = true;
                 Ok(Some(Reply::default()))
             }
+            Role::Open(_) if freebsd && socket.ended => Err(Errno::ECONNREFUSED),
             Role::Open(_) => Err(Errno::EISCONN),
             Role::Listening(_) if freebsd => Err(Errno::EOPNOTSUPP),
             Role::Listening(_) => Err(Errno::EISCONN),
+            // FreeBSD's sockets connect once, whatever came of it.
+            Role::Idle if freebsd && socket.ended => Err(Errno::ECONNREFUSED),
             // After EINPROGRESS and a failure, the first `connect` tells of it.
             Role::Idle => socket.error.take().map_or(Ok(None), Err),
             Role::Opening(_) | Role::Datagram(_) => Ok(None),

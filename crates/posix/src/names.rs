@@ -168,6 +168,7 @@ impl Host {
         match socket.role {
             Role::Datagram(_) => return Err(Errno::EOPNOTSUPP),
             Role::Opening(_) | Role::Open(_) => return Err(Errno::EINVAL),
+            Role::Idle if freebsd && socket.ended => return Err(Errno::EINVAL),
             Role::Listening(key) => {
                 self.stack.tcp_mut().set_backlog(key, backlog);
                 return Ok(());
@@ -255,13 +256,13 @@ impl Host {
                 }
                 Ok(())
             }
+            // Linux takes the open back. FreeBSD goes on, and closes once it is open (RFC 9293 3.10.4).
             Role::Opening(_) if self.profile != Profile::FreeBsd => {
                 self.forget_connection(now, fd);
                 Ok(())
             }
-            Role::Opening(_) => Err(Errno::ENOTCONN),
-            Role::Open(_) if socket.ended => Err(Errno::ENOTCONN),
-            Role::Open(key) => {
+            Role::Open(_) | Role::Opening(_) if socket.ended => Err(Errno::ENOTCONN),
+            Role::Open(key) | Role::Opening(key) => {
                 socket.shut_read |= read;
                 let first = write && !socket.shut_write;
                 socket.shut_write |= write;

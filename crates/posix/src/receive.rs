@@ -151,9 +151,10 @@ impl Host {
     /// With nothing to read: whether that is the end, or for now; or why it fails.
     fn nothing_to_read(&mut self, fd: Fd) -> Result<bool, Errno> {
         let past_fin = self.fds.socket(fd)?.connection().is_some_and(|key| self.stack.tcp().has_received_fin(key));
+        let freebsd = self.is_freebsd();
         let socket = self.fds.socket_mut(fd)?;
-        // The end of the stream comes before what happened after it.
-        if past_fin {
+        // Linux: the end of the stream comes before what happened after it. FreeBSD: an error comes first.
+        if past_fin && !(freebsd && socket.error.is_some()) {
             return Ok(true);
         }
         if let Some(error) = socket.error.take() {

@@ -54,17 +54,22 @@ impl Host {
 
     fn send_stream(&mut self, now: Instant, waiting: &mut Waiting, fd: Fd, flags: i32, blocking: bool) -> Step {
         self.check_stream_call(fd, waiting, flags)?;
+        let freebsd = self.is_freebsd();
         let socket = self.fds.socket_mut(fd)?;
-        if let Some(error) = socket.error.take() {
+        // FreeBSD looks first whether this half is closed, which an error does, too: who writes hears of it by EPIPE alone.
+        let is_closed = socket.shut_write || socket.ended;
+        if !(freebsd && is_closed)
+            && let Some(error) = socket.error.take()
+        {
             return partly(waiting, error);
         }
-        let (patience, freebsd) = (socket.settings.send_timeout, self.profile == bowline_tcp::Profile::FreeBsd);
+        let patience = socket.settings.send_timeout;
         let (role, shut, ended) = (socket.role, socket.shut_write, socket.ended);
         let key = match role {
             _ if shut => return partly(waiting, Errno::EPIPE),
             Role::Open(_) if ended => return partly(waiting, Errno::EPIPE),
             Role::Open(key) => key,
-            Role::Opening(_) if freebsd && !blocking => return Err(Errno::ENOTCONN),
+            Role::Opening(_) if freebsd => return Err(Errno::ENOTCONN),
             Role::Opening(_) => return self.would_block(now, waiting, blocking, patience),
             _ if freebsd => return Err(Errno::ENOTCONN),
             _ => return Err(Errno::EPIPE),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bowline_posix::{Address, Call, Errno, Profile, Progress};
+use bowline_posix::{Address, Call, Errno, Fd, Profile, Progress};
 use bytes::Bytes;
 
 use crate::wire::{CLIENT, SERVER, Wire, addresses};
@@ -93,7 +93,7 @@ fn a_nonblocking_connect_is_in_progress_then_done_once() {
 }
 
 #[test]
-fn a_refused_connect_says_so_once_and_may_be_tried_again() {
+fn a_refused_connect_says_so_once_and_may_be_tried_again_but_on_freebsd() {
     for profile in PROFILES {
         let mut wire = Wire::new([profile; 2]);
         let fd = wire.socket(CLIENT, false, "SOCK_STREAM");
@@ -107,8 +107,66 @@ fn a_refused_connect_says_so_once_and_may_be_tried_again() {
         let listener = wire.socket(SERVER, false, "SOCK_STREAM");
         wire.bind(SERVER, listener, SocketAddr::new(addresses(false)[SERVER], 81));
         wire.hosts[SERVER].listen(wire.now, listener, 1).unwrap();
-        assert_eq!(wire.now(CLIENT, Call::Connect { fd, address }), Err(Errno::EINPROGRESS));
+        let again = if profile == Profile::FreeBsd { Errno::ECONNREFUSED } else { Errno::EINPROGRESS };
+        assert_eq!(wire.now(CLIENT, Call::Connect { fd, address }), Err(again));
         wire.settle();
         assert_eq!(wire.get(CLIENT, fd, "SOL_SOCKET", "SO_ERROR"), Ok(0));
     }
+}
+
+/// Resets the server's side of a connection.
+fn reset(wire: &mut Wire, server: Fd) {
+    let (level, name) = (wire.number(SERVER, "SOL_SOCKET"), wire.number(SERVER, "SO_LINGER"));
+    wire.hosts[SERVER].setsockopt(wire.now, server, level, name, &[1, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+    wire.now(SERVER, Call::Close { fd: server }).unwrap();
+    wire.settle();
+}
+
+#[test]
+fn freebsd_tells_of_a_reset_in_its_own_order() {
+    let mut wire = Wire::new([Profile::FreeBsd; 2]);
+    let (client, server) = wire.connected(false);
+    reset(&mut wire, server);
+    let data = Bytes::from_static(b"x");
+    assert_eq!(wire.now(CLIENT, Call::Write { fd: client, data: data.clone() }), Err(Errno::EPIPE));
+    assert_eq!(wire.now(CLIENT, Call::Read { fd: client, len: 1 }), Err(Errno::ECONNRESET), "the error is still there");
+    assert_eq!(wire.now(CLIENT, Call::Read { fd: client, len: 1 }).unwrap().value, 0);
+    assert_eq!(wire.now(CLIENT, Call::Write { fd: client, data }), Err(Errno::EPIPE));
+    assert_eq!(wire.hosts[CLIENT].shutdown(wire.now, client, 1), Err(Errno::ENOTCONN));
+
+    // In CLOSE-WAIT, too, a reader hears of it, before the end of the stream.
+    let mut wire = Wire::new([Profile::FreeBsd; 2]);
+    let (client, server) = wire.connected(false);
+    wire.hosts[SERVER].shutdown(wire.now, server, 1).unwrap();
+    wire.settle();
+    assert_eq!(wire.now(CLIENT, Call::Read { fd: client, len: 1 }).unwrap().value, 0);
+    reset(&mut wire, server);
+    assert_eq!(wire.now(CLIENT, Call::Read { fd: client, len: 1 }), Err(Errno::ECONNRESET));
+    assert_eq!(wire.now(CLIENT, Call::Read { fd: client, len: 1 }).unwrap().value, 0);
+}
+
+#[test]
+fn freebsd_gives_an_open_seventy_five_seconds() {
+    let mut wire = Wire::new([Profile::FreeBsd; 2]);
+    let fd = wire.socket(CLIENT, false, "SOCK_STREAM");
+    let address = Address::Inet("198.51.100.1:80".parse().unwrap());
+    let Progress::Waits(connect) = wire.start(CLIENT, Call::Connect { fd, address }) else { panic!("no answer came") };
+    wire.run(Duration::from_secs(74));
+    let Progress::Waits(connect) = wire.resume(CLIENT, connect) else { panic!("too early") };
+    wire.run(Duration::from_secs(2));
+    assert_eq!(wire.resume(CLIENT, connect).done(), Some(Err(Errno::ETIMEDOUT)));
+}
+
+#[test]
+fn close_lingers_as_long_as_it_is_told() {
+    let mut wire = Wire::new([Profile::Linux; 2]);
+    let (client, server) = wire.connected(false);
+    let (level, name) = (wire.number(CLIENT, "SOL_SOCKET"), wire.number(CLIENT, "SO_LINGER"));
+    wire.hosts[CLIENT].setsockopt(wire.now, client, level, name, &[1, 0, 0, 0, 2, 0, 0, 0]).unwrap();
+    wire.now(CLIENT, Call::Write { fd: client, data: Bytes::from_static(b"bye") }).unwrap();
+    let Progress::Waits(close) = wire.start(CLIENT, Call::Close { fd: client }) else { panic!("not acknowledged yet") };
+    assert_eq!(close.deadline(), Some(wire.now + Duration::from_secs(2)));
+    wire.run(Duration::from_millis(100));
+    assert_eq!(wire.resume(CLIENT, close).done().unwrap().unwrap().value, 0, "acknowledged, the FIN as well");
+    assert_eq!(wire.now(SERVER, Call::Read { fd: server, len: 9 }).unwrap().data, b"bye");
 }
