@@ -40,7 +40,7 @@ impl Parser {
     }
 
     /// The packet that is quoted, after its opening bracket.
-    fn quoted(&mut self) -> Result<Quoted, ScriptError> {
+    pub(super) fn quoted(&mut self) -> Result<Quoted, ScriptError> {
         let quoted = if self.take_word("udp") {
             Quoted::Udp(self.quoted_len()?)
         } else if self.take_word("raw") {

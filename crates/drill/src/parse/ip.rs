@@ -32,9 +32,9 @@ impl Parser {
 
     fn ip_field(&mut self, fields: &mut IpFields, direction: Direction) -> Result<(), ScriptError> {
         let place = self.place();
-        let word = self.word("noecn, ect0, ect1, ect01, ce, tos, dscp, ecn, ttl, hlim or flowlabel")?;
+        let word = self.word("noecn, ect0, ect1, ect01, ce, tos, class, dscp, ecn, ttl, hlim or flowlabel")?;
         match word.as_str() {
-            "tos" => fields.tos = Tos::Byte(self.number("a TOS byte", 255)? as u8),
+            "tos" | "class" => fields.tos = Tos::Byte(self.number("a TOS byte", 255)? as u8),
             "dscp" => fields.tos = Tos::Dscp(self.dscp()?, None),
             "ttl" | "hlim" => fields.ttl = Some(self.number("a hop limit", 255)? as u8),
             "flowlabel" => fields.flow_label = Some(self.number("a flow label of 20 bits", 0xf_ffff)? as u32),
@@ -75,19 +75,24 @@ impl Parser {
     /// A code point, as a number or by its name (RFC 2474, RFC 2597, RFC 3246).
     fn dscp(&mut self) -> Result<u8, ScriptError> {
         let Some(name) = self.peek_word() else { return self.number("a DSCP of six bits", 63).map(|dscp| dscp as u8) };
+        let whole = match name {
+            "ef" => Some(46),
+            "voice_admit" => Some(44),
+            "le" => Some(1),
+            _ => None,
+        };
         let digits: Vec<u8> = name.bytes().skip(2).map(|byte| byte.wrapping_sub(b'0')).collect();
         let dscp = match (name.get(..2), digits.as_slice()) {
-            (Some("ef"), []) => Some(46),
             (Some("cs"), &[class @ 0..=7]) => Some(class * 8),
             (Some("af"), &[class @ 1..=4, drop @ 1..=3]) => Some(class * 8 + drop * 2),
-            _ => None,
+            _ => whole,
         };
         match dscp {
             Some(dscp) => {
                 self.at += 1;
                 Ok(dscp)
             }
-            None => self.unexpected("a DSCP: a number, cs0 to cs7, af11 to af43, ef"),
+            None => self.unexpected("a DSCP: a number, cs0 to cs7, af11 to af43, ef, voice_admit, le"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Parser;
 use crate::lex::Kind;
-use crate::script::{Body, Direction, Packet};
+use crate::script::{Body, Direction, Icmp, Packet, Quoted};
 use crate::source::ScriptError;
 
 impl Parser {
@@ -17,6 +17,8 @@ impl Parser {
             let word = word.to_owned();
             return self.error(format!("the stack has no {word} inside of packets"));
         }
+        // FreeBSD's suites quote a packet before the word icmp
+        let quoted = self.leading_quote()?;
         let ip = self.ip_fields(direction)?;
         let mut ports = self.ports()?;
         let body = match self.peek_word() {
@@ -30,8 +32,10 @@ impl Parser {
             }
             Some("icmp") => {
                 self.at += 1;
-                Body::Icmp(self.icmp()?)
+                let icmp = self.icmp()?;
+                Body::Icmp(Icmp { quoted: icmp.quoted.or(quoted), ..icmp })
             }
+            _ if quoted.is_some() => return self.unexpected("`icmp` after a packet that is quoted"),
             Some(word @ ("sctp" | "udplite")) => {
                 let word = word.to_owned();
                 return self.error(format!("the stack has no {word}"));
@@ -42,6 +46,19 @@ impl Parser {
             return self.error("packets that are changed at random are not for the same result every time");
         }
         Ok(Packet { direction, tos: ip.tos, ttl: ip.ttl, flow_label: ip.flow_label, ports, body })
+    }
+
+    /// `[1:1461(1460)]` before `icmp`.
+    fn leading_quote(&mut self) -> Result<Option<Quoted>, ScriptError> {
+        let is_quote = match self.peek_at(1) {
+            Some(Kind::Integer(_)) => true,
+            Some(Kind::Word(word)) => matches!(word.as_str(), "udp" | "raw"),
+            _ => false,
+        };
+        if !is_quote || !self.take_sign('[') {
+            return Ok(None);
+        }
+        self.quoted().map(Some)
     }
 
     /// `40000 > 8080`

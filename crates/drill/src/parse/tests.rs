@@ -143,6 +143,13 @@ fn headers_ports_and_other_protocols() {
     let Body::Icmp(icmp) = packet("< icmp unreachable frag_needed mtu 1200 [1:1461(1460)]").body else { panic!() };
     assert_eq!((icmp.kind.as_str(), icmp.code.as_deref(), icmp.mtu), ("unreachable", Some("frag_needed"), Some(1200)));
     assert_eq!(icmp.quoted, Some(Quoted::Tcp(1, 1460)));
+    let Body::Icmp(icmp) = packet("< [4294967295:4294967295(0)] icmp time_exceeded ttl_exceeded_in_transit").body
+    else {
+        panic!()
+    };
+    assert_eq!((icmp.kind.as_str(), icmp.quoted), ("time_exceeded", Some(Quoted::Tcp(u32::MAX, 0))));
+    assert!(script("+0 < [1:1(0)] . 1:1(0)").is_err());
+    assert_eq!(packet("> (class 0x20, hlim 4) . 1:1(0)").tos, Tos::Byte(32));
     let two = actions("+0 > icmp echo_reply id 7\n+0 < icmp unreachable [udp (5)]\n0 > icmp 3 4");
     assert_eq!(two.len(), 3);
 }

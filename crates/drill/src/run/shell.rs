@@ -10,7 +10,7 @@ use super::{Failure, Runner};
 use crate::script::Command;
 
 /// What the commands of suites are called that set everything to its default.
-const DEFAULTS: [&str; 2] = ["defaults.sh", "defaults"];
+const DEFAULTS: [&str; 3] = ["defaults.sh", ".defaults.sh", "defaults"];
 
 impl Runner<'_> {
     /// Carries out a command line.
