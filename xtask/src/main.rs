@@ -8,6 +8,8 @@ mod deny;
 mod diagram;
 mod differential;
 mod lints;
+mod model;
+mod mutants;
 mod nostd;
 mod portable;
 mod rfc;
@@ -29,6 +31,9 @@ Usage: cargo xtask <TASK>
   portable compile the command for Windows and macOS, where rustup can fetch what that takes
   lints    the lint settings that each core crate must repeat
   deny     licences, bans and sources of every dependency against deny.toml
+  model    explore TCP's state machine: two endpoints, a bad network, every order of events; `model --help` says more
+  mutants  break the core's checks one by one and see that tests fail: `mutants [FILE]...`, by default the state table,
+           arrives/, listener/ and time_wait/; takes hours
   diagram  draw docs/states.md from the table of TCP's transitions
   rfc      write docs/conformance.md: each requirement of the RFCs, where it is met and which test shows it; fails where one
            has neither a test nor a reason, and where a page cites a test that does not exist
@@ -39,12 +44,15 @@ Usage: cargo xtask <TASK>
   help     this text
 ";
 
+/// Whether a task takes so many words more.
+fn takes(task: &str, words: usize) -> bool {
+    matches!((task, words), ("model" | "mutants" | "differential", _) | ("soak", 1))
+}
+
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let (task, only) = match args.as_slice() {
-        [task] => (task, None),
-        [task, only] if task == "soak" => (task, Some(only.as_str())),
-        [task, ..] if task == "differential" => (task, None),
+    let (task, rest) = match args.split_first() {
+        Some((task, rest)) if rest.is_empty() || takes(task, rest.len()) => (task, rest),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);
@@ -58,9 +66,11 @@ fn main() -> ExitCode {
         "lints" => lints::run(),
         "deny" => deny::run(),
         "diagram" => diagram::write(),
-        "differential" => differential::run(args.get(1..).unwrap_or_default()),
+        "differential" => differential::run(rest),
         "rfc" => rfc::write(),
-        "soak" => soak::run(only),
+        "soak" => soak::run(rest.first().map(String::as_str)),
+        "model" => model::run(rest),
+        "mutants" => mutants::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

@@ -1,5 +1,7 @@
 //! A segment arrives in SYN-SENT (RFC 9293 3.10.7.3): the other half of a handshake, simultaneous opens among them.
 
+use core::time::Duration;
+
 use bowline_base::Instant;
 use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::TcpFlags;
@@ -43,7 +45,7 @@ impl Tcb {
         if !segment.has(TcpFlags::ACK) {
             return Continue(false);
         }
-        if segment.ack == self.snd.nxt && self.snd.nxt > self.snd.iss {
+        if segment.ack == self.snd.nxt && self.snd.nxt > self.snd.iss && self.echoes_our_syn(cx.now, segment) {
             return Continue(true);
         }
         cx.counters.bad_acks += 1;
@@ -53,6 +55,16 @@ impl Tcb {
             Break(stop) => Break(stop),
             Continue(()) => Continue(false),
         }
+    }
+
+    /// Whether a SYN-ACK's echo, if there is one, is of a timestamp that this connection has sent: that of an old
+    /// incarnation, whose sequence numbers come round again, is not. (As Linux does; RFC 7323 is silent about it.)
+    fn echoes_our_syn(&self, now: Instant, segment: &Segment<'_>) -> bool {
+        let echo = segment.header.options.timestamps.map(|times| times.echo).filter(|&echo| echo != 0);
+        let Some((clock, echo)) = self.timestamps.zip(echo) else { return true };
+        let age = clock.elapsed(now, echo);
+        // Timestamps tell milliseconds: the first of them began less than one before the SYN.
+        segment.has(TcpFlags::RST) || age.is_some_and(|age| age <= now.since(self.opened) + Duration::from_millis(1))
     }
 
     /// The peer's SYN: where its stream begins, and what we agree on.

@@ -56,6 +56,11 @@ impl Demux {
         Self { table: HashTable::new(), hash: KeyedHash::new(key) }
     }
 
+    /// Whether no tuple has a slot.
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     /// The slot of `tuple`; `is` tells whether a slot has it.
     pub(super) fn find(&self, tuple: &FourTuple, is: impl Fn(Slot) -> bool) -> Option<Slot> {
         let hash = self.hash_of(tuple);

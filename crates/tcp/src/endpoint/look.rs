@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use bowline_base::Instant;
+use bowline_wire::seq::SeqNumber;
 
 use super::Endpoint;
 use crate::config::Options;
@@ -47,6 +48,15 @@ impl Endpoint {
     #[must_use]
     pub fn urgent_left(&self, key: ConnectionKey) -> u64 {
         self.get(key).map_or(0, Tcb::urgent_left)
+    }
+
+    /// Where the streams of a connection begin: our initial sequence number, and the peer's from when its SYN has
+    /// come until the connection has ended (ISS and IRS of RFC 9293 3.3.1).
+    #[must_use]
+    pub fn initial_numbers(&self, key: ConnectionKey) -> Option<(SeqNumber, Option<SeqNumber>)> {
+        let tcb = self.get(key)?;
+        let knows = !matches!(tcb.state, State::SynSent | State::Closed);
+        Some((SeqNumber(tcb.snd.iss.wire()), knows.then(|| SeqNumber(tcb.rcv.irs.wire()))))
     }
 
     /// A connection's options.
@@ -124,6 +134,13 @@ impl Endpoint {
             listener.info(now, ListenerKey { index, generation })
         };
         self.listeners.iter().map(info).collect()
+    }
+
+    /// Whether nothing is left but listeners: no connection in any state, no timer, no segment and no event that waits.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let queues = self.ready.is_empty() && self.events.is_empty() && self.control.is_empty();
+        queues && self.population() == (0, 0, 0) && self.demux.is_empty() && self.wheel.is_empty()
     }
 
     /// What has been counted.

@@ -94,6 +94,64 @@ fn options_that_the_peer_does_not_have_are_not_used() {
 }
 
 #[test]
+fn a_syn_ack_of_an_old_incarnation_is_told_by_its_echo() {
+    // The sequence numbers fit, and the timestamp that it echoes was never sent: reset, as Linux does.
+    let mut p = Peer::new();
+    p.connect();
+    p.run(
+        "> SYN seq=0
+         < SYN,ACK seq=0 ack=1 ts=7/1
+         > RST seq=1
+         = SYN-SENT
+         < SYN,ACK seq=0 ack=1 ts=9
+         > ACK seq=1 ack=1
+         = ESTABLISHED",
+    );
+    // An echo of nothing is no echo, and a RST has none.
+    for answer in ["< SYN,ACK seq=0 ack=1 ts=7/0\n> ACK seq=1 ack=1", "< RST,ACK seq=0 ack=1 ts=7/1"] {
+        let mut p = Peer::new();
+        p.connect();
+        p.run(&format!("> SYN seq=0\n{answer}"));
+        assert_ne!(p.state(), bowline_tcp::State::SynSent, "{answer}");
+    }
+}
+
+#[test]
+fn fingerprints_tell_endpoints_apart_by_what_they_will_do() {
+    let print = |p: &Peer| {
+        use std::hash::{DefaultHasher, Hasher};
+        let mut hasher = DefaultHasher::new();
+        p.endpoint.fingerprint(&mut hasher);
+        hasher.finish()
+    };
+    let mut p = Peer::plain();
+    let mut seen = vec![print(&p)];
+    let listener = p.listen(5);
+    let steps = ["< SYN seq=0\n> SYN,ACK seq=0 ack=1", "+1s\n> SYN,ACK seq=0 ack=1", "< ACK seq=1 ack=1"];
+    for step in steps {
+        p.run(step);
+        seen.push(print(&p));
+    }
+    let key = p.accept(listener);
+    p.call(|endpoint, now| endpoint.shutdown(now, key)).expect("shutdown");
+    for step in ["> FIN,ACK seq=1 ack=1", "< ACK seq=1 ack=2", "< FIN,ACK seq=1 ack=2\n> ACK seq=2 ack=2"] {
+        p.run(step);
+        seen.push(print(&p));
+    }
+    let copy = p.endpoint.clone();
+    p.pass(Duration::from_secs(60));
+    seen.push(print(&p));
+    let mut different = seen.clone();
+    different.sort_unstable();
+    different.dedup();
+    assert_eq!(different.len(), seen.len());
+    // A copy goes its own way, from the same place.
+    let old = std::mem::replace(&mut p.endpoint, copy);
+    assert_eq!(print(&p), seen[seen.len() - 2]);
+    assert!(!p.endpoint.is_idle() && old.population() == (1, 0, 0));
+}
+
+#[test]
 fn ecn_is_agreed_on() {
     // RFC 9293 3.8.2, SHLD-8.
     let mut p = Peer::new();

@@ -1,0 +1,32 @@
+//! Every scenario, complete to its bound, with nothing wrong; and every arrow of the table taken by one of them.
+
+use bowline_model::diagram::draw;
+use bowline_model::explore::{Limits, explore};
+use bowline_model::report;
+use bowline_model::scenario::scenarios;
+
+#[test]
+fn nothing_is_wrong_to_the_bound_and_every_arrow_is_taken() {
+    let limits = Limits { endings: 8, ..Limits::default() };
+    let outcomes = report::explore_all(&scenarios(), limits, 2, |outcome| println!("{}", report::line(outcome)));
+    for outcome in &outcomes {
+        if let Some(finding) = &outcome.finding {
+            panic!("{}\n{}", finding.what, draw(&outcome.scenario, finding).unwrap_or_else(|error| error));
+        }
+        assert!(outcome.complete, "{} was not explored to its end", outcome.scenario.name);
+    }
+    let missing = report::missing(&outcomes);
+    assert!(missing.is_empty(), "nothing takes {missing:#?}");
+}
+
+/// A bound that is not reached would make the rest say nothing.
+#[test]
+fn limits_stop_an_exploration() {
+    let all = scenarios();
+    let transfer = all.first().expect("a scenario");
+    let outcome = explore(transfer, Limits { depth: 4, ..Limits::default() });
+    assert!(!outcome.complete && outcome.finding.is_none());
+    assert_eq!(outcome.depth, 5);
+    let outcome = explore(transfer, Limits { states: 100, ..Limits::default() });
+    assert!(!outcome.complete && outcome.states < 200);
+}
