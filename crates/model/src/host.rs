@@ -14,6 +14,7 @@ use bowline_tcp::trace::Trace;
 use bowline_tcp::{
     Arrival, CallError, ConnectionKey, Endpoint, Event, FourTuple, Listen, ListenerKey, Path, PendingKey,
 };
+use bowline_wire::Piece;
 use bowline_wire::tcp::{TcpFlags, Timestamps};
 use bytes::Bytes;
 
@@ -191,8 +192,7 @@ impl Host {
         let arrival = Arrival {
             tuple: self.tuple(),
             header: &segment.header,
-            payload: Bytes::copy_from_slice(&segment.text),
-            pinned: segment.text.len(),
+            text: &[Piece::from(Bytes::copy_from_slice(&segment.text))],
             segment_size: None,
             congestion_experienced: false,
             path: Path { mtu: MTU, lossless: true },
