@@ -28,6 +28,7 @@ struct Saved {
     w_max: u64,
     prior: u64,
     epoch: Option<Epoch>,
+    hystart: HyStart,
 }
 
 /// A stage of congestion avoidance, from its beginning (RFC 9438 4.2).
@@ -90,6 +91,7 @@ impl Cubic {
             w_max: self.w_max,
             prior: self.prior,
             epoch: self.epoch,
+            hystart: self.hystart,
         }));
     }
 
@@ -185,7 +187,7 @@ impl Controller for Cubic {
         }
         let room = self.ssthresh - self.cwnd;
         self.cwnd = (self.cwnd + (sample.acked / self.hystart.divisor()).min(room)).min(MAX_CWND);
-        if self.hystart.is_done() {
+        if self.hystart.ends() {
             // RFC 9406 4.2: congestion avoidance begins at the window reached.
             self.ssthresh = self.cwnd;
         }
@@ -224,6 +226,7 @@ impl Controller for Cubic {
         self.w_max = saved.w_max;
         self.prior = saved.prior;
         self.epoch = saved.epoch;
+        self.hystart = saved.hystart;
         self.earned = 0;
     }
 

@@ -42,7 +42,7 @@ enum Stage {
 }
 
 /// The state of the first slow start.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct HyStart {
     stage: Stage,
     /// Bytes still to be delivered until the round ends.
@@ -70,9 +70,14 @@ impl HyStart {
         if matches!(self.stage, Stage::Conservative { .. }) { CSS_GROWTH_DIVISOR } else { 1 }
     }
 
-    /// Whether slow start is over.
-    pub(super) fn is_done(&self) -> bool {
-        self.stage == Stage::Done
+    /// Whether slow start is over; said once. A later slow start, after a silence, is as in RFC 5681: that this one has
+    /// ended says nothing about it.
+    pub(super) fn ends(&mut self) -> bool {
+        let ends = self.stage == Stage::Done;
+        if ends {
+            self.stage = Stage::Off;
+        }
+        ends
     }
 
     /// An ACK in slow start.

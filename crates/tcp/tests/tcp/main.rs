@@ -11,6 +11,7 @@
 
 mod arrows;
 mod bench;
+mod bulk;
 mod chaos;
 mod close;
 mod open;

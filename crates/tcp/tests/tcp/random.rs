@@ -224,6 +224,7 @@ fn random_weather(random: &mut Randomness, calm: bool) -> Weather {
             .filter(|&from| from > 0)
             .map(|from| (Duration::from_millis(from), Duration::from_millis(from + up_to(longest)))),
         whole: up_to(1) == 1,
+        ..Weather::default()
     }
 }
 

@@ -245,6 +245,8 @@ fn sack_repairs_only_the_holes() {
     let starts: Vec<_> = again.iter().map(|r| r.0).collect();
     assert_eq!(starts, [1, 2001], "{again:?}");
     p.run("< ACK seq=1 ack=10001\n.");
+    let info = p.info().expect("it lives");
+    assert_eq!((info.recoveries, info.total_retrans, info.bytes_retrans, info.timeouts), (1, 2, 2_000, 0));
 }
 
 #[test]

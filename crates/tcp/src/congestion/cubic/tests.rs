@@ -3,6 +3,7 @@
 extern crate std;
 
 use core::time::Duration;
+use std::format;
 
 use bowline_base::Instant;
 use proptest::prelude::*;
@@ -53,6 +54,60 @@ fn the_curve_is_the_closed_form() {
         }
     }
     assert!(worst < 0.02, "off by {:.1} % of the curve", worst * 100.0);
+}
+
+#[test]
+fn an_ack_aims_one_round_trip_ahead() {
+    // RFC 9438 4.4: (W_cubic(t + RTT) - cwnd) / cwnd for each segment. W_max 2,000, cwnd 1,400, K = 11.45 s; with a round trip
+    // of a second the aim two seconds on is W_cubic(3 s) = 1,759, and not W_cubic(2 s) = 1,663.
+    let mut c = at_window(2_000);
+    c.on_congestion_event(Instant::ZERO, 2_000 * MSS, Congestion::FastRecovery);
+    let ack = |bytes| AckSample { srtt: Some(ms(1_000)), in_flight_before: 2_000 * MSS, ..acked(bytes) };
+    c.on_ack(Instant::ZERO, &ack(1));
+    let before = c.cwnd() as f64;
+    c.on_ack(Instant::from_secs(2), &ack(100 * MSS));
+    let k = 1_500f64.cbrt();
+    let aim = 2_000.0 + 0.4 * (3.0 - k).powi(3);
+    let grown = (aim * MSS as f64 - before) * 100.0 * MSS as f64 / before;
+    let error = (c.cwnd() as f64 - before - grown).abs() / MSS as f64;
+    assert!(error < 0.1, "grew by {} instead of {grown} bytes", c.cwnd() as f64 - before);
+}
+
+/// A controller that HyStart++ has led out of its first slow start.
+fn past_slow_start() -> Cubic {
+    let mut c = Cubic::new(MSS as u32);
+    let mut rtt = 50;
+    while c.ssthresh().is_none() {
+        let window = c.cwnd();
+        for _ in 0..window / MSS {
+            c.on_ack(Instant::ZERO, &AckSample { rtt: Some(ms(rtt)), in_flight_before: window, ..acked(MSS) });
+        }
+        rtt = (rtt + 20).min(200);
+    }
+    c
+}
+
+#[test]
+fn after_a_silence_slow_start_leads_back_although_hystart_had_ended_one() {
+    let mut c = past_slow_start();
+    let before = c.cwnd();
+    c.on_idle_restart(Instant::from_secs(100), ms(10_000), ms(300));
+    let (restart, threshold) = (c.cwnd(), c.ssthresh());
+    assert!(restart < before / 2 && threshold.is_some_and(|threshold| threshold >= before * 3 / 4));
+    round(&mut c, Instant::from_secs(100));
+    assert_eq!((c.cwnd(), c.ssthresh()), (2 * restart, threshold), "a round of it doubles the window");
+}
+
+#[test]
+fn undo_brings_the_first_slow_start_back() {
+    // A time-out in slow start that was none: slow start goes on, and HyStart++ with it.
+    let mut c = Cubic::new(MSS as u32);
+    round(&mut c, Instant::ZERO);
+    let (cwnd, watch) = (c.cwnd(), format!("{:?}", c.hystart));
+    c.on_timeout(Instant::from_secs(1), cwnd, true);
+    assert_ne!(format!("{:?}", c.hystart), watch);
+    c.undo();
+    assert_eq!((c.cwnd(), c.ssthresh(), format!("{:?}", c.hystart)), (cwnd, None, watch));
 }
 
 #[test]

@@ -26,10 +26,10 @@ fn a_rise_slows_down_and_five_rounds_later_slow_start_is_over() {
         round(&mut h, 20, ms(after));
         assert_eq!(h.divisor(), if counts { 4 } else { 1 }, "{before} to {after} ms");
         for _ in 0..4 {
-            assert!(!h.is_done());
+            assert!(!h.ends());
             round(&mut h, 20, ms(after));
         }
-        assert_eq!(h.is_done(), counts, "{before} to {after} ms");
+        assert_eq!(h.ends(), counts, "{before} to {after} ms");
     }
 }
 
@@ -40,7 +40,7 @@ fn a_rise_that_passes_was_jitter() {
     round(&mut h, 20, ms(70));
     assert_eq!(h.divisor(), 4);
     round(&mut h, 20, ms(51));
-    assert_eq!((h.divisor(), h.is_done()), (1, false));
+    assert_eq!((h.divisor(), h.ends()), (1, false));
 }
 
 #[test]

@@ -236,3 +236,30 @@ fn a_copy_that_cannot_have_been_meant_is_no_measure() {
     assert_eq!(outcome.lost, Some((segs(4, 8), LossReason::Rack)));
     assert_eq!(r.rtt().min_rtt(), Some(ms(10)));
 }
+
+#[test]
+fn lost_copies_are_one_more_sign_of_congestion_for_each_window() {
+    // RFC 5681 4.3. Two copies of one window are lost: one more reduction, and another only for a copy sent after it.
+    let mut r = established(true);
+    send(&mut r, at(0), 0..12);
+    assert!(ack(&mut r, at(10), 0, &[1..4, 5..10]).change.is_some());
+    r.on_sent(at(10), segs(0, 1), true);
+    r.on_sent(at(13), segs(4, 5), true);
+    send(&mut r, at(11), 12..13);
+    send(&mut r, at(14), 13..14);
+    // The copy of 0: what was sent after it has arrived, and nothing that was sent after that of 4.
+    let outcome = ack(&mut r, at(21), 0, &[1..4, 5..13]);
+    assert_eq!(
+        (outcome.lost, outcome.change),
+        (Some((segs(0, 1), LossReason::Rack)), Some(RecoveryChange::FastRecovery))
+    );
+    // That of 4 was sent before the reduction at 21.
+    let outcome = ack(&mut r, at(24), 0, &[1..4, 5..14]);
+    assert_eq!((outcome.lost, outcome.change), (Some((segs(4, 5), LossReason::Rack)), None));
+    assert_eq!(repair(&mut r, at(24), 10 * MSS), [0, 4]);
+    send(&mut r, at(25), 14..15);
+    // And these after it.
+    let outcome = ack(&mut r, at(35), 0, &[1..4, 5..15]);
+    assert_eq!((outcome.newly_lost, outcome.change), (2 * MSS, Some(RecoveryChange::FastRecovery)));
+    assert_eq!(r.stats().recoveries, 3);
+}

@@ -23,6 +23,14 @@ pub(crate) struct Weather {
     pub(crate) outage: Option<(Duration, Duration)>,
     /// Super-segments arrive whole, as over a TUN with offloads.
     pub(crate) whole: bool,
+    /// A segment out of order is late by up to this; zero: by the delay and a millisecond.
+    pub(crate) lateness: Duration,
+    /// A link in front of it: bytes a second, and the bytes that wait for it at most.
+    pub(crate) rate: Option<(u64, u64)>,
+    /// A policer in front of it, which lets pass so many bytes a second, and so many at once.
+    pub(crate) policer: Option<(u64, u64)>,
+    /// Nothing arrives from here to there, counted from the first segment, and then all of it.
+    pub(crate) stall: Option<(Duration, Duration)>,
 }
 
 /// A segment on its way.
@@ -48,11 +56,24 @@ pub(crate) struct Link {
     last: Instant,
     begun: Option<Instant>,
     count: u64,
+    /// When the link will have sent all that waits for it.
+    busy_until: Instant,
+    /// What the policer would let pass, and since when.
+    tokens: (f64, Instant),
 }
 
 impl Link {
     pub(crate) fn new(weather: Weather, random: Randomness) -> Self {
-        Self { weather, random, flying: BTreeMap::new(), last: Instant::ZERO, begun: None, count: 0 }
+        Self {
+            weather,
+            random,
+            flying: BTreeMap::new(),
+            last: Instant::ZERO,
+            begun: None,
+            count: 0,
+            busy_until: Instant::ZERO,
+            tokens: (0.0, Instant::ZERO),
+        }
     }
 
     fn chance(&mut self, per_mille: u64) -> bool {
@@ -67,6 +88,10 @@ impl Link {
         }
         for segment in cut(departure, self.weather.whole) {
             let Weather { loss, duplicate, corrupt, .. } = self.weather;
+            let len = 40 + segment.payload.len() as u64;
+            if !self.admits(now, len) || !self.enters(now, len) {
+                continue;
+            }
             if self.chance(loss) || (self.chance(corrupt) && self.is_caught(&segment)) {
                 continue;
             }
@@ -77,12 +102,39 @@ impl Link {
         }
     }
 
+    /// Whether the policer lets so many bytes pass.
+    fn admits(&mut self, now: Instant, len: u64) -> bool {
+        let Some((rate, burst)) = self.weather.policer else { return true };
+        let (tokens, since) = self.tokens;
+        let tokens = (tokens + now.since(since).as_secs_f64() * rate as f64).min(burst as f64);
+        let pass = tokens >= len as f64;
+        self.tokens = (if pass { tokens - len as f64 } else { tokens }, now);
+        pass
+    }
+
+    /// Whether the link's queue has room; if so, the link is busy so much longer.
+    fn enters(&mut self, now: Instant, len: u64) -> bool {
+        let Some((rate, queue)) = self.weather.rate else { return true };
+        let waits = self.busy_until.since(now).as_secs_f64() * rate as f64;
+        if waits > queue as f64 {
+            return false;
+        }
+        self.busy_until = self.busy_until.max(now) + Duration::from_secs_f64(len as f64 / rate as f64);
+        true
+    }
+
     fn fly(&mut self, now: Instant, mut segment: Flying) {
-        let Weather { delay, jitter, reorder, mark, .. } = self.weather;
+        let Weather { delay, jitter, reorder, mark, lateness, .. } = self.weather;
         segment.marked = segment.capable && self.chance(mark);
-        let mut at = now + delay + self.random.jitter(jitter);
+        let mut at = self.busy_until.max(now) + delay + self.random.jitter(jitter);
+        if let Some((from, to)) = self.weather.stall
+            && let Some(begun) = self.begun
+            && (from..to).contains(&at.since(begun))
+        {
+            at = begun + to;
+        }
         if self.chance(reorder) {
-            at += delay + Duration::from_millis(1);
+            at += if lateness.is_zero() { delay + Duration::from_millis(1) } else { self.random.jitter(lateness) };
         } else {
             at = at.max(self.last);
             self.last = at;
