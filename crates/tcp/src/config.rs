@@ -149,6 +149,9 @@ pub struct Options {
     /// Retransmissions of a SYN before an active open fails; default 7: 247 s. Linux has 6 (`tcp_syn_retries`), which ends
     /// after 127 s, where RFC 9293 3.8.3, MUST-23 wants three minutes.
     pub syn_retries: u8,
+    /// Retransmissions of a SYN before its time-out begins to double, in addition to `syn_retries`; default 0 (RFC 6298
+    /// 5.5). Linux has 4 (`tcp_syn_linear_timeouts`).
+    pub linear_syns: u8,
     /// Retransmissions of a SYN-ACK; default 5, as Linux `tcp_synack_retries`.
     pub synack_retries: u8,
     /// How long FIN-WAIT-2 may last after `close`; default 60 s, as Linux `tcp_fin_timeout`.
@@ -203,6 +206,7 @@ impl Default for Options {
             tail_loss_probe: true,
             retries: 15,
             syn_retries: 7,
+            linear_syns: 0,
             synack_retries: 5,
             fin_wait2: Duration::from_secs(60),
             max_segment: None,

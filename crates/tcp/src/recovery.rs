@@ -122,6 +122,12 @@ impl Recovery {
         }
     }
 
+    /// The last time-out does not double the next one: for the first SYNs of an active open.
+    pub fn take_back_backoff(&mut self, now: Instant) {
+        self.rtt.reset_backoff();
+        self.rearm(now);
+    }
+
     /// Other bounds of the retransmission time-out; the timer that runs keeps its deadline.
     pub fn set_rto_bounds(&mut self, min_rto: Duration, max_rto: Duration) {
         self.rtt.set_bounds(min_rto, max_rto);

@@ -158,6 +158,26 @@ fn freebsd_gives_an_open_seventy_five_seconds() {
 }
 
 #[test]
+fn linux_repeats_its_first_syns_every_second() {
+    for (profile, expected) in [(Profile::Linux, vec![1, 2, 3, 4, 5, 7, 11]), (Profile::Bowline, vec![1, 3, 7, 15])] {
+        let mut wire = Wire::new([profile; 2]);
+        let fd = wire.socket(CLIENT, false, "SOCK_STREAM");
+        wire.nonblocking(CLIENT, fd);
+        let address = Address::Inet("198.51.100.1:80".parse().unwrap());
+        assert_eq!(wire.now(CLIENT, Call::Connect { fd, address }), Err(Errno::EINPROGRESS));
+        let (mut seen, mut before) = (Vec::new(), 1);
+        for second in 0..16 {
+            wire.run(Duration::from_millis(if second == 0 { 500 } else { 1_000 }));
+            if wire.sent[CLIENT].len() > before {
+                seen.push(second);
+            }
+            before = wire.sent[CLIENT].len();
+        }
+        assert_eq!(seen[..expected.len().min(seen.len())], expected[..], "{profile:?}");
+    }
+}
+
+#[test]
 fn close_lingers_as_long_as_it_is_told() {
     let mut wire = Wire::new([Profile::Linux; 2]);
     let (client, server) = wire.connected(false);

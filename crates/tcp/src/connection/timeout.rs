@@ -68,7 +68,7 @@ impl Tcb {
     /// R1's advice to the layer below has no addressee: routes come from the caller, and no gateway is chosen here.
     fn on_retransmission_timeout(&mut self, cx: &mut Context<'_>) {
         let most = match self.state {
-            State::SynSent => self.options.syn_retries,
+            State::SynSent => self.options.syn_retries.saturating_add(self.options.linear_syns),
             State::SynReceived => self.options.synack_retries,
             _ if self.user.orphan => self.options.retries.min(ORPHAN_RETRIES),
             _ => self.options.retries,
@@ -79,6 +79,9 @@ impl Tcb {
         self.snd.retries += 1;
         cx.counters.timeouts += 1;
         let outcome = self.recovery.on_timeout(cx.now);
+        if self.state == State::SynSent && self.snd.retries <= self.options.linear_syns {
+            self.recovery.take_back_backoff(cx.now);
+        }
         if let Some(range) = outcome.lost {
             cx.record(self.tuple, self.id, || Trace::Lost { range, why: LossReason::Timeout });
         }

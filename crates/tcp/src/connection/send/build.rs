@@ -127,7 +127,7 @@ impl Tcb {
     fn mark_congestion(&mut self, header: &mut TcpHeader, plan: &Plan, text: bool) -> u8 {
         let class = self.options.traffic_class & !0b11;
         if header.flags.contains(TcpFlags::SYN) {
-            let asks = self.state == State::SynSent && self.options.ecn && self.recovery.rtt().backoff() == 0;
+            let asks = self.state == State::SynSent && self.options.ecn && self.snd.retries == 0;
             header.flags.set(TcpFlags::ECE, asks || (self.state != State::SynSent && self.ecn));
             header.flags.set(TcpFlags::CWR, asks);
             return class;
