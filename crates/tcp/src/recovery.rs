@@ -7,8 +7,8 @@
 //!
 //! The order of calls: [`on_ack`](Recovery::on_ack); then the controller hears of the ACK, and of what
 //! [`AckOutcome::change`] says; then, as long as [`quota`](Recovery::quota) allows, [`next_lost`](Recovery::next_lost)
-//! goes out before new data; each is reported by [`on_sent`](Recovery::on_sent). When the [`alarm`](Recovery::alarm) goes
-//! off, one of the `on_…_timeout`s hears of it.
+//! goes out before new data; each is reported by [`on_sent`](Recovery::on_sent). When the [`alarm`](Recovery::alarm)
+//! goes off, one of the `on_…_timeout`s hears of it.
 
 mod ack;
 mod copies;
@@ -204,9 +204,9 @@ impl Recovery {
         }
     }
 
-    /// The path carries segments of `mss` payload bytes now. If that is less than before, what went out in larger pieces
-    /// is believed lost, to be cut anew, without a reduction of the window (RFC 1191 6.5): smaller segments have passed.
-    /// Returns the bytes believed lost by it.
+    /// The path carries segments of `mss` payload bytes now. If that is less than before, what went out in larger
+    /// pieces is believed lost, to be cut anew, without a reduction of the window (RFC 1191 6.5): smaller segments have
+    /// passed. Returns the bytes believed lost by it.
     pub fn on_path_mtu(&mut self, now: Instant, mss: u32) -> u64 {
         let smaller = mss < self.mss;
         self.set_mss(mss);
@@ -268,8 +268,8 @@ impl Recovery {
     /// Bytes that may go out now, new or retransmitted, where the congestion window is `cwnd`. In fast recovery
     /// `cwnd` is taken as the window to arrive at (ssthresh), and the answer follows RFC 9937. Send whole segments.
     ///
-    /// Limited transmit (RFC 3042; RFC 5681 3.2, RFC5681-3.2-1) needs no rule of its own: the first two duplicate acknowledgements take a segment each
-    /// out of what is in flight.
+    /// Limited transmit (RFC 3042; RFC 5681 3.2, RFC5681-3.2-1) needs no rule of its own: the first two duplicate
+    /// acknowledgements take a segment each out of what is in flight.
     #[must_use]
     pub fn quota(&self, cwnd: u64) -> u64 {
         let (in_flight, mss) = (self.in_flight(), u64::from(self.mss));

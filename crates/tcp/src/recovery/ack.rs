@@ -1,7 +1,7 @@
 //! What an acknowledgement says: the scoreboard is brought up to date, and the phase with it.
 //!
-//! RFC 5681 3.2 (fast retransmit), 6582 (without SACK), 6675 4 (with SACK: Update), 8985 (with SACK: what is lost), 2883
-//! (duplicate SACKs), and the samples of RFC 6298 3.
+//! RFC 5681 3.2 (fast retransmit), 6582 (without SACK), 6675 4 (with SACK: Update), 8985 (with SACK: what is lost),
+//! 2883 (duplicate SACKs), and the samples of RFC 6298 3.
 
 use alloc::boxed::Box;
 use core::ops::Range;
@@ -62,8 +62,8 @@ impl Work {
     }
 }
 
-/// The block that reports what the peer received twice, if the first one does (RFC 2883 4): below what is acknowledged, or
-/// within the second one.
+/// The block that reports what the peer received twice, if the first one does (RFC 2883 4): below what is acknowledged,
+/// or within the second one.
 fn duplicate_sack(ack: &Ack<'_>, una: Position) -> Option<Range<Position>> {
     let first = ack.sack.first().filter(|first| first.start < first.end)?;
     let within = ack.sack.get(1).is_some_and(|second| second.start <= first.start && first.end <= second.end);
@@ -101,7 +101,8 @@ impl Recovery {
         self.ring.acknowledge(work.una, &mut work.delivery);
         self.retries = 0;
         self.sample(now, ack, work);
-        // RFC 6298 5.2 and 5.3, RFC6298-5-2, RFC6298-5-3; after the sample, so that the timer runs by the newest time-out.
+        // RFC 6298 5.2 and 5.3, RFC6298-5-2, RFC6298-5-3; after the sample, so that the timer runs by the newest
+        // time-out.
         self.rearm(now);
         self.arm_probe(now);
     }
@@ -113,12 +114,12 @@ impl Recovery {
             self.rtt.on_syn_lost();
         }
         if work.duplicate.is_some() {
-            // It answers a copy of what had arrived before, and whatever else it acknowledges may have waited for that: the
-            // ACK that was lost, and the time until the copy was sent, are no part of a round trip.
+            // It answers a copy of what had arrived before, and whatever else it acknowledges may have waited for that:
+            // the ACK that was lost, and the time until the copy was sent, are no part of a round trip.
             return;
         }
-        // RFC 6298 3, RFC6298-3-1, Karn's rule (RFC 9293 3.8.1, MUST-18): where a copy was acknowledged, nothing can be told, neither
-        // of the data behind it, which may have waited for the copy.
+        // RFC 6298 3, RFC6298-3-1, Karn's rule (RFC 9293 3.8.1, MUST-18): where a copy was acknowledged, nothing can be
+        // told, neither of the data behind it, which may have waited for the copy.
         let own = if delivery.resent { None } else { delivery.ack_sent.or(delivery.sack_sent) };
         if let Some((oldest, newest)) = own {
             // The oldest, because the time-out must outlast a delayed acknowledgement.

@@ -1,7 +1,8 @@
 //! The retransmissions that may still be in the network, in the order in which they went out.
 //!
-//! What was sent once went out in the order of the stream; this list is for the rest, so that RACK finds the oldest without
-//! looking at all that flies (RFC 8985 6.2). It remembers, and decides nothing: whether an entry still flies, the ring knows.
+//! What was sent once went out in the order of the stream; this list is for the rest, so that RACK finds the oldest
+//! without looking at all that flies (RFC 8985 6.2). It remembers, and decides nothing: whether an entry still flies,
+//! the ring knows.
 
 use alloc::collections::VecDeque;
 use core::ops::Range;

@@ -37,8 +37,8 @@ pub struct AckOutcome {
     pub rtt: Option<Duration>,
     /// Bytes believed in flight before it.
     pub prior_in_flight: u64,
-    /// FlightSize before it (RFC 5681 2): what was sent and not acknowledged cumulatively. A reduction goes by it, not by
-    /// what is believed in flight: the ACKs that make a loss known have shrunk that already.
+    /// FlightSize before it (RFC 5681 2): what was sent and not acknowledged cumulatively. A reduction goes by it, not
+    /// by what is believed in flight: the ACKs that make a loss known have shrunk that already.
     pub flight_size: u64,
     /// Whether recovery began, ended or was undone. [`RecoveryChange::FastRecovery`] while in recovery: the old one
     /// ended and the next began with the same ACK.
@@ -47,7 +47,8 @@ pub struct AckOutcome {
     pub duplicate: bool,
     /// The first range believed lost by it, and why; for the trace.
     pub lost: Option<(Range<Position>, LossReason)>,
-    /// A tail loss probe was needed and has repaired what was lost: that is congestion, but no recovery (RFC 8985 7.4.2).
+    /// A tail loss probe was needed and has repaired what was lost: that is congestion, but no recovery (RFC 8985
+    /// 7.4.2).
     pub repaired_by_probe: bool,
     /// Nothing can prove any more that the last reduction of the window was needless.
     pub settled: bool,

@@ -1,5 +1,5 @@
-//! The tail loss probe: where the last segments of a flight are lost, nothing arrives that could tell, so one more is sent
-//! to bring an answer (RFC 8985 7, TLP).
+//! The tail loss probe: where the last segments of a flight are lost, nothing arrives that could tell, so one more is
+//! sent to bring an answer (RFC 8985 7, TLP).
 //!
 //! It decides when to probe, and what the answer says. Which segment the probe is, the connection decides.
 
@@ -60,8 +60,9 @@ impl Recovery {
         }
     }
 
-    /// Whether a probe is to be sent: a segment of new data if there is any that the peer's window lets out, however much
-    /// is in flight, or [`last_segment`](Self::last_segment) again. [`on_probe_sent`](Self::on_probe_sent) hears of it.
+    /// Whether a probe is to be sent: a segment of new data if there is any that the peer's window lets out, however
+    /// much is in flight, or [`last_segment`](Self::last_segment) again. [`on_probe_sent`](Self::on_probe_sent) hears
+    /// of it.
     #[must_use]
     pub fn is_probe_due(&self) -> bool {
         self.episode.as_deref().is_some_and(|episode| episode.probe == Some(Probe::Due))

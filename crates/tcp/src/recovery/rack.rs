@@ -1,8 +1,8 @@
-//! What is lost, by time: a segment is, if one that was sent later has arrived and the path has had time to reorder them
-//! (RFC 8985 6.2, RACK).
+//! What is lost, by time: a segment is, if one that was sent later has arrived and the path has had time to reorder
+//! them (RFC 8985 6.2, RACK).
 //!
-//! It decides how long that time is, adapts it to what duplicate SACKs tell (RFC 2883), and says when to look again although
-//! no ACK came. Equal times are told apart by their places in the stream, since a clock may be coarse.
+//! It decides how long that time is, adapts it to what duplicate SACKs tell (RFC 2883), and says when to look again
+//! although no ACK came. Equal times are told apart by their places in the stream, since a clock may be coarse.
 
 use core::ops::Range;
 use core::time::Duration;
@@ -101,8 +101,9 @@ impl Recovery {
         episode.dup_acks >= DUP_THRESH || self.ring.sacked() > u64::from(DUP_THRESH - 1) * u64::from(self.mss)
     }
 
-    /// Copies sent later than these instants may not be what an ACK is about: acknowledged ones, and those that SACK reports
-    /// (RFC 8985 6.2, step 2: by the echo, which only ACKs that advance have, and by the least round-trip time).
+    /// Copies sent later than these instants may not be what an ACK is about: acknowledged ones, and those that SACK
+    /// reports (RFC 8985 6.2, step 2: by the echo, which only ACKs that advance have, and by the least round-trip
+    /// time).
     pub(super) fn ambiguous_after(&self, now: Instant, echo_rtt: Option<Duration>) -> [Instant; 2] {
         let by_rtt = now - self.rtt.min_rtt().unwrap_or_default();
         let by_echo = echo_rtt.map_or(now, |echo| now - echo + super::ECHO_GRANULARITY);

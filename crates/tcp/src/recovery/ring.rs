@@ -1,10 +1,10 @@
 //! What was sent and is not acknowledged yet: one record per transmission, in the order of the stream.
 //!
-//! It remembers, and decides nothing. Records are as large as what went out at one time (super-segments, bursts), and are
-//! cut only where acknowledgements, retransmissions or losses cut them; neighbours of equal fate become one again. A
-//! SACKing peer chooses the cuts, so their number is bounded: at [`MAX_RECORDS`] a SACK block is believed only as far as
-//! it covers whole records (SACK is advisory, RFC 2018 4), new data joins the last record, and a loss is taken to the
-//! record's end.
+//! It remembers, and decides nothing. Records are as large as what went out at one time (super-segments, bursts), and
+//! are cut only where acknowledgements, retransmissions or losses cut them; neighbours of equal fate become one again.
+//! A SACKing peer chooses the cuts, so their number is bounded: at [`MAX_RECORDS`] a SACK block is believed only as far
+//! as it covers whole records (SACK is advisory, RFC 2018 4), new data joins the last record, and a loss is taken to
+//! the record's end.
 
 use core::ops::Range;
 
@@ -42,15 +42,15 @@ struct Record {
 }
 
 /// When a transmission took place, in which run, and where it ended: their order is that of the transmissions (RFC 8985
-/// 6.2, step 2). A run is of new data or of copies: where the clock stands still between them, runs tell what came first,
-/// and within a run the stream does.
+/// 6.2, step 2). A run is of new data or of copies: where the clock stands still between them, runs tell what came
+/// first, and within a run the stream does.
 pub(super) type Transmission = (Instant, u32, Position);
 
 /// What an ACK delivered, gathered over the records that it touches.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Delivery {
-    /// Copies sent later than this may not be what the ACK is about (RFC 8985 6.2, step 2): acknowledged ones, and those that
-    /// SACK reports.
+    /// Copies sent later than this may not be what the ACK is about (RFC 8985 6.2, step 2): acknowledged ones, and
+    /// those that SACK reports.
     pub(super) ambiguous: [Instant; 2],
     /// Positions acknowledged that SACK had not reported before.
     pub(super) acked: u64,
@@ -161,8 +161,8 @@ impl Ring {
         self.records.len() < MAX_RECORDS
     }
 
-    /// Cuts the record that holds `position`, so that one begins there. Returns the index of that one; where the bound on
-    /// records forbids the cut, the index of the uncut record.
+    /// Cuts the record that holds `position`, so that one begins there. Returns the index of that one; where the bound
+    /// on records forbids the cut, the index of the uncut record.
     fn cut(&mut self, position: Position) -> usize {
         let index = self.index_of(position);
         let start = self.start_of(index);
@@ -385,7 +385,8 @@ impl Ring {
         None
     }
 
-    /// `range` was sent again, in this run. What SACK has reported stays so. Returns how many of its bytes were believed lost.
+    /// `range` was sent again, in this run. What SACK has reported stays so. Returns how many of its bytes were
+    /// believed lost.
     pub(super) fn resend(&mut self, now: Instant, run: u32, range: Range<Position>) -> u64 {
         let (start, end) = (range.start.max(self.una), range.end.min(self.nxt));
         if start >= end {

@@ -90,8 +90,8 @@ impl RttEstimator {
         Self { granularity: u16::try_from(micros(nanos(granularity))).unwrap_or(u16::MAX), ..self }
     }
 
-    /// With so much added to each time-out but the very first, in hundredths of a second, at most 2.55 s. The lower bound then is
-    /// that of the rest as a whole, as RFC 6298 2.4 has it.
+    /// With so much added to each time-out but the very first, in hundredths of a second, at most 2.55 s. The lower
+    /// bound then is that of the rest as a whole, as RFC 6298 2.4 has it.
     #[must_use]
     pub fn with_slop(self, slop: Duration) -> Self {
         Self { slop: u8::try_from(slop.as_millis() / 10).unwrap_or(u8::MAX), ..self }
@@ -133,8 +133,9 @@ impl RttEstimator {
         self.observe(now, rtt);
     }
 
-    /// RFC 6298 2.3 and 2.4, RFC6298-2-4. The lower bound stands in for the variance, as in Linux, rather than for the whole: with
-    /// 200 ms instead of 1 s a steady path of 200 ms would otherwise time out on every delayed acknowledgement.
+    /// RFC 6298 2.3 and 2.4, RFC6298-2-4. The lower bound stands in for the variance, as in Linux, rather than for the
+    /// whole: with 200 ms instead of 1 s a steady path of 200 ms would otherwise time out on every delayed
+    /// acknowledgement.
     fn by_samples(&self) -> u32 {
         if self.slop > 0 {
             let spread = self.rttvar.saturating_mul(4).max(from_micros(self.granularity.into()));

@@ -29,8 +29,8 @@ impl Recovery {
         self.retries = self.retries.saturating_add(1);
         self.stats.timeouts = self.stats.timeouts.saturating_add(1);
         // RFC 2018 5 and 8, RFC2018-5-2, would forget all that SACK reported, in case the peer dropped it. RFC 6675 5.1
-        // allows to keep it where reneging is noticed: the first position was reported and is not acknowledged, or a whole
-        // time-out's retransmissions changed nothing.
+        // allows to keep it where reneging is noticed: the first position was reported and is not acknowledged, or a
+        // whole time-out's retransmissions changed nothing.
         let forget = !first || self.ring.is_reneged();
         if forget {
             self.ring.forget_sacks();

@@ -1,8 +1,8 @@
 //! Was it all a mistake? What proves that data believed lost had only been late, and what is taken back then.
 //!
 //! Four proofs: the echo of a timestamp older than the first copy (RFC 3522), news of originals after a time-out (RFC
-//! 5682, F-RTO), duplicate SACKs for all that was sent again (RFC 3708), and everything arriving before anything was sent
-//! again. The response is that of RFC 4015: the window is as before, and the congestion controller brings it back.
+//! 5682, F-RTO), duplicate SACKs for all that was sent again (RFC 3708), and everything arriving before anything was
+//! sent again. The response is that of RFC 4015: the window is as before, and the congestion controller brings it back.
 
 use core::ops::Range;
 

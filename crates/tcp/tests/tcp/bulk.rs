@@ -147,8 +147,8 @@ fn controllers() -> [Options; 2] {
 
 #[test]
 fn reordering_of_half_a_round_trip_costs_little() {
-    // Without timestamps nothing but duplicate SACKs tells that a copy was needless, and they come too late where one recovery
-    // follows the other.
+    // Without timestamps nothing but duplicate SACKs tells that a copy was needless, and they come too late where one
+    // recovery follows the other.
     let bare = Options { timestamps: false, ..Options::default() };
     let [cubic, reno] = controllers();
     for (options, most) in [(cubic, 20), (reno, 20), (bare, 5)] {
@@ -228,7 +228,8 @@ fn a_delay_of_two_time_outs_costs_no_more_than_a_round_trip_once_undone() {
 fn a_burst_out_of_order_leaves_the_window_as_it_was() {
     for options in controllers() {
         for seed in seeds(1..9) {
-            // One burst in a hundred segments, each late by up to half a round trip, without a link that could lose any.
+            // One burst in a hundred segments, each late by up to half a round trip, without a link that could lose
+            // any.
             let weather =
                 Weather { reorder: 10, lateness: Duration::from_millis(20), delay: Duration::from_millis(20), ..CALM };
             let options = Options { receive_buffer: 200_000, receive_buffer_max: 200_000, ..options.clone() };
@@ -255,7 +256,8 @@ fn what_a_lossy_download_reaches() {
         // A SYN-ACK that was lost makes a long first round trip, and a true one.
         let orderly = results.iter().filter(|r| r.handshake < Duration::from_millis(200));
         let worst = orderly.filter_map(|r| r.sender.max_rtt).max().unwrap_or_default();
-        // The longest round trip is one whose ACKs were lost or waited for the delayed-ACK timer; no recovery's wait is in it.
+        // The longest round trip is one whose ACKs were lost or waited for the delayed-ACK timer; no recovery's wait is
+        // in it.
         assert!(worst < Duration::from_millis(200), "a round trip of {worst:?}");
         assert!(mean > least, "{mean:.2} Mbit/s in the mean, {timeouts} time-outs");
         assert!(timeouts <= 3 * results.len() as u64, "{timeouts} time-outs in {} transfers", results.len());

@@ -277,7 +277,8 @@ proptest! {
         let mut r = established(true);
         let mut oracle = Oracle::new();
         for step in &steps {
-            // After an undo, copies that are forgiven are left to the retransmission timer; the oracle does not model that.
+            // After an undo, copies that are forgiven are left to the retransmission timer; the oracle does not model
+            // that.
             if r.stats().undone > 0 || oracle.forgot {
                 break;
             }

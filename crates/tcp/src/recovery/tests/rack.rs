@@ -113,7 +113,8 @@ fn networks_that_duplicate_do_not_widen_the_window() {
 
 #[test]
 fn a_lost_copy_shows_whatever_was_sent_again_before_it() {
-    // 0 and 4 are lost; the copy of 0 is lost twice, that of 4 once: the list is in the order of sending, not of the stream.
+    // 0 and 4 are lost; the copy of 0 is lost twice, that of 4 once: the list is in the order of sending, not of the
+    // stream.
     let mut r = established(true);
     send(&mut r, at(0), 0..8);
     ack(&mut r, at(10), 0, &[1..4, 5..8]);
@@ -129,8 +130,8 @@ fn a_lost_copy_shows_whatever_was_sent_again_before_it() {
     assert_eq!(r.stats().timeouts, 0);
 }
 
-/// What is sent at `sends` (in microseconds of real time) and acknowledged at `acks`, as a clock with these steps sees it:
-/// the segments sent again.
+/// What is sent at `sends` (in microseconds of real time) and acknowledged at `acks`, as a clock with these steps sees
+/// it: the segments sent again.
 fn on_a_clock(step: u64, arrivals: &[(u64, u64)], sends: &[u64]) -> Vec<u64> {
     let options = Options { clock_granularity: Duration::from_micros(step), ..Options::default() };
     let mut r = Recovery::new(&options, pos(0));
@@ -161,14 +162,15 @@ fn on_a_clock(step: u64, arrivals: &[(u64, u64)], sends: &[u64]) -> Vec<u64> {
 #[test]
 fn clocks_of_1_us_500_us_and_4_ms_agree_on_what_is_reordered_and_what_is_lost() {
     for step in [1, 500, 4_000] {
-        // Two segments 1 us apart, just before and just after a tick, change places on a path of 100 us: a little late is
-        // not lost, though the clock says that a whole tick lies between them.
+        // Two segments 1 us apart, just before and just after a tick, change places on a path of 100 us: a little late
+        // is not lost, though the clock says that a whole tick lies between them.
         for offset in [0, 399, 499, 3_999] {
             let sends = [offset, offset + 1];
             let again = on_a_clock(step, &[(offset + 101, 1), (offset + 105, 0)], &sends);
             assert_eq!(again, Vec::<u64>::new(), "reordered: clock {step} us, offset {offset}");
         }
-        // A burst with one stamp whose third is lost: the order of the stream tells, and nothing after the report is touched.
+        // A burst with one stamp whose third is lost: the order of the stream tells, and nothing after the report is
+        // touched.
         let again = on_a_clock(step, &[(100, 0), (101, 1), (102, 3), (103, 4), (104, 5)], &[0; 8]);
         assert_eq!(again, [2], "lost: clock {step} us");
         // The same with the report of one segment only: time tells, at the latest a tick after the window.
@@ -227,8 +229,8 @@ fn a_copy_that_cannot_have_been_meant_is_no_measure() {
     ack(&mut r, at(10), 0, &[1..4]);
     assert_eq!(repair(&mut r, at(10), 10 * MSS), [0]);
     send(&mut r, at(11), 8..9);
-    // The original of 0 arrives 2 ms after the copy went out: less than a round trip. What was sent before the copy, and has
-    // not arrived, is not judged by it.
+    // The original of 0 arrives 2 ms after the copy went out: less than a round trip. What was sent before the copy,
+    // and has not arrived, is not judged by it.
     let outcome = ack(&mut r, at(12), 4, &[]);
     assert_eq!(outcome.newly_lost, 0);
     // A whole round trip after it, it is.
