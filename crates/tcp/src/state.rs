@@ -202,3 +202,18 @@ impl fmt::Display for State {
         f.pad(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_send_and_who_may_receive() {
+        use State::{CloseWait, Established, FinWait1, FinWait2, SynReceived, SynSent};
+        let may = |of: fn(State) -> bool| STATES.into_iter().filter(move |&state| of(state)).count();
+        assert!([SynSent, SynReceived, Established, CloseWait].into_iter().all(State::may_send));
+        assert_eq!(may(State::may_send), 4);
+        assert!([SynSent, SynReceived, Established, FinWait1, FinWait2].into_iter().all(State::may_receive));
+        assert_eq!(may(State::may_receive), 5);
+    }
+}

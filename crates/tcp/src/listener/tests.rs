@@ -166,3 +166,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn it_says_what_it_was_made_of_and_what_it_counted() {
+    let address = Some(IpAddr::from([10, 0, 0, 2]));
+    for deferred in [false, true] {
+        let mut listener = Listener::new(address, None, 5, deferred, Options::default().into());
+        assert_eq!((listener.address(), listener.port(), listener.is_deferred()), (address, None, deferred));
+        listener.on_drop();
+        listener.on_drop();
+        listener.on_overflow();
+        assert_eq!((listener.counters().drops, listener.counters().overflows), (3, 1));
+    }
+}

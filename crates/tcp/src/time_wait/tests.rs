@@ -261,3 +261,13 @@ fn it_agrees_with_a_naive_table() {
         }
     }
 }
+
+#[test]
+fn it_says_what_it_holds() {
+    let mut table = TimeWaitTable::new(10, TWO_MSL);
+    assert!(table.is_empty());
+    let (place, _) = table.insert(Instant::ZERO, &remains(1, true));
+    assert!(!table.is_empty() && table.memory() > size_of::<TimeWaitEntry>());
+    let entry = place.and_then(|place| table.get(place)).expect("the entry");
+    assert_eq!((entry.snd_nxt(), entry.rcv_nxt()), (SeqNumber(SND_NXT), SeqNumber(RCV_NXT)));
+}

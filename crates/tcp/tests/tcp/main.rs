@@ -14,6 +14,7 @@ mod bench;
 mod bulk;
 mod chaos;
 mod close;
+mod noticed;
 mod open;
 mod past;
 mod patience;

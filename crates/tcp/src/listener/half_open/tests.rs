@@ -241,3 +241,29 @@ fn with_a_closed_window_only_empty_segments_at_rcv_nxt_are_acceptable() {
     assert_eq!(at(1, 0), Answer(DropReason::OutOfWindow));
     assert_eq!(at(0, 1), Answer(DropReason::OutOfWindow));
 }
+
+#[test]
+fn a_closed_window_takes_only_what_is_empty_and_exact() {
+    // RFC 9293 3.10.7.4, table 6: the two rows for RCV.WND = 0, beside those for an open window.
+    let options = Options { receive_buffer: 0, ..Options::default() };
+    let now = Instant::from_secs(1);
+    let unacceptable = Answer(DropReason::OutOfWindow);
+    for (offset, len, expected) in [(0, 0, Complete), (1, 0, unacceptable), (0, 1, unacceptable), (-1, 0, unacceptable)]
+    {
+        let mut closed = HalfOpen::new(9, LISTENER, &tuple(), &negotiated(), 1460, &options);
+        assert_eq!(closed.window(), 0);
+        assert_eq!(closed.on_segment(now, &segment(ACK, offset, ISS + 1), len, false), expected, "{offset} {len}");
+    }
+    let window = i32::from(half_open().window());
+    for (offset, len, expected) in [
+        (0, 0, Complete),
+        (window - 1, 0, Complete),
+        (window, 0, unacceptable),
+        (-1, 0, unacceptable),
+        (-1, 2, Complete),
+        (window - 1, 1, Complete),
+    ] {
+        let mut half = half_open();
+        assert_eq!(half.on_segment(now, &segment(ACK, offset, ISS + 1), len, false), expected, "{offset} {len}");
+    }
+}
