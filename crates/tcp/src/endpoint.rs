@@ -92,6 +92,7 @@ struct Control {
     header: TcpHeader,
     why: SendReason,
     state: State,
+    traffic_class: u8,
     hop_limit: u8,
 }
 

@@ -7,10 +7,10 @@ use core::time::Duration;
 
 use bowline_base::Instant;
 use bowline_wire::seq::SeqNumber;
-use bowline_wire::tcp::TcpFlags;
+use bowline_wire::tcp::{TcpFlags, TcpHeader};
 
-use super::Endpoint;
 use super::demux::Slot;
+use super::{Control, Endpoint};
 use crate::config::Options;
 use crate::connection::open::{Handshake, announced_mss};
 use crate::connection::{Birth, Tcb};
@@ -97,7 +97,17 @@ impl Endpoint {
         self.note_received(now, arrival, id, State::Listen, None);
         let (from, to, cause) = (State::Listen, State::SynReceived, Cause::Syn);
         self.note(now, arrival.tuple, id, Trace::State { from, to, cause });
-        self.say_for(arrival.tuple, id, syn_ack, SendReason::SynAck, State::SynReceived);
+        self.say_syn_ack(key, arrival.tuple, id, syn_ack);
+    }
+
+    /// Queues a SYN-ACK, with what its listener has for the IP header (RFC 9293 3.9.1.9, MUST-48; 3.9.2, MUST-49).
+    fn say_syn_ack(&mut self, key: ListenerKey, tuple: FourTuple, id: u64, header: TcpHeader) {
+        let listener = self.listeners.get(key.index, key.generation);
+        let options = listener.map_or(&self.options, |listener| listener.options());
+        // RFC 3168 6.1.1: never marked as ECN-capable
+        let (traffic_class, hop_limit) = (options.traffic_class & !3, options.hop_limit);
+        let (why, state) = (SendReason::SynAck, State::SynReceived);
+        self.say(Control { tuple, id, header, why, state, traffic_class, hop_limit });
     }
 
     fn answer_with_cookie(&mut self, now: Instant, options: &Options, arrival: &Arrival<'_>) {
@@ -175,7 +185,7 @@ impl Endpoint {
             HalfOpenOutcome::SynAck => {
                 let syn_ack = half.syn_ack(now);
                 self.note_dropped(now, arrival, id, state, DropReason::Duplicate);
-                self.say_for(arrival.tuple, id, syn_ack, SendReason::SynAck, state);
+                self.say_syn_ack(key, arrival.tuple, id, syn_ack);
             }
             HalfOpenOutcome::Answer(why) => {
                 let ack = half.ack(now);
@@ -350,10 +360,10 @@ impl Endpoint {
     /// The SYN-ACK once more, because its timer ran out.
     pub(super) fn repeat_syn_ack(&mut self, now: Instant, place: u32) {
         let Some(half) = self.syn_queue.get(place) else { return };
-        let (tuple, id, syn_ack) = (half.tuple(), half.id(), half.syn_ack(now));
+        let (tuple, id, key, syn_ack) = (half.tuple(), half.id(), half.listener(), half.syn_ack(now));
         debug_assert!(syn_ack.flags.contains(TcpFlags::SYN));
         self.counters.synack_retrans += 1;
         self.counters.retrans_segs += 1;
-        self.say_for(tuple, id, syn_ack, SendReason::SynAck, State::SynReceived);
+        self.say_syn_ack(key, tuple, id, syn_ack);
     }
 }

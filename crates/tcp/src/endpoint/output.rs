@@ -55,21 +55,13 @@ impl Endpoint {
     }
 
     fn transmit_control<R>(&mut self, now: Instant, control: Control, transmit: impl FnOnce(Departure<'_>) -> R) -> R {
-        let Control { tuple, id, header, why, state, hop_limit } = control;
+        let Control { tuple, id, header, why, state, traffic_class, hop_limit } = control;
         self.counters.out_segs += 1;
         if self.trace.is_enabled() {
             let what = Trace::Sent { header: header.clone(), len: 0, why, state };
             self.trace.push(Record { at: now, tuple, id, what });
         }
-        transmit(Departure {
-            tuple,
-            header,
-            payload: &[],
-            owners: &[],
-            segment_size: None,
-            traffic_class: 0,
-            hop_limit,
-        })
+        transmit(Departure { tuple, header, payload: &[], owners: &[], segment_size: None, traffic_class, hop_limit })
     }
 
     /// A connection has nothing to send: its timer is set, or its place is given back.

@@ -40,11 +40,10 @@ pub struct TimeWaitEntry {
     snd_nxt: SeqNumber,
     rcv_nxt: SeqNumber,
     ts_recent: u32,
+    /// With `ts_recent`, zero where no timestamps are in use; where they are, this is random.
     ts_offset: u32,
     tuple: PackedTuple,
-    /// The upper half of the window field: after the peer's FIN nobody needs the rest.
-    window: u8,
-    timestamps: bool,
+    window: u16,
     /// When a segment was answered last, from 1 to 255; 0 for never.
     answered: u8,
 }
@@ -70,17 +69,7 @@ impl TimeWaitEntry {
     pub(super) fn new(remains: &Remains, expires: Instant) -> Self {
         let Remains { id: _, ref tuple, snd_nxt, rcv_nxt, window, timestamps } = *remains;
         let (ts_offset, ts_recent) = timestamps.unwrap_or_default();
-        Self {
-            expires,
-            snd_nxt,
-            rcv_nxt,
-            ts_recent,
-            ts_offset,
-            tuple: PackedTuple::new(tuple),
-            window: (window >> 8) as u8,
-            timestamps: timestamps.is_some(),
-            answered: 0,
-        }
+        Self { expires, snd_nxt, rcv_nxt, ts_recent, ts_offset, tuple: PackedTuple::new(tuple), window, answered: 0 }
     }
 
     /// Its name.
@@ -120,7 +109,7 @@ impl TimeWaitEntry {
     /// Whether the connection used timestamps.
     #[must_use]
     pub const fn has_timestamps(&self) -> bool {
-        self.timestamps
+        self.ts_offset != 0 || self.ts_recent != 0
     }
 
     /// The acknowledgement that a segment is answered with.
@@ -135,7 +124,7 @@ impl TimeWaitEntry {
             seq: self.snd_nxt,
             ack: self.rcv_nxt,
             flags: TcpFlags::ACK,
-            window: u16::from(self.window) << 8,
+            window: self.window,
             options: TcpOptions { timestamps, ..TcpOptions::default() },
             ..TcpHeader::default()
         }

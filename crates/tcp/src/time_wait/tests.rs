@@ -174,7 +174,7 @@ fn a_repeated_fin_is_always_acknowledged_and_2msl_begin_anew() {
     }
     let ack = table.get(place).unwrap().ack(Instant::from_secs(90));
     assert_eq!((ack.seq, ack.ack, ack.flags), (SeqNumber(SND_NXT), SeqNumber(RCV_NXT), ACK));
-    assert_eq!((ack.src_port, ack.dst_port, ack.window), (80, 1, 0x1200));
+    assert_eq!((ack.src_port, ack.dst_port, ack.window), (80, 1, 0x1234));
     assert_eq!(ack.options.timestamps, Some(Timestamps { value: 91_000, echo: TS_RECENT + 89 }));
     assert!(table.poll_expired(Instant::from_millis(148_999)).is_none());
     assert_eq!(table.poll_expired(Instant::from_secs(149)).unwrap().1.id, 1);
