@@ -6,6 +6,8 @@
 //! Beside what the suites' tools take, a line may begin with `#`: `#ifdef`, `#ifndef`, `#else` and `#endif` choose, anything
 //! else is a comment.
 
+mod escape;
+
 use std::collections::BTreeMap;
 
 use crate::source::{Place, ScriptError};
@@ -242,7 +244,7 @@ impl<'a> Lexer<'a> {
     fn string(&mut self, joined: bool) -> Result<(), ScriptError> {
         let place = self.place;
         let body = self.quoted('"', "string")?;
-        self.push(Kind::Text(unescape(body)), place, body, joined);
+        self.push(Kind::Text(escape::unescape(body)), place, body, joined);
         Ok(())
     }
 
@@ -368,36 +370,6 @@ fn number(text: &str, place: Place) -> Result<Kind, ScriptError> {
         // Digits that are too many for a number may still be a cookie.
         Err(_) => Ok(Kind::Word(text.to_owned())),
     }
-}
-
-/// Resolves C's escapes.
-fn unescape(text: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = after;
-        if *first != b'\\' {
-            out.push(*first);
-            continue;
-        }
-        let Some((letter, after)) = rest.split_first() else { break };
-        rest = after;
-        match letter {
-            b'n' => out.push(b'\n'),
-            b't' => out.push(b'\t'),
-            b'r' => out.push(b'\r'),
-            b'0' => out.push(0),
-            b'x' => {
-                let hex = rest.iter().take(2).take_while(|byte| byte.is_ascii_hexdigit()).count();
-                let (digits, after) = rest.split_at(hex);
-                rest = after;
-                let digits = std::str::from_utf8(digits).unwrap_or_default();
-                out.push(u8::from_str_radix(digits, 16).unwrap_or_default());
-            }
-            other => out.push(*other),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
