@@ -116,3 +116,6 @@ pub(crate) trait Queue: fmt::Debug + Send {
     /// What became of packets.
     fn counters(&self) -> QueueCounters;
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,10 +95,10 @@ impl Shaper {
         self.rate
     }
 
-    /// Sets another queue; what waits moves into it.
+    /// Sets another queue; what waits moves into it, and has waited since it came.
     pub(crate) fn set_queue(&mut self, now: Instant, mut queue: Box<dyn Queue>) {
         while let Some(waiting) = self.queue.dequeue(now) {
-            queue.enqueue(now, waiting.packet);
+            queue.enqueue(waiting.since, waiting.packet);
         }
         self.earlier = self.queue_counters();
         self.queue = queue;
@@ -186,3 +186,6 @@ impl Shaper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::hash::Hasher;
 use std::time::Duration;
 
 use bowline_base::Instant;
-use bowline_wire::ip;
+use bowline_wire::ip::{self, Protocol};
 use bytes::Bytes;
 
 use super::codel::CoDel;
@@ -61,13 +61,16 @@ impl FqCoDel {
         }
     }
 
-    /// Which queue the packet's flow has: by addresses, protocol and ports.
+    /// Which queue the packet's flow has: by addresses, protocol and, where every packet of the flow has them, ports.
     fn place(&self, packet: &[u8]) -> usize {
         let mut hash = std::hash::DefaultHasher::new();
         hash.write_u64(self.seed);
         if let Some(header) = ip::parse_quoted(packet) {
             std::hash::Hash::hash(&(header.src, header.dst, header.protocol.0), &mut hash);
-            hash.write(packet.get(header.header_len..header.header_len + 4).unwrap_or_default());
+            let has_ports = matches!(header.protocol, Protocol::TCP | Protocol::UDP) && header.fragment.is_none();
+            if has_ports {
+                hash.write(packet.get(header.header_len..header.header_len + 4).unwrap_or_default());
+            }
         }
         hash.finish() as usize % QUEUES
     }
