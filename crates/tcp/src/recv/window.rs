@@ -159,13 +159,24 @@ impl ReceiveWindow {
 
     /// The application read `n` bytes. Once per round trip the buffer grows to twice what was read in it, less what
     /// still waits, plus the span of what is out of order. `srtt` serves while the receive side has measured nothing.
+    ///
+    /// What came at once may be read in several calls: the round is over when nothing waits any more, or when the reader has
+    /// had a second round trip for it.
     pub fn on_app_read(&mut self, now: Instant, n: usize, srtt: Option<Duration>, queue: &ReceiveQueue) {
+        let rtt = self.rtt().or(srtt).unwrap_or(ASSUMED_RTT);
+        if self.read == 0 {
+            // A pause before the first read is no part of the round.
+            self.round = self.round.max(now - rtt);
+        }
         self.read += n as u64;
-        if now.since(self.round) < self.rtt().or(srtt).unwrap_or(ASSUMED_RTT) {
+        let elapsed = now.since(self.round);
+        if elapsed < rtt {
             return;
         }
         let read = self.read.saturating_sub(queue.len() as u64);
-        (self.round, self.read) = (now, 0);
+        if queue.is_empty() || elapsed >= 2 * rtt {
+            (self.round, self.read) = (now, 0);
+        }
         if read > self.best {
             self.best = read;
             self.grow(queue);
