@@ -33,6 +33,8 @@ struct Key {
 struct Part {
     offset: usize,
     data: Bytes,
+    /// Whether it said that more follow.
+    more: bool,
 }
 
 impl Part {
@@ -225,12 +227,13 @@ fn place(datagram: &mut Datagram, header: &IpHeader, part: Fragment, data: &[u8]
     let offset = usize::from(part.offset);
     let end = offset + data.len();
     let index = datagram.parts.partition_point(|other| other.offset < offset);
-    let same = |other: &Part| other.offset == offset && other.data == data;
-    let last_known = datagram.parts.last().map_or(0, Part::end);
-    let is_copy = datagram.parts.get(index).is_some_and(same) && (part.more || datagram.total == Some(end));
-    if is_copy {
+    // RFC 8200 4.5: only an exact duplicate may be ignored. Where the same bytes once are the last and once are not, there are
+    // two datagrams of one name, as with any other overlap.
+    let same = |other: &Part| other.offset == offset && other.more == part.more && other.data == data;
+    if datagram.parts.get(index).is_some_and(same) {
         return Placed::Kept;
     }
+    let last_known = datagram.parts.last().map_or(0, Part::end);
     let overlaps_before = index.checked_sub(1).and_then(|i| datagram.parts.get(i)).is_some_and(|p| p.end() > offset);
     let overlaps_after = datagram.parts.get(index).is_some_and(|after| after.offset < end.max(offset + 1));
     let beyond_the_end = datagram.total.is_some_and(|total| end > total || !part.more);
@@ -247,7 +250,7 @@ fn place(datagram: &mut Datagram, header: &IpHeader, part: Fragment, data: &[u8]
     }
     datagram.marks |= 1 << header.ecn() as u8;
     datagram.received += data.len();
-    datagram.parts.insert(index, Part { offset, data: Bytes::copy_from_slice(data) });
+    datagram.parts.insert(index, Part { offset, data: Bytes::copy_from_slice(data), more: part.more });
     Placed::Kept
 }
 
