@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bowline_wire::packet::{Piece, RxChecksum, RxPacket, TxPacket};
+use bowline_wire::packet::{RxChecksum, RxPacket, Stretch, Stretches, TxPacket};
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 
@@ -22,8 +22,9 @@ pub const CHUNK: usize = 64 * 1024;
 /// copy-break) and the chunk comes back.
 pub const CARVE_MAX: usize = CHUNK / 8;
 
-/// The smallest part of a packet worth sharing with its sender: below, a copy costs less than a reference.
-const SHARE_MIN: usize = 4 * 1024;
+/// The smallest part of a packet worth sharing with its sender: below, a copy costs less than a reference. The text of an
+/// Ethernet's full segment is worth it, since such texts lie side by side and become one again where they arrive.
+const SHARE_MIN: usize = 1024;
 
 #[derive(Debug)]
 struct Shared {
@@ -211,18 +212,18 @@ impl PacketMemory {
         let (data, pinned) = self.copy_parts(core::iter::once(packet.head).chain(copied.iter().copied()))?;
         let checksum = if packet.checksum.is_some() { RxChecksum::Partial } else { RxChecksum::Unverified };
         let segment_size = packet.segment.map(|(_, size)| size);
-        let mut received = RxPacket { data, pinned, checksum, segment_size, more: Vec::new() };
+        let mut received = RxPacket { data, pinned, checksum, segment_size, more: Stretches::new() };
         if rest.is_empty() {
             return Some(received);
         }
         received.more.reserve_exact(rest.len());
         for (part, bytes) in (first..).zip(rest) {
             let shared = if is_shared(part) { packet.shared(part) } else { None };
-            let piece = match shared {
-                Some(piece) => piece,
-                None => self.copy(&[bytes]).map(|(data, pinned)| Piece { data, pinned })?,
+            let stretch = match shared {
+                Some(stretch) => stretch,
+                None => self.copy(&[bytes]).map(|(data, pinned)| Stretch::new(data, pinned))?,
             };
-            received.more.push(piece);
+            received.more.push(stretch);
         }
         (received.len() <= PACKET_BUFFER).then_some(received)
     }

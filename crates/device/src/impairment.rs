@@ -9,7 +9,7 @@ use std::io;
 use std::time::Duration;
 
 use bowline_base::Instant;
-use bowline_wire::packet::{Capabilities, RxChecksum, RxPacket, TxPacket};
+use bowline_wire::packet::{Capabilities, RxChecksum, RxPacket, Stretches, TxPacket};
 
 use crate::buffer::CHUNK;
 use crate::cut::Cutter;
@@ -129,7 +129,7 @@ impl<D: Device> Impaired<D> {
         Some(RxPacket {
             data: packet,
             pinned: CHUNK,
-            more: Vec::new(),
+            more: Stretches::new(),
             checksum: RxChecksum::Unverified,
             segment_size: None,
         })

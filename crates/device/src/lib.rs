@@ -20,7 +20,7 @@ pub mod tun;
 pub mod units;
 mod wake;
 
-pub use bowline_wire::packet::{Capabilities, Piece, RxChecksum, RxPacket, TxPacket};
+pub use bowline_wire::packet::{Capabilities, Piece, RxChecksum, RxPacket, Stretch, Stretches, TxPacket};
 pub use device::{Device, Readiness, Transmitted};
 pub use impairment::{Impaired, ImpairmentConfig, Impairments};
 pub use loopback::Loopback;

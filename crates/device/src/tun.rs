@@ -8,7 +8,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use bowline_base::Instant;
-use bowline_wire::packet::{Capabilities, MAX_PACKET, RxPacket, TxPacket};
+use bowline_wire::packet::{Capabilities, MAX_PACKET, RxPacket, Stretches, TxPacket};
 use rustix::io::Errno;
 
 use crate::buffer::{Arena, Buffer, BufferPool, CHUNK, PACKET_BUFFER};
@@ -217,7 +217,13 @@ impl Tun {
         } else {
             (buffer.freeze(header_len, len), PACKET_BUFFER)
         };
-        Some(RxPacket { data, pinned, checksum: known.checksum, segment_size: known.segment_size, more: Vec::new() })
+        Some(RxPacket {
+            data,
+            pinned,
+            checksum: known.checksum,
+            segment_size: known.segment_size,
+            more: Stretches::new(),
+        })
     }
 
     fn write(&self, header: &[u8], packet: &TxPacket<'_>) -> Result<usize, Errno> {

@@ -9,8 +9,8 @@ use bowline_stack::{Config, Event, IcmpError, IfaceId, Interface, Stack, UdpBind
 use bowline_tcp::{ConnectionKey, Listen, ListenerKey, Refusal};
 use bowline_wire::ip::{self, IpHeader, Protocol};
 use bowline_wire::{
-    Capabilities, Fragment, RxChecksum, RxPacket, SackBlock, SeqNumber, TcpFlags, TcpHeader, TcpOptions, Timestamps,
-    UdpHeader, checksum, icmp, tcp, udp,
+    Capabilities, Fragment, RxChecksum, RxPacket, SackBlock, SeqNumber, Stretches, TcpFlags, TcpHeader, TcpOptions,
+    Timestamps, UdpHeader, checksum, icmp, tcp, udp,
 };
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -133,7 +133,7 @@ impl Bench<'_> {
         self.stack.handle_packet(
             self.now,
             self.iface,
-            RxPacket { data, pinned, checksum, segment_size: None, more: Vec::new() },
+            RxPacket { data, pinned, checksum, segment_size: None, more: Stretches::new() },
         );
     }
 

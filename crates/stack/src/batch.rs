@@ -9,8 +9,8 @@ use core::mem;
 
 use bowline_base::Instant;
 use bowline_wire::coalescing::{Flow, Run};
-use bowline_wire::{IpHeader, Piece, RxPacket, TcpHeader};
-use bytes::Buf;
+use bowline_wire::{IpHeader, Piece, RxPacket, Stretch, Stretches, TcpHeader};
+use bytes::{Buf, Bytes};
 
 use crate::interface::IfaceId;
 use crate::stack::Stack;
@@ -26,6 +26,29 @@ struct Held {
     ip: IpHeader,
     header: TcpHeader,
     text: Vec<Piece>,
+    /// The end of its text, where that lies in a buffer that the sender shares: the next may follow it there.
+    tail: Option<Stretch>,
+}
+
+impl Held {
+    /// Adds the text of a packet: what is in `data` and in `more`.
+    fn add(&mut self, data: Bytes, pinned: usize, more: Stretches) {
+        if !data.is_empty() {
+            self.seal();
+            self.text.push(Piece { data, pinned });
+        }
+        for stretch in more {
+            if !self.tail.as_mut().is_some_and(|tail| tail.append(&stretch)) {
+                self.seal();
+                self.tail = Some(stretch);
+            }
+        }
+    }
+
+    /// Nothing more follows the end of the text in its buffer.
+    fn seal(&mut self) {
+        self.text.extend(self.tail.take().map(Piece::from));
+    }
 }
 
 /// The runs of the batch that is being taken in; none between two batches.
@@ -38,6 +61,21 @@ pub(crate) struct Runs {
     open: bool,
 }
 
+impl Runs {
+    /// An empty list.
+    pub(crate) fn list(&mut self) -> Vec<Piece> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes a list to use again.
+    pub(crate) fn give_back(&mut self, mut list: Vec<Piece>) {
+        list.clear();
+        if self.spare.len() < MAX_RUNS {
+            self.spare.push(list);
+        }
+    }
+}
+
 impl Stack {
     /// Takes packets that came in together by an interface: the same as [`handle_packet`](Self::handle_packet) for each, at
     /// less cost where consecutive segments of a flow are among them. Nothing is left waiting.
@@ -47,8 +85,10 @@ impl Stack {
     pub fn handle_packets(&mut self, now: Instant, interface: IfaceId, packets: impl IntoIterator<Item = RxPacket>) {
         let joining = !self.tcp.trace().is_enabled();
         let mut packets = packets.into_iter();
-        while let Some(packet) = packets.next() {
-            let Some(packet) = self.join(now, interface, packet) else { continue };
+        while let Some(mut packet) = packets.next() {
+            if self.join(now, interface, &mut packet) {
+                continue;
+            }
             self.runs.open = joining && packets.size_hint().1 != Some(0);
             self.handle_packet(now, interface, packet);
         }
@@ -56,39 +96,39 @@ impl Stack {
         self.flush(now, interface);
     }
 
-    /// Adds a packet to the run that it continues, or gives it back.
-    fn join(&mut self, now: Instant, interface: IfaceId, packet: RxPacket) -> Option<RxPacket> {
+    /// Adds a packet to the run that it continues, if there is one. Returns whether it did.
+    fn join(&mut self, now: Instant, interface: IfaceId, packet: &mut RxPacket) -> bool {
         if self.runs.held.is_empty() {
-            return Some(packet);
+            return false;
         }
         let flow = match Flow::of(&packet.data) {
             Flow::Tcp(flow) => flow,
-            Flow::Foreign => return Some(packet),
+            Flow::Foreign => return false,
             Flow::Unknown => {
                 self.flush(now, interface);
-                return Some(packet);
+                return false;
             }
         };
         let index = self.runs.held.iter().position(|held| *held.run.flow() == flow);
         let Some((index, held)) = index.and_then(|index| Some((index, self.runs.held.get_mut(index)?))) else {
-            return Some(packet);
+            return false;
         };
-        let may = packet.more.is_empty() && packet.segment_size.is_none() && held.text.len() < MAX_SEGMENTS;
-        let text = if may { held.run.join(&packet.data, packet.checksum) } else { None };
+        let may = packet.segment_size.is_none() && held.text.len() < MAX_SEGMENTS;
+        let text = if may { held.run.join_scattered(&packet.data, &packet.more, packet.checksum) } else { None };
         let Some(text) = text else {
             // What the segments of a flow say is heard in their order.
             let held = self.runs.held.remove(index);
             self.deliver_run(now, interface, held);
-            return Some(packet);
+            return false;
         };
-        let mut data = packet.data;
+        let mut data = mem::take(&mut packet.data);
         data.truncate(text.end);
         data.advance(text.start);
-        held.text.push(Piece { data, pinned: packet.pinned });
+        held.add(data, packet.pinned, mem::take(&mut packet.more));
         let counters = self.counters.ip_of(held.ip.src.is_ipv4());
         counters.in_receives += 1;
         counters.in_delivers += 1;
-        None
+        true
     }
 
     /// Keeps a verified segment until the end of its batch, if others may follow it. Returns whether it does.
@@ -98,7 +138,7 @@ impl Stack {
         interface: IfaceId,
         ip: &IpHeader,
         (header, header_len): (&TcpHeader, usize),
-        packet: &RxPacket,
+        packet: &mut RxPacket,
     ) -> bool {
         if !self.runs.open || packet.segment_size.is_some() {
             return false;
@@ -111,9 +151,10 @@ impl Stack {
         let mut data = packet.data.clone();
         data.truncate(ip.header_len + ip.payload_len);
         data.advance(ip.header_len + header_len);
-        let mut text = self.runs.spare.pop().unwrap_or_default();
-        text.push(Piece { data, pinned: packet.pinned });
-        self.runs.held.push(Held { run, ip: *ip, header: header.clone(), text });
+        let text = self.runs.list();
+        let mut held = Held { run, ip: *ip, header: header.clone(), text, tail: None };
+        held.add(data, packet.pinned, mem::take(&mut packet.more));
+        self.runs.held.push(held);
         true
     }
 
@@ -129,12 +170,12 @@ impl Stack {
         self.runs.held = held;
     }
 
-    fn deliver_run(&mut self, now: Instant, interface: IfaceId, held: Held) {
-        let Held { run, ip, mut header, mut text } = held;
+    fn deliver_run(&mut self, now: Instant, interface: IfaceId, mut held: Held) {
+        held.seal();
+        let Held { run, ip, mut header, text, .. } = held;
         header.flags = run.flags();
         let segment_size = (run.segments() > 1).then_some(run.segment_size());
         self.deliver_segment(now, interface, (&ip, &header), &text, segment_size);
-        text.clear();
-        self.runs.spare.push(text);
+        self.runs.give_back(text);
     }
 }

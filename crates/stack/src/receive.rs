@@ -2,7 +2,6 @@
 //!
 //! Parses each header once. Decides nothing that a transport decides.
 
-use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use bowline_base::Instant;
@@ -12,7 +11,7 @@ use bowline_tcp::trace::{Record, Trace};
 use bowline_tcp::{Arrival, FourTuple};
 use bowline_wire::ip::{self, IpError, IpHeader, IpReport, Protocol};
 use bowline_wire::{
-    Ecn, Fragment, Piece, RxChecksum, RxPacket, TcpHeader, UdpError, UdpHeader, checksum, icmp, ipv6, udp,
+    Ecn, Fragment, Piece, RxChecksum, RxPacket, Stretches, TcpHeader, UdpError, UdpHeader, checksum, icmp, ipv6, udp,
 };
 use bytes::{Buf, Bytes};
 
@@ -133,7 +132,8 @@ impl Stack {
             return; // a fragment in fragments (RFC 7112 allows it to be dropped)
         }
         let pinned = data.len();
-        let packet = RxPacket { data, pinned, checksum: RxChecksum::Unverified, segment_size: None, more: Vec::new() };
+        let packet =
+            RxPacket { data, pinned, checksum: RxChecksum::Unverified, segment_size: None, more: Stretches::new() };
         self.deliver(now, (inbound.interface, inbound.cast), &header, packet);
     }
 
@@ -174,7 +174,7 @@ impl Stack {
         }
     }
 
-    fn on_tcp(&mut self, now: Instant, (interface, cast): (IfaceId, Cast), ip: &IpHeader, packet: RxPacket) {
+    fn on_tcp(&mut self, now: Instant, (interface, cast): (IfaceId, Cast), ip: &IpHeader, mut packet: RxPacket) {
         // RFC 9293 3.9.2.3, MUST-57: a SYN to a broadcast or multicast address is dropped; so is everything else there.
         if !matches!(cast, Cast::Own | Cast::Any) {
             self.counters.ip_of(ip.src.is_ipv4()).in_discards += 1;
@@ -191,7 +191,7 @@ impl Stack {
             self.counters.tcp_in.in_errs += 1;
             return self.trace_bad_checksum(now, ip, header, segment.len() - header_len);
         }
-        if self.hold(now, interface, ip, (&header, header_len), &packet) {
+        if self.hold(now, interface, ip, (&header, header_len), &mut packet) {
             return;
         }
         let (pinned, segment_size, mut data) = (packet.pinned, packet.segment_size, packet.data);

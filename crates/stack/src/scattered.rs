@@ -4,6 +4,7 @@
 //! put together first and takes the ordinary way, where everything else is decided.
 
 use bowline_base::Instant;
+use bowline_wire::checksum::Accumulator;
 use bowline_wire::ip::{self, IpHeader, Protocol};
 use bowline_wire::{Piece, RxChecksum, RxPacket, TcpHeader, checksum, ipv4, ipv6};
 use bytes::Bytes;
@@ -26,16 +27,21 @@ impl Stack {
             None => return Some(()),
         }
         self.counters.ip_of(ip.src.is_ipv4()).in_delivers += 1;
-        let first = Piece { data: packet.data.slice(start..), pinned: packet.pinned };
-        if !first.data.is_empty() {
-            packet.more.insert(0, first);
+        if self.hold(now, interface, &ip, (&header, start - ip.header_len), packet) {
+            return Some(());
         }
-        self.deliver_segment(now, interface, (&ip, &header), &packet.more, packet.segment_size);
+        let mut text = self.runs.list();
+        if start < packet.data.len() {
+            text.push(Piece { data: packet.data.slice(start..), pinned: packet.pinned });
+        }
+        text.extend(packet.more.drain(..).map(Piece::from));
+        self.deliver_segment(now, interface, (&ip, &header), &text, packet.segment_size);
+        self.runs.give_back(text);
         Some(())
     }
 }
 
-/// The headers of a whole, plain TCP segment whose checksum needs no look, and where its text begins.
+/// The headers of a whole, plain TCP segment whose checksum is correct, and where its text begins.
 fn plain_headers(packet: &RxPacket) -> Option<(IpHeader, TcpHeader, usize)> {
     let data: &Bytes = &packet.data;
     let ip = ip::parse_quoted(data)?;
@@ -44,11 +50,18 @@ fn plain_headers(packet: &RxPacket) -> Option<(IpHeader, TcpHeader, usize)> {
         && ip.fragment.is_none()
         && ip.header_len == fixed
         && ip.header_len + ip.payload_len == packet.len()
-        && packet.checksum != RxChecksum::Unverified
         && (ip.src.is_ipv6() || checksum::checksum(data.get(..fixed)?) == 0);
     if !is_plain {
         return None;
     }
-    let (header, len) = TcpHeader::parse(data.get(fixed..)?).ok()?;
-    Some((ip, header, fixed + len))
+    let segment = data.get(fixed..)?;
+    let (header, len) = TcpHeader::parse(segment).ok()?;
+    let is_intact = packet.checksum != RxChecksum::Unverified || {
+        // RFC 9293 3.1, MUST-3.
+        let mut sum = Accumulator::pseudo_header(ip.src, ip.dst, Protocol::TCP, ip.payload_len);
+        sum.add(segment);
+        packet.more.iter().for_each(|stretch| sum.add(stretch.bytes()));
+        sum.finish() == 0
+    };
+    is_intact.then_some((ip, header, fixed + len))
 }

@@ -159,7 +159,7 @@ impl Exit<'_> {
             head,
             checksum_offset: udp::CHECKSUM_OFFSET as u16,
             payload: &[&outgoing.payload],
-            owners: &[Some(&outgoing.payload)],
+            owners: &[], // whoever takes it in wants it in one piece
             segment: size.map(|size| (SegmentKind::Udp, size)),
         };
         self.send(id, &interface.capabilities, parts, transmit);
@@ -282,8 +282,11 @@ impl Exit<'_> {
 fn cut(id: IfaceId, packet: &TxPacket<'_>, transmit: &mut impl FnMut(IfaceId, TxPacket<'_>)) {
     let (mut head, mut parts) = ([0; MAX_HEAD], ArrayVec::new());
     let mut segmenter = Segmenter::new(packet);
-    while let Some(len) = segmenter.next_borrowed(&mut head, &mut parts) {
+    loop {
+        let first = segmenter.part();
+        let Some(len) = segmenter.next_borrowed(&mut head, &mut parts) else { break };
         let head = head.get(..len).unwrap_or_default();
-        transmit(id, TxPacket { head, payload: &parts, owners: &[], checksum: None, segment: None });
+        let owners = packet.owners.get(first..first + parts.len()).unwrap_or_default();
+        transmit(id, TxPacket { head, payload: &parts, owners, checksum: None, segment: None });
     }
 }

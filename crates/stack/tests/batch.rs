@@ -7,7 +7,8 @@ use bowline_base::{Instant, Randomness};
 use bowline_stack::Config;
 use bowline_tcp::trace::Trace;
 use bowline_tcp::{CallError, ConnectionKey, Listen};
-use bowline_wire::{Capabilities, RxPacket, TcpFlags, TcpHeader};
+use bowline_wire::{Capabilities, RxPacket, Stretch, TcpFlags, TcpHeader};
+use bytes::Bytes;
 use common::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -60,10 +61,8 @@ impl Trio {
                 arrived.push(packet.clone());
             }
             if dice >= 100 - weather {
-                let mut bytes = packet.data.to_vec();
-                let at = self.random.next_u32() as usize % bytes.len();
-                bytes[at] ^= 0x10;
-                packet.data = bytes.into();
+                let at = self.random.next_u32() as usize % packet.len();
+                damage(&mut packet, at);
             }
             let late = dice >= 2 * weather && dice < 3 * weather;
             let place = if late { arrived.len().saturating_sub(2) } else { arrived.len() };
@@ -74,15 +73,17 @@ impl Trio {
 
     /// The sender's packets to both, and what both say to it.
     fn exchange(&mut self, weather: u32) {
-        let mut sent = self.sender.drain(self.now);
+        let mut sent =
+            if self.one_in(2) { self.sender.drain(self.now) } else { self.sender.drain_by(self.now, carried) };
         // Flows mix.
         if self.one_in(2) {
-            sent.sort_by_key(|packet| packet.data.len() / 700);
+            sent.sort_by_key(|packet| packet.len() / 700);
         }
         let arrived = self.travel(sent, weather);
         let iface = self.single.iface;
         self.batched.stack.handle_packets(self.now, iface, arrived.clone());
-        for packet in arrived {
+        for mut packet in arrived {
+            packet.gather();
             self.single.stack.handle_packet(self.now, iface, packet);
         }
         let (ours, theirs) = (self.batched.drain(self.now), self.single.drain(self.now));
@@ -127,6 +128,27 @@ impl Trio {
     }
 }
 
+/// Changes a bit of a packet's byte, wherever that lies.
+fn damage(packet: &mut RxPacket, at: usize) {
+    let broken = |bytes: &[u8], at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes[at] ^= 0x10;
+        Bytes::from(bytes)
+    };
+    if at < packet.data.len() {
+        packet.data = broken(&packet.data, at);
+        return;
+    }
+    let mut at = at - packet.data.len();
+    for stretch in &mut packet.more {
+        if at < stretch.len() {
+            *stretch = Stretch::new(broken(stretch.bytes(), at), stretch.len());
+            return;
+        }
+        at -= stretch.len();
+    }
+}
+
 fn headers(packets: &[RxPacket]) -> impl Iterator<Item = (IpAddr, TcpHeader)> {
     packets.iter().map(|packet| {
         let ip = bowline_wire::ip::parse(&packet.data).unwrap();
@@ -167,14 +189,21 @@ fn converse(seed: u8, weather: u32) {
         trio.exchange(0);
         (client, trio.accept(listener).unwrap())
     });
-    let text = bytes(400_000);
+    let text = Bytes::from(bytes(400_000));
     let (mut written, mut got) = ([0; 3], [const { Vec::new() }; 3]);
     for _ in 0..20_000 {
         trio.exchange(weather);
         for ((client, _), written) in connections.iter().zip(&mut written) {
             let most = trio.random.next_u32() as usize % 30_000;
             let part = &text[*written..(*written + most).min(text.len())];
-            match trio.sender.stack.tcp_mut().send(trio.now, *client, part) {
+            let shared = trio.one_in(2);
+            let tcp = trio.sender.stack.tcp_mut();
+            let sent = if shared {
+                tcp.send_bytes(trio.now, *client, &mut text.slice_ref(part))
+            } else {
+                tcp.send(trio.now, *client, part)
+            };
+            match sent {
                 Ok(len) => *written += len,
                 Err(CallError::WouldBlock) => {}
                 Err(error) => panic!("{error:?}"),
@@ -234,6 +263,38 @@ fn seen(watched: bool) -> (usize, u64) {
     }
     assert_eq!(got, text);
     (events, pair.b.counter("TcpInSegs"))
+}
+
+#[test]
+fn texts_that_lie_side_by_side_are_read_as_one_and_not_copied() {
+    for to in [B4, B6] {
+        let mut pair = Pair::new(Capabilities::plain(1500));
+        let listener = pair.b.stack.tcp_mut().listen(Listen::on_port(80)).unwrap();
+        let client = pair.a.stack.tcp_connect(pair.now, None, at(to, 80), None).unwrap();
+        pair.exchange();
+        let server = pair.b.stack.tcp_mut().accept(pair.now, listener).unwrap();
+        let source = Bytes::from(bytes(60_000));
+        let mut rest = source.clone();
+        let (mut got, mut longest) = (0, 0);
+        while got < source.len() {
+            let sent = pair.a.stack.tcp_mut().send_bytes(pair.now, client, &mut rest);
+            assert!(sent.is_ok() || rest.is_empty() || sent == Err(CallError::WouldBlock), "{sent:?}");
+            let sent = pair.a.drain_by(pair.now, carried);
+            assert!(sent.iter().all(|packet| packet.len() <= 1500));
+            pair.b.stack.handle_packets(pair.now, pair.b.iface, sent);
+            while let Ok(read) = pair.b.stack.tcp_mut().receive_bytes(pair.now, server, usize::MAX) {
+                assert!(read == source[got..got + read.len()]);
+                let is_shared = source.as_ptr_range().contains(&read.as_ptr());
+                longest = longest.max(if is_shared { read.len() } else { 0 });
+                got += read.len();
+            }
+            for packet in pair.b.drain(pair.now) {
+                pair.a.stack.handle_packet(pair.now, pair.a.iface, packet);
+            }
+        }
+        assert!(longest >= 10 * 1400, "{longest}");
+        assert_eq!(pair.b.counter("TcpInErrs"), 0);
+    }
 }
 
 #[test]

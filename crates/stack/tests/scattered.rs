@@ -6,27 +6,16 @@ mod common;
 use bowline_base::Instant;
 use bowline_stack::UdpBind;
 use bowline_tcp::{CallError, ConnectionKey, Listen, State};
-use bowline_wire::packet::Piece;
-use bowline_wire::{RxPacket, TxPacket};
+use bowline_wire::{RxPacket, Stretch};
 use bytes::Bytes;
 use common::*;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What the other end receives when the device copies no more than it must.
-fn carried(packet: &TxPacket<'_>, checksum_known: bool) -> RxPacket {
-    let whole = received(packet, usize::MAX);
-    let data = Bytes::copy_from_slice(packet.head);
-    let piece = |part: &[u8]| Piece { data: Bytes::copy_from_slice(part), pinned: part.len() };
-    let more = (0..).zip(packet.payload).map(|(i, part)| packet.shared(i).unwrap_or_else(|| piece(part))).collect();
-    let checksum = if checksum_known { whole.checksum } else { bowline_wire::RxChecksum::Unverified };
-    RxPacket { pinned: data.len(), data, more, checksum, segment_size: whole.segment_size }
-}
-
 fn carry(from: &mut Host, to: &mut Host, now: Instant) -> usize {
     let mut packets = Vec::new();
-    while from.stack.poll_transmit(now, &mut |_, packet| packets.push(carried(&packet, true))) {}
+    while from.stack.poll_transmit(now, &mut |_, packet| packets.push(carried(&packet))) {}
     let scattered = packets.iter().filter(|packet| packet.more.len() > 1).count();
     for packet in packets {
         to.stack.handle_packet(now, to.iface, packet);
@@ -96,9 +85,10 @@ fn other_packets_in_pieces_are_put_together_first() {
     let mut host = Host::new(offloads(1500), &["10.0.2.2/24"], 3);
     let socket = host.stack.udp_bind(UdpBind::port(9)).unwrap();
     let datagram = udp(at(A4, 7), at(B4, 9), &[5; 600]);
-    let piece = |range: std::ops::Range<usize>| Piece { data: Bytes::copy_from_slice(&datagram[range]), pinned: 700 };
+    let piece = |range: std::ops::Range<usize>| Stretch::new(Bytes::copy_from_slice(&datagram[range]), 700);
     for first in [3, 20, 28, 100] {
-        let packet = RxPacket { more: vec![piece(first..300), piece(300..628)], ..rx(&datagram[..first]) };
+        let packet =
+            RxPacket { more: [piece(first..300), piece(300..628)].into_iter().collect(), ..rx(&datagram[..first]) };
         host.stack.handle_packet(Instant::ZERO, host.iface, packet);
         assert_eq!(&host.stack.udp_receive(socket).unwrap().payload[..], &[5; 600]);
     }
@@ -107,8 +97,8 @@ fn other_packets_in_pieces_are_put_together_first() {
     let mut segment = tcp(at(A4, 7), at(B4, 10), syn, &[1; 40]);
     for (correct, answers) in [(true, 1), (false, 0)] {
         segment[60] ^= u8::from(!correct);
-        let tail = Piece { data: Bytes::copy_from_slice(&segment[45..]), pinned: 64 };
-        let packet = RxPacket { more: vec![tail], ..rx(&segment[..45]) };
+        let tail = Stretch::new(Bytes::copy_from_slice(&segment[45..]), 64);
+        let packet = RxPacket { more: [tail].into_iter().collect(), ..rx(&segment[..45]) };
         host.stack.handle_packet(Instant::ZERO, host.iface, packet);
         assert_eq!(host.drain(Instant::ZERO).len(), answers);
     }

@@ -11,7 +11,7 @@ use arrayvec::ArrayVec;
 
 use crate::checksum::{self, Accumulator};
 use crate::ip::{IpHeader, Protocol};
-use crate::packet::{MAX_PACKET, RxChecksum};
+use crate::packet::{MAX_PACKET, RxChecksum, Stretch};
 use crate::seq::SeqNumber;
 use crate::tcp::{self, TcpFlags, TcpHeader};
 use crate::{bytes_at, ipv4, ipv6, u16_at, u32_at};
@@ -122,13 +122,26 @@ impl Run {
     /// verified where `checksum` does not say that this is needless. `None`: the run ends before this packet.
     #[inline]
     pub fn join(&mut self, packet: &[u8], checksum: RxChecksum) -> Option<Range<usize>> {
-        let total = self.total_length(packet)?;
-        let (ip, segment) = packet.get(..total)?.split_at_checked(self.ip_len)?;
+        self.join_scattered(packet, &[], checksum)
+    }
+
+    /// Like [`join`](Self::join) for a packet that does not lie in one piece: `rest` follows what is in `packet`, which has
+    /// all headers, and belongs to the text.
+    #[inline]
+    pub fn join_scattered(&mut self, packet: &[u8], rest: &[Stretch], checksum: RxChecksum) -> Option<Range<usize>> {
+        let beyond = rest.iter().map(Stretch::len).sum::<usize>();
+        let total = self.total_length(packet)?.checked_sub(beyond)?;
+        // What follows the end of a packet is padding, but not in the middle of one.
+        let here = packet.get(..total).filter(|_| rest.is_empty() || total == packet.len())?;
+        let (ip, segment) = here.split_at_checked(self.ip_len)?;
         let (ours, tcp) = self.head.split_at_checked(self.ip_len)?;
-        let len = segment.len().checked_sub(tcp.len()).filter(|len| *len > 0 && *len <= self.size)?;
+        let len = segment.len().checked_sub(tcp.len())? + beyond;
+        if len == 0 || len > self.size {
+            return None;
+        }
         let flags = follows(tcp, segment, self.next)?;
         let fits = !self.ended && self.head.len() + self.len + len <= MAX_PACKET;
-        if !fits || !same_treatment(ours, ip) || !self.is_intact(ip, segment, checksum) {
+        if !fits || !same_treatment(ours, ip) || !self.is_intact(ip, (segment, rest), checksum) {
             return None;
         }
         self.next = self.next + len as u32;
@@ -174,7 +187,7 @@ impl Run {
     }
 
     #[inline]
-    fn is_intact(&self, ip: &[u8], segment: &[u8], known: RxChecksum) -> bool {
+    fn is_intact(&self, ip: &[u8], (segment, rest): (&[u8], &[Stretch]), known: RxChecksum) -> bool {
         if self.ip_len == ipv4::MIN_HEADER && checksum::checksum(ip) != 0 {
             return false;
         }
@@ -182,8 +195,9 @@ impl Run {
             return true;
         }
         let mut sum = self.pseudo;
-        sum.add_length(segment.len());
+        sum.add_length(segment.len() + rest.iter().map(Stretch::len).sum::<usize>());
         sum.add(segment);
+        rest.iter().for_each(|stretch| sum.add(stretch.bytes()));
         sum.finish() == 0
     }
 }

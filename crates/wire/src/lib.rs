@@ -42,7 +42,9 @@ pub mod tcp;
 pub mod udp;
 
 pub use ip::{Ecn, Fragment, IpError, IpHeader, Protocol, TrafficClass};
-pub use packet::{Capabilities, PartialChecksum, Piece, RxChecksum, RxPacket, SegmentKind, TxPacket};
+pub use packet::{
+    Capabilities, PartialChecksum, Piece, RxChecksum, RxPacket, SegmentKind, Stretch, Stretches, TxPacket,
+};
 pub use segmentation::Segmenter;
 pub use seq::SeqNumber;
 pub use tcp::{Layout, SackBlock, TcpError, TcpFlags, TcpHeader, TcpOptions, Timestamps};

@@ -3,9 +3,8 @@
 //! A super-segment is a TCP packet (or a train of UDP datagrams) of up to 64 KiB with one header and the size at which
 //! it is, or was, cut into wire segments. It stays whole through receive, send and retransmission.
 
-use alloc::vec::Vec;
-
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
+use smallvec::SmallVec;
 
 /// The largest IP packet, and so the largest super-segment, in bytes.
 pub const MAX_PACKET: usize = 65_535;
@@ -38,6 +37,78 @@ impl From<Bytes> for Piece {
     }
 }
 
+/// A range of a buffer that somebody else shares. Unlike a [`Piece`] it knows the buffer that it is a part of, so that
+/// ranges which lie side by side can become one again.
+#[derive(Clone, Debug)]
+pub struct Stretch {
+    owner: Bytes,
+    start: usize,
+    end: usize,
+    pinned: usize,
+}
+
+impl Stretch {
+    /// All of `owner`, which keeps `pinned` bytes of memory alive, at least its own length.
+    #[inline]
+    #[must_use]
+    pub const fn new(owner: Bytes, pinned: usize) -> Self {
+        Self { start: 0, end: owner.len(), owner, pinned }
+    }
+
+    /// Its bytes.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.owner.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// How many bytes it has.
+    #[inline]
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether it has no bytes.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The size in bytes of the buffer that it keeps alive.
+    #[inline]
+    #[must_use]
+    pub const fn pinned(&self) -> usize {
+        self.pinned
+    }
+
+    /// Takes in `next`, if that follows it in the same buffer, and says whether it does.
+    #[inline]
+    pub fn append(&mut self, next: &Self) -> bool {
+        // Both keep their buffers: what begins at one place and has one length is one buffer.
+        let follows = next.owner.as_ptr() == self.owner.as_ptr()
+            && next.owner.len() == self.owner.len()
+            && next.start == self.end;
+        if follows {
+            self.end = next.end;
+        }
+        follows
+    }
+}
+
+impl From<Stretch> for Piece {
+    fn from(stretch: Stretch) -> Self {
+        let mut data = stretch.owner;
+        data.truncate(stretch.end);
+        data.advance(stretch.start);
+        Self { data, pinned: stretch.pinned }
+    }
+}
+
+/// The rest of a packet. One stretch, as usual, takes no allocation.
+pub type Stretches = SmallVec<[Stretch; 1]>;
+
 /// A received IP packet.
 #[derive(Clone, Debug, Default)]
 pub struct RxPacket {
@@ -51,14 +122,14 @@ pub struct RxPacket {
     pub segment_size: Option<u16>,
     /// The rest of the packet after `data`, where it does not lie in one piece; usually empty. Devices in memory hand over
     /// what a sender shares in this way; see [`gather`](Self::gather).
-    pub more: Vec<Piece>,
+    pub more: Stretches,
 }
 
 impl RxPacket {
     /// The length of the whole packet in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.data.len() + self.more.iter().map(|piece| piece.data.len()).sum::<usize>()
+        self.data.len() + self.more.iter().map(Stretch::len).sum::<usize>()
     }
 
     /// Whether there is nothing in it.
@@ -74,8 +145,8 @@ impl RxPacket {
         }
         let mut whole = BytesMut::with_capacity(self.len());
         whole.extend_from_slice(&self.data);
-        for piece in self.more.drain(..) {
-            whole.extend_from_slice(&piece.data);
+        for stretch in self.more.drain(..) {
+            whole.extend_from_slice(stretch.bytes());
         }
         self.pinned = whole.capacity();
         self.data = whole.freeze();
@@ -131,14 +202,13 @@ impl TxPacket<'_> {
         self.len() == 0
     }
 
-    /// A part of the payload without a copy, and the size in bytes of what that keeps alive; `None` where the part has no
-    /// owner.
+    /// A part of the payload without a copy; `None` where the part has no owner.
     #[must_use]
-    pub fn shared(&self, part: usize) -> Option<Piece> {
+    pub fn shared(&self, part: usize) -> Option<Stretch> {
         let (bytes, owner) = (*self.payload.get(part)?, (*self.owners.get(part)?)?);
         let start = bytes.as_ptr().addr().checked_sub(owner.as_ptr().addr())?;
         let end = start.checked_add(bytes.len()).filter(|end| *end <= owner.len())?;
-        Some(Piece { data: owner.slice(start..end), pinned: owner.len() })
+        Some(Stretch { owner: owner.clone(), start, end, pinned: owner.len() })
     }
 
     /// Copies the packet to the front of `out` and returns its length, or `None` if it does not fit.

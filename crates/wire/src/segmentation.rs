@@ -203,6 +203,16 @@ impl<'a> Segmenter<'a> {
         Some(len)
     }
 
+    /// The part of the payload in which the next packet's begins.
+    #[inline]
+    #[must_use]
+    pub const fn part(&self) -> usize {
+        match self.payload {
+            Payload::Whole(_) => 0,
+            Payload::Parts { index, .. } => index,
+        }
+    }
+
     /// The payload bytes of the next packet; `None` where there is none.
     fn take(&self) -> Option<usize> {
         let left = self.total - self.sent;

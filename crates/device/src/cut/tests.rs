@@ -2,10 +2,11 @@ use bytes::Bytes;
 
 use super::*;
 use crate::testing::{Sample, is_intact, pattern, tcp_of};
+use bowline_wire::packet::Stretches;
 
 fn received(sample: &Sample, body: &[u8], checksum: RxChecksum, segment_size: Option<u16>) -> RxPacket {
     let data = Bytes::from([&sample.head, body].concat());
-    RxPacket { pinned: data.len(), data, checksum, segment_size, more: Vec::new() }
+    RxPacket { pinned: data.len(), data, checksum, segment_size, more: Stretches::new() }
 }
 
 fn packets(run: impl FnOnce(&mut Cutter, &mut Vec<Vec<u8>>) -> usize) -> Vec<Vec<u8>> {
@@ -69,8 +70,13 @@ fn what_cannot_be_cut_gives_nothing() {
     for data in [&[][..], &[0xff; 40], &[0x45; 10], &[0x60; 20]] {
         for segment_size in [None, Some(1000)] {
             let data = Bytes::copy_from_slice(data);
-            let packet =
-                RxPacket { pinned: data.len(), data, checksum: RxChecksum::Partial, segment_size, more: Vec::new() };
+            let packet = RxPacket {
+                pinned: data.len(),
+                data,
+                checksum: RxChecksum::Partial,
+                segment_size,
+                more: Stretches::new(),
+            };
             assert_eq!(cutter.received(&packet, |_| panic!("nothing comes out")), 0);
         }
     }

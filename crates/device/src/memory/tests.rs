@@ -156,7 +156,7 @@ fn a_large_part_with_an_owner_arrives_without_a_copy() {
     assert_eq!(a.transmit(NOW, &TxPacket { checksum, segment, ..packet }).unwrap(), Transmitted::Sent);
     let mut received = b.receive(NOW).unwrap().unwrap();
     assert_eq!((received.data.len(), received.more.len(), received.len()), (104, 2, 50_097));
-    assert_eq!((received.more[0].data.as_ptr(), received.more[0].pinned), (large[10..].as_ptr(), 50_000));
+    assert_eq!((received.more[0].bytes().as_ptr(), received.more[0].pinned()), (large[10..].as_ptr(), 50_000));
     received.gather();
     assert_eq!(&received.data[..], &[&b"head"[..], &parts.concat()].concat()[..]);
 }

@@ -5,7 +5,7 @@
 use bowline_base::Instant;
 use bowline_stack::{Cidr, Config, Event, IfaceId, Interface, Stack};
 use bowline_wire::ip::{self, IpHeader, Protocol};
-use bowline_wire::{Capabilities, RxChecksum, RxPacket, TxPacket};
+use bowline_wire::{Capabilities, RxChecksum, RxPacket, Stretch, Stretches, TxPacket};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -50,9 +50,14 @@ impl Host {
 
     /// Everything that it wants to send now, as received packets at the other end.
     pub fn drain(&mut self, now: Instant) -> Vec<RxPacket> {
-        let mut packets = Vec::new();
         let mtu = self.mtu;
-        while self.stack.poll_transmit(now, &mut |_, packet| packets.push(received(&packet, mtu))) {}
+        self.drain_by(now, |packet| received(packet, mtu))
+    }
+
+    /// The packets that it sends, as a device of this kind carries them.
+    pub fn drain_by(&mut self, now: Instant, carry: impl Fn(&TxPacket<'_>) -> RxPacket) -> Vec<RxPacket> {
+        let mut packets = Vec::new();
+        while self.stack.poll_transmit(now, &mut |_, packet| packets.push(carry(&packet))) {}
         while let Some(event) = self.stack.poll_event() {
             self.events.push(event);
         }
@@ -79,7 +84,7 @@ impl Host {
 
 pub fn rx(packet: &[u8]) -> RxPacket {
     let data = Bytes::copy_from_slice(packet);
-    RxPacket { pinned: data.len(), data, checksum: RxChecksum::Unverified, segment_size: None, more: Vec::new() }
+    RxPacket { pinned: data.len(), data, checksum: RxChecksum::Unverified, segment_size: None, more: Stretches::new() }
 }
 
 /// What the other end of a link receives.
@@ -89,7 +94,15 @@ pub fn received(packet: &TxPacket<'_>, mtu: usize) -> RxPacket {
     assert!(packet.segment.is_some() || data.len() <= mtu, "{} bytes on a link of {mtu}", data.len());
     let checksum = if packet.checksum.is_some() { RxChecksum::Partial } else { RxChecksum::Unverified };
     let segment_size = packet.segment.map(|(_, size)| size);
-    RxPacket { pinned: data.len(), data: data.into(), checksum, segment_size, more: Vec::new() }
+    RxPacket { pinned: data.len(), data: data.into(), checksum, segment_size, more: Stretches::new() }
+}
+
+/// What the other end receives when the device copies no more than it must.
+pub fn carried(packet: &TxPacket<'_>) -> RxPacket {
+    let data = Bytes::copy_from_slice(packet.head);
+    let copy = |part: &[u8]| Stretch::new(Bytes::copy_from_slice(part), part.len());
+    let more = (0..).zip(packet.payload).map(|(i, part)| packet.shared(i).unwrap_or_else(|| copy(part))).collect();
+    RxPacket { pinned: data.len(), data, more, ..received(packet, usize::MAX) }
 }
 
 /// Decides whether a packet gets lost: its number, and itself.

@@ -95,6 +95,39 @@ proptest! {
         }
     }
 
+    /// Where a packet's text is divided makes no difference, and neither does its end's being where another one's begins.
+    #[test]
+    fn a_packet_in_pieces_is_joined_like_a_whole_one(
+        len in 1_usize..200, cuts in proptest::collection::vec(0_usize..200, 0..4), broken in 0_usize..600, v6: bool,
+    ) {
+        let addresses = if v6 { V6 } else { V4 };
+        let first = header(TcpFlags::empty());
+        let run = begin(&plain(addresses, &first, &[1; 150])).unwrap();
+        let mut packet = plain(addresses, &after(&first, 150), &vec![2; len]);
+        if let Some(byte) = packet.get_mut(broken) {
+            *byte ^= 0x20;
+        }
+        let headers = packet.len() - len;
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| headers + cut.min(len)).collect();
+        cuts.extend([headers + len / 2, packet.len()]);
+        cuts.sort_unstable();
+        let rest: Vec<Stretch> = cuts
+            .windows(2)
+            .map(|ends| Stretch::new(bytes::Bytes::copy_from_slice(&packet[ends[0]..ends[1]]), 1000))
+            .collect();
+        let same_flow = Flow::of(&packet) == Flow::Tcp(*run.flow());
+        let (mut whole, mut pieces) = (run.clone(), run);
+        let expected = whole.join(&packet, RxChecksum::Unverified).is_some();
+        let found = pieces.join_scattered(&packet[..cuts[0]], &rest, RxChecksum::Unverified);
+        if same_flow {
+            prop_assert_eq!(found.is_some(), expected && whole.text_len() > 150);
+        }
+        if let Some(range) = found {
+            prop_assert_eq!(range, headers..cuts[0]);
+            prop_assert_eq!((pieces.text_len(), pieces.flags()), (whole.text_len(), whole.flags()));
+        }
+    }
+
     /// Bytes from anywhere are no reason to panic, and join nothing that is not correct.
     #[test]
     fn noise_is_not_joined(noise in proptest::collection::vec(any::<u8>(), 0..200), at in 0_usize..100, v6 in any::<bool>()) {
