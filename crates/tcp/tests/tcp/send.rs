@@ -378,3 +378,14 @@ fn old_and_future_acks_do_not_move_anything() {
     assert_eq!(p.info().expect("info").bytes_acked, 1_000);
     p.run("< ACK seq=1 ack=3001\n.");
 }
+
+#[test]
+fn an_ack_beyond_a_window_that_was_taken_back_stands_at_its_edge() {
+    // RFC 9293 3.10.7.4, first check: beyond its edge the peer would not look at it, and would send for ever what we have.
+    let (mut p, key) = open(Options { nodelay: true, ..plain() });
+    p.write(key, 0, 2_000);
+    while p.has_sent() {
+        p.next_sent();
+    }
+    p.run("< ACK seq=1 ack=1001 win=500\n< ACK seq=1 ack=1001 win=500 len=10\n> ACK seq=1501 ack=11");
+}

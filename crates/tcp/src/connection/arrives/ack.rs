@@ -196,9 +196,13 @@ impl Tcb {
     }
 
     /// RFC 9293 3.10.7.4: the window of a newer segment, or of a newer ACK (SND.WL1, SND.WL2).
+    ///
+    /// An ACK that advances SND.UNA is news wherever its text stands, as on Linux: a retransmission may bring it, and with
+    /// the window of before, counted from the new SND.UNA, we would send beyond the peer's right edge.
     fn update_window(&mut self, segment: &Segment<'_>) {
         let snd = &self.snd;
-        let newer = snd.wl1 < segment.seq || (snd.wl1 == segment.seq && snd.wl2 <= segment.ack);
+        let advances = segment.ack > snd.una;
+        let newer = advances || snd.wl1 < segment.seq || (snd.wl1 == segment.seq && snd.wl2 <= segment.ack);
         if newer && segment.ack >= snd.una {
             self.set_window(segment);
         }
@@ -210,7 +214,7 @@ impl Tcb {
         let shift = if segment.has(TcpFlags::SYN) { 0 } else { self.snd.shift };
         self.snd.wnd = u32::from(segment.header.window) << shift;
         self.snd.max_wnd = self.snd.max_wnd.max(self.snd.wnd);
-        self.snd.wl1 = segment.seq;
+        self.snd.wl1 = self.snd.wl1.max(segment.seq);
         self.snd.wl2 = segment.ack;
     }
 

@@ -203,9 +203,13 @@ impl Tcb {
         Some(Plan { range: at..at, why, again: false, push: false })
     }
 
-    /// An acknowledgement on its own.
+    /// An acknowledgement on its own: at SND.NXT, but where the peer has taken back its window no further than its right
+    /// edge, as on Linux. Beyond it the peer would not look at the ACK (RFC 9293 3.10.7.4, first check), and both ends would
+    /// send again what the other one has.
     pub(crate) fn plan_ack(&mut self) -> Option<Plan> {
         let why = self.rcv.acks.pending()?;
-        Some(Plan { range: self.snd.nxt..self.snd.nxt, why, again: false, push: false })
+        let edge = self.snd.una + u64::from(self.snd.wnd);
+        let at = if self.state.is_synchronized() { self.snd.nxt.min(edge) } else { self.snd.nxt };
+        Some(Plan { range: at..at, why, again: false, push: false })
     }
 }
