@@ -16,6 +16,7 @@ mod rfc;
 mod setup;
 mod soak;
 mod step;
+mod swarm;
 
 use std::process::ExitCode;
 
@@ -41,12 +42,14 @@ Usage: cargo xtask <TASK>
            `differential --seed N --count N --seconds N` runs others, `--page` only writes the page
   soak     what only a long run shows, by the release build: 4 GiB transfers, 100,000 connections, a flood;
            `soak NAME` runs the steps whose name contains it
+  swarm    random worlds in virtual time, healed at the end, with nothing left: `swarm --seeds 0..100000 --minutes 30`; a world
+           that fails is made small and written down
   help     this text
 ";
 
 /// Whether a task takes so many words more.
 fn takes(task: &str, words: usize) -> bool {
-    matches!((task, words), ("model" | "mutants" | "differential", _) | ("soak", 1))
+    matches!((task, words), ("model" | "mutants" | "differential" | "swarm", _) | ("soak", 1))
 }
 
 fn main() -> ExitCode {
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         "soak" => soak::run(rest.first().map(String::as_str)),
         "model" => model::run(rest),
         "mutants" => mutants::run(rest),
+        "swarm" => swarm::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

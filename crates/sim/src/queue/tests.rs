@@ -287,7 +287,7 @@ fn fq_codel_beyond_its_limit_takes_from_the_longest_queue() {
     assert_eq!(left.len() as u64 + queue.counters().dropped, 20_001);
     assert_eq!(queue.bytes(), 0);
     // RFC 8290 4.1: from the head, so that the sender hears of it early.
-    assert_eq!(left.iter().filter(|label| label.0 == 1).next_back(), Some(&(1, 19_999)));
+    assert_eq!(left.iter().rfind(|label| label.0 == 1), Some(&(1, 19_999)));
     assert!(!left.contains(&(1, 0)));
 }
 
@@ -328,7 +328,7 @@ fn fq_codel_keeps_fragments_and_pings_in_order() {
     assert_eq!(drain(queue.as_mut(), at(0)), expected);
     for number in 0..64_u16 {
         let mut bytes = Packet::new(number, u32::from(number)).bytes().to_vec();
-        bytes[6..8].copy_from_slice(&(u16::from(number < 63) << 13 | number * 8).to_be_bytes());
+        bytes[6..8].copy_from_slice(&((u16::from(number < 63) << 13) | (number * 8)).to_be_bytes());
         queue.enqueue(at(0), bytes.into());
     }
     assert_eq!(drain(queue.as_mut(), at(0)), expected);

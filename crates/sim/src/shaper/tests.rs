@@ -94,7 +94,7 @@ fn police(policer: Policer, len: usize, every: Duration) -> usize {
     while now < end {
         shaper.offer(now, packet(len));
         passed += usize::from(shaper.next(now).is_some());
-        now = now + every;
+        now += every;
     }
     assert_eq!(shaper.policed() as usize + passed, (1e9 / every.as_nanos() as f64).ceil() as usize);
     passed

@@ -1,0 +1,41 @@
+//! The multi-flow scenario of smoltcp's own tests: 25 MB/s, 100 ms, a queue of 64 KiB, 2 MiB a flow, buffers of 256 KiB; and
+//! one large flow on the same link with a queue of one bandwidth-delay product and buffers that grow.
+
+use bowline_sim::Scenario;
+use bowline_sim::scenario::Settings;
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+const MULTI_FLOW: &str = include_str!("../../../scenarios/smoltcp-multi-flow.toml");
+const BIG_FLOW: &str = include_str!("../../../scenarios/one-big-flow.toml");
+
+/// MB/s of all flows together, and how fair they were.
+fn run(flows: u32) -> Result<(f64, f64), Box<dyn std::error::Error>> {
+    let mut scenario = Scenario::parse(MULTI_FLOW)?;
+    scenario.flows[0].count = flows;
+    let report = scenario.run(&Settings::default())?;
+    assert!(report.flows.iter().all(|flow| flow.done && flow.bytes == 2 << 20), "{report}");
+    Ok((report.goodput / 8e6, report.fairness.unwrap_or_default()))
+}
+
+#[test]
+fn every_flow_is_done_and_the_link_is_shared_fairly() -> Outcome {
+    let figures = [1, 4, 16, 64].map(run).into_iter().collect::<Result<Vec<_>, _>>()?;
+    // One flow cannot be faster than its buffer lets it: 256 KiB each 100 ms are 2.6 MB/s.
+    // The floors are what a step back would fall below; they are no claim that it could not be faster.
+    let least = [1.1, 1.5, 4.5, 10.0];
+    for ((goodput, fairness), least) in figures.iter().zip(least) {
+        assert!(*goodput > least && *fairness > 0.5, "goodput in MB/s and fairness: {figures:?}");
+    }
+    assert!(figures[0].0 < 2.63, "{figures:?}");
+    Ok(())
+}
+
+#[test]
+fn one_large_flow_fills_the_link() -> Outcome {
+    // A fifth of the scenario's flow: slow start weighs five times as much.
+    let scenario = Scenario::parse(&BIG_FLOW.replace("1GB", "200MB"))?;
+    let report = scenario.run(&Settings::default())?;
+    assert!(report.flows[0].done && report.goodput > 0.75 * 200e6, "{report}");
+    Ok(())
+}
