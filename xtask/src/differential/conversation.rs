@@ -208,6 +208,6 @@ pub(super) fn received(packet: Vec<u8>) -> bowline_wire::RxPacket {
         data: packet.into(),
         checksum: RxChecksum::Unverified,
         segment_size: None,
-        more: Vec::new(),
+        more: Default::default(),
     }
 }
