@@ -19,6 +19,9 @@ use crate::{Error, Result};
 /// Short connections at a time where there is more than one.
 pub const CONNECTIONS_AT_ONCE: u16 = 500;
 
+/// What an application of a bulk transfer writes or reads at once, in bytes.
+const APPLICATION_BUFFER: usize = 64 << 10;
+
 /// How long single packets of one run may take together: some stacks need milliseconds for each.
 pub const PACKET_TIME: Duration = Duration::from_secs(1);
 
@@ -31,15 +34,20 @@ pub struct Link {
     pub checksums: bool,
     /// Whether a segment may be longer than the MTU allows, up to 64 KiB, and stays whole.
     pub super_segments: bool,
+    /// Whether the applications of a bulk transfer write from buffers of their own and read into such, as over sockets. If
+    /// not, they let the stack share or lend what it can.
+    pub copying: bool,
 }
 
 impl Link {
     /// Every packet as on an Ethernet: 1500 bytes, checksums computed and verified.
-    pub const ETHERNET: Self = Self { mtu: 1500, checksums: true, super_segments: false };
+    pub const ETHERNET: Self = Self { mtu: 1500, checksums: true, super_segments: false, copying: false };
+    /// The same, used like a socket.
+    pub const SOCKETS: Self = Self { copying: true, ..Self::ETHERNET };
     /// Super-segments over a link that needs no checksums, at MTU 1500.
-    pub const OFFLOADED: Self = Self { mtu: 1500, checksums: false, super_segments: true };
+    pub const OFFLOADED: Self = Self { mtu: 1500, checksums: false, super_segments: true, copying: false };
     /// The greatest packets that IP has, without checksums.
-    pub const JUMBO: Self = Self { mtu: 65_535, checksums: false, super_segments: false };
+    pub const JUMBO: Self = Self { mtu: 65_535, checksums: false, super_segments: false, copying: false };
 }
 
 /// What a bulk transfer took.
@@ -151,11 +159,12 @@ pub fn contenders() -> Vec<Box<dyn Contender>> {
     vec![Box::new(Bowline::default()), Box::new(Smoltcp::default())]
 }
 
-/// Measures speed: bulk transfer on three links, connections per second, the cost of a packet.
+/// Measures speed: bulk transfer on three links, on one of them also between applications that copy, connections per second, the cost of a packet.
 pub fn speed(contenders: &mut [Box<dyn Contender>], plan: &Plan) -> Report {
     let mut report = Report::default();
     let links = [
         ("bulk, MTU 1500, checksums", Link::ETHERNET),
+        ("bulk, MTU 1500, checksums, applications copy", Link::SOCKETS),
         ("bulk, MTU 1500, super-segments, no checksums", Link::OFFLOADED),
         ("bulk, MTU 65535, no checksums", Link::JUMBO),
     ];

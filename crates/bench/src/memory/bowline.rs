@@ -4,6 +4,8 @@
 //! says that it loses nothing, as smoltcp's is told by having no congestion control. Packets are copied once, into pooled
 //! buffers, as [`bowline_device::memory`] does it: large parts that the application shares are not copied at all. Buffer sizes for bulk are tried, as they are for smoltcp.
 
+mod bulk;
+
 use std::any::Any;
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,15 +18,10 @@ use bowline_stack::{Cidr, Config, IfaceId, Interface, Stack};
 use bowline_tcp::state::State;
 use bowline_tcp::{CallError, ConnectionKey, Endpoint, Listen, ListenerKey, Options};
 use bowline_wire::{Capabilities, RxPacket, TxPacket};
-use bytes::Bytes;
 
 use super::{Bulk, Contender, Crowd, Link, visitors};
 use crate::{Error, Result};
 
-/// Buffer sizes tried for bulk, each way, in bytes.
-const BULK_BUFFERS: [u32; 5] = [64 << 10, 128 << 10, 256 << 10, 1 << 20, 4 << 20];
-/// How much is sent to find the best of them.
-const TRIAL_BYTES: u64 = 128 << 20;
 /// Packets that a host sends before the other one gets its turn.
 const BURST: usize = 64;
 /// How long Bowline keeps TIME-WAIT, and a little more.
@@ -159,58 +156,6 @@ impl Bench {
 
 fn told(what: &str, error: impl std::fmt::Debug) -> Error {
     format!("bowline cannot {what}: {error:?}").into()
-}
-
-fn fixed_buffers(bytes: u32) -> Options {
-    Options { send_buffer: bytes, receive_buffer: bytes, receive_buffer_max: bytes, ..Options::default() }
-}
-
-fn bulk(link: Link, bytes: u64, buffer: u32) -> Result<Bulk> {
-    let mut bench = Bench::new(link, &fixed_buffers(buffer))?;
-    let listener = bench.listen(80)?;
-    let (near, far) = bench.open(listener, 40_000, 80)?;
-    let source = Bytes::from(vec![0x55; 64 << 10]);
-    let mut rest = source.clone();
-    let (mut got, mut idle) = (0, 0);
-    let started = Clock::now();
-    while got < bytes {
-        let now = bench.now;
-        loop {
-            match bench.near.stack.tcp_mut().send_bytes(now, near, &mut rest) {
-                Ok(_) if rest.is_empty() => rest = source.clone(),
-                Ok(_) | Err(CallError::WouldBlock) => break,
-                Err(error) => return Err(told("send", error)),
-            }
-        }
-        bench.turn_near();
-        bench.turn_far();
-        let before = got;
-        loop {
-            match bench.far.stack.tcp_mut().receive_bytes(now, far, usize::MAX) {
-                Ok(read) => got += read.len() as u64,
-                Err(CallError::WouldBlock) => break,
-                Err(error) => return Err(told("receive", error)),
-            }
-        }
-        bench.tick();
-        idle = if got == before { idle + 1 } else { 0 };
-        if idle > PATIENCE {
-            return Err("bowline stopped in the middle of a transfer".into());
-        }
-    }
-    Ok(Bulk { bytes: got, segments: bench.near.out.data_packets, elapsed: started.elapsed() })
-}
-
-/// Tries every buffer size and takes the fastest.
-fn fastest(link: Link, bytes: u64) -> Result<u32> {
-    let mut best: Option<(f64, u32)> = None;
-    for buffer in BULK_BUFFERS {
-        let rate = bulk(link, bytes, buffer)?.gbit_per_s();
-        if best.is_none_or(|(other, _)| rate > other) {
-            best = Some((rate, buffer));
-        }
-    }
-    Ok(best.ok_or("no buffer size to try")?.1)
 }
 
 /// The application that opens a connection, asks with a byte, and closes once it has the answer.
@@ -362,11 +307,11 @@ impl Contender for Bowline {
         let buffer = if let Some(buffer) = known {
             buffer
         } else {
-            let buffer = fastest(link, TRIAL_BYTES.min(bytes))?;
+            let buffer = bulk::fastest(link, bytes)?;
             self.best.push((link, buffer));
             buffer
         };
-        bulk(link, bytes, buffer)
+        bulk::bulk(link, bytes, buffer)
     }
 
     fn open_exchange_close(&mut self, count: u64, at_once: u16) -> Result<Duration> {

@@ -14,7 +14,7 @@ use smoltcp::time::{Duration as Span, Instant};
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
 use super::cable::Cable;
-use super::{Bulk, Contender, Crowd, Link, visitors};
+use super::{APPLICATION_BUFFER, Bulk, Contender, Crowd, Link, visitors};
 use crate::Result;
 
 /// Buffer sizes tried for bulk, each way, in bytes.
@@ -171,19 +171,26 @@ fn bulk(link: Link, bytes: u64, setting: Setting) -> Result<Bulk> {
         far.get().set_ack_delay(None);
     }
     open(&mut bench, &mut near, &mut far, (40_000, 80))?;
+    let (source, mut sink) = (vec![0x55; APPLICATION_BUFFER], vec![0; APPLICATION_BUFFER]);
     let (mut got, mut idle) = (0, 0);
     let started = Clock::now();
     while got < bytes {
         let socket = near.get();
         while socket.can_send() {
-            socket.send(|room| (room.len(), ())).map_err(|error| format!("smoltcp cannot send: {error:?}"))?;
+            let sent = if link.copying {
+                socket.send_slice(&source).map(|_| ())
+            } else {
+                socket.send(|room| (room.len(), ()))
+            };
+            sent.map_err(|error| format!("smoltcp cannot send: {error:?}"))?;
         }
         bench.poll_near(&mut near.sockets);
         bench.poll_far(&mut far.sockets);
         bench.tick();
         let (socket, before) = (far.get(), got);
         while socket.can_recv() {
-            let read = socket.recv(|data| (data.len(), data.len()));
+            let read =
+                if link.copying { socket.recv_slice(&mut sink) } else { socket.recv(|data| (data.len(), data.len())) };
             got += read.map_err(|error| format!("smoltcp cannot receive: {error:?}"))? as u64;
         }
         idle = if got == before { idle + 1 } else { 0 };

@@ -5,10 +5,10 @@ use super::{Draw, Link, Plan, contenders, footprint, speed};
 #[test]
 fn bulk_moves_what_was_asked_for() {
     for mut contender in contenders() {
-        for link in [Link::ETHERNET, Link::OFFLOADED, Link::JUMBO] {
+        for link in [Link::ETHERNET, Link::SOCKETS, Link::OFFLOADED, Link::JUMBO] {
             let bulk = contender.bulk(link, 1 << 20).unwrap();
             assert!(bulk.bytes >= 1 << 20, "{} over {link:?}", contender.name());
-            let longest = if link == Link::ETHERNET { 1460 } else { 65_495 };
+            let longest = if link.checksums { 1460 } else { 65_495 };
             let mean = bulk.bytes / bulk.segments;
             assert!(
                 mean <= longest && mean * 2 > longest.min(2 * 1460),
@@ -42,7 +42,7 @@ fn a_report_has_every_measure() {
     let plan = Plan { only: String::new(), runs: 1, bulk_bytes: 1 << 20, connections: 10, crowd: 10, rounds: 10 };
     let report = speed(&mut contenders(), &plan);
     assert_eq!(report.notes, Vec::<String>::new());
-    assert_eq!(report.rows.len(), 11 * contenders().len());
+    assert_eq!(report.rows.len(), 13 * contenders().len());
     assert!(report.rows.iter().all(|row| row.median > 0.0));
     let report = footprint(&mut contenders(), &plan, || 0);
     assert_eq!(report.notes, Vec::<String>::new());

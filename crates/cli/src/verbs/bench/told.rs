@@ -30,7 +30,8 @@ impl Contender for Told {
     fn bulk(&mut self, link: Link, bytes: u64) -> Result<Bulk> {
         let segments = if link.super_segments { ", super-segments" } else { "" };
         let checksums = if link.checksums { ", checksums" } else { "" };
-        self.tell(&format!("{} MiB, MTU {}{segments}{checksums}", bytes >> 20, link.mtu));
+        let copying = if link.copying { ", applications copy" } else { "" };
+        self.tell(&format!("{} MiB, MTU {}{segments}{checksums}{copying}", bytes >> 20, link.mtu));
         self.0.bulk(link, bytes)
     }
 
