@@ -161,7 +161,14 @@ impl Stack {
         }
         let length = quoted.header.header_len + quoted.header.payload_len;
         let meant = match error {
-            icmp::IcmpError::PacketTooBig { mtu } => Some(self.paths.meant(remote, mtu, length)),
+            icmp::IcmpError::PacketTooBig { mtu } => {
+                let meant = self.paths.meant(remote, mtu, length);
+                if meant.is_none() {
+                    self.counters.icmp.in_errors += 1;
+                    return;
+                }
+                meant
+            }
             _ => None,
         };
         let error =

@@ -44,12 +44,17 @@ impl PathMtus {
         }
     }
 
-    /// The MTU that a message means: what it says, or the next plateau below the `length` of the packet that it quotes;
-    /// never below what the version guarantees.
-    pub(crate) fn meant(&self, destination: IpAddr, says: u32, length: usize) -> u16 {
+    /// The MTU that a message means: what it says, or over IPv4 the next plateau below the `length` of the packet that it
+    /// quotes, and never less than what is believed. `None`: less than every IPv6 link carries, which counts as nothing said
+    /// (RFC 8201 4).
+    pub(crate) fn meant(&self, destination: IpAddr, says: u32, length: usize) -> Option<u16> {
         let plateau = || PLATEAUS.into_iter().find(|plateau| usize::from(*plateau) < length).unwrap_or(68);
-        let mtu = if says == 0 { plateau() } else { u16::try_from(says).unwrap_or(u16::MAX) };
-        mtu.max(if destination.is_ipv4() { self.config.min_v4 } else { MIN_V6 })
+        let mtu = u16::try_from(says).unwrap_or(u16::MAX);
+        match (destination.is_ipv4(), mtu) {
+            (true, 0) => Some(plateau().max(self.config.min_v4)),
+            (true, _) => Some(mtu.max(self.config.min_v4)),
+            (false, _) => (mtu >= MIN_V6).then_some(mtu),
+        }
     }
 
     /// Remembers a smaller MTU; a larger one than what is known is not believed (RFC 8201 4). Returns whether it is news.

@@ -25,14 +25,17 @@ fn a_value_is_only_lowered_and_is_forgotten_after_ten_minutes() {
 fn what_a_message_means() {
     let paths = PathMtus::new(PathMtuConfig::default());
     for (to, says, length, expected) in [
-        (A, 1400, 1500, 1400),
-        (A, 0, 1500, 1492),
-        (A, 0, 1492, 1006),
-        (A, 0, 100, 552),
-        (A, 68, 1500, 552),
-        (A, 1_000_000, 1500, 65_535),
-        (SIX, 1400, 1500, 1400),
-        (SIX, 500, 1500, 1280), // RFC 8201 4
+        (A, 1400, 1500, Some(1400)),
+        (A, 0, 1500, Some(1492)),
+        (A, 0, 1492, Some(1006)),
+        (A, 0, 100, Some(552)),
+        (A, 68, 1500, Some(552)),
+        (A, 1_000_000, 1500, Some(65_535)),
+        (SIX, 1400, 1500, Some(1400)),
+        (SIX, 1280, 1500, Some(1280)),
+        // RFC 8201 4: discarded
+        (SIX, 1279, 1500, None),
+        (SIX, 0, 1500, None),
     ] {
         assert_eq!(paths.meant(to, says, length), expected, "{to} {says} {length}");
     }

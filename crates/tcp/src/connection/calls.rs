@@ -16,6 +16,11 @@ use crate::state::{Cause, State};
 use crate::trace::Trace;
 use crate::{CallError, ConnectionError};
 
+/// The smallest path MTU over IPv4 that is believed, in bytes (as Linux: what 512 bytes of data need).
+const MIN_PATH_MTU: u32 = 552;
+/// What every IPv6 link carries, in bytes (RFC 8200 5).
+const MIN_PATH_MTU_V6: u32 = 1280;
+
 /// What a user's CLOSE came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Closing {
@@ -257,10 +262,14 @@ impl Tcb {
 
     /// RFC 1191, RFC 8201: a smaller path. Never below the minimum, and never larger than it was.
     fn take_path_mtu(&mut self, cx: &mut Context<'_>, mtu: u32) {
-        let floor = if self.tuple.is_ipv6() { 1280 } else { 552 };
-        let reported = if mtu == 0 { u32::from(self.path_mtu) / 2 } else { mtu };
-        let mtu = u16::try_from(reported.max(floor)).unwrap_or(u16::MAX);
-        if mtu >= self.path_mtu {
+        let reported = match mtu {
+            // RFC 8201 4: every IPv6 link carries 1280 bytes, and who tells less is not believed.
+            _ if self.tuple.is_ipv6() => mtu,
+            0 => (u32::from(self.path_mtu) / 2).max(MIN_PATH_MTU),
+            _ => mtu.max(MIN_PATH_MTU),
+        };
+        let mtu = u16::try_from(reported).unwrap_or(u16::MAX);
+        if mtu >= self.path_mtu || (self.tuple.is_ipv6() && reported < MIN_PATH_MTU_V6) {
             cx.counters.icmp_ignored += 1;
             return;
         }

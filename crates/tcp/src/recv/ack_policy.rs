@@ -103,9 +103,11 @@ impl AckPolicy {
         self.quick > 0
     }
 
-    /// Begins, or ends, to acknowledge segments at once. In the first case also what waits for the timer.
+    /// Begins, or ends, to acknowledge segments at once. In the first case also what waits for the timer; in the second no
+    /// pause begins it anew, until an acknowledgement waited in vain for an answer (as Linux).
     pub fn set_quick(&mut self, quick: bool) {
         self.quick = if quick { QUICK } else { 0 };
+        self.interactive = !quick;
         if quick && self.deadline < Instant::MAX {
             self.deadline = Instant::MAX;
             self.ack = self.ack.or(Some(SendReason::Ack));

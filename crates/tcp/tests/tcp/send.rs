@@ -340,6 +340,22 @@ fn a_smaller_path_cuts_text_anew() {
 }
 
 #[test]
+fn the_first_text_after_a_silence_fits_into_the_restart_window() {
+    // RFC 5681 4.1: the window that a pause leaves holds for the segment that ends the pause, not only behind it.
+    for algorithm in [Algorithm::NewReno, Algorithm::Cubic] {
+        let (mut p, key) = open(Options { algorithm, ..reno() });
+        for (at, len, ack) in [(0, 10_000, "ack=10001"), (10_000, 20_000, "ack=30001")] {
+            p.write(key, at, len);
+            assert_eq!(ranges(&mut p).iter().map(|r| r.1).sum::<usize>(), len);
+            p.run(&format!("< ACK seq=1 {ack}\n."));
+        }
+        p.run("+30000ms\n.");
+        p.write(key, 30_000, 30_000);
+        assert_eq!(ranges(&mut p).iter().map(|r| r.1).sum::<usize>(), 10_000);
+    }
+}
+
+#[test]
 fn the_peer_may_shrink_its_window() {
     // RFC 9293 3.8.6: a sender must be robust against it (MUST-34): nothing new (SHLD-15), but what was sent is sent again
     // (SHLD-16), beyond the new edge too (MAY-7).

@@ -9,7 +9,6 @@ use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{SackBlock, TcpFlags, TcpHeader, TcpOptions};
 
 use super::Plan;
-use crate::congestion::Controller;
 use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
 use crate::negotiate::{initial_window, timestamps_len};
@@ -154,7 +153,6 @@ impl Tcb {
             self.note_probe_sent(cx, plan.why);
             return;
         }
-        self.restart_after_idle(cx, len);
         if plan.why == SendReason::TailLossProbe {
             self.recovery.on_probe_sent(cx.now, plan.range.clone(), plan.again);
             cx.counters.loss_probes += 1;
@@ -185,15 +183,6 @@ impl Tcb {
     fn fills_segments(&self, len: u64) -> bool {
         let mss = u64::from(self.snd.mss);
         len == mss || len == 0 || (len > mss && len.is_multiple_of(mss))
-    }
-
-    /// RFC 5681 4.1: after a silence longer than the RTO the old congestion window says little.
-    fn restart_after_idle(&mut self, cx: &Context<'_>, len: u64) {
-        let idle = cx.now.since(self.stats.last_data_sent);
-        let rto = self.recovery.rtt().base_rto();
-        if len > 0 && self.recovery.is_idle() && self.stats.bytes_sent > 0 && idle > rto {
-            self.congestion.on_idle_restart(cx.now, idle, rto);
-        }
     }
 
     fn note_ack_sent(&mut self, cx: &mut Context<'_>, plan: &Plan) {

@@ -6,7 +6,7 @@
 
 use core::ops::Range;
 
-use bowline_base::Position;
+use bowline_base::{Instant, Position};
 use bowline_wire::packet::MAX_PACKET;
 
 use super::sws::{Unsent, sendable};
@@ -158,7 +158,10 @@ impl Tcb {
             }
             return None;
         }
-        let (len, hold) = if unsent == 0 { (0, Hold::Application) } else { self.sendable_text(unsent) };
+        let (mut len, mut hold) = if unsent == 0 { (0, Hold::Application) } else { self.sendable_text(unsent) };
+        if len > 0 && self.restarts_after_idle(cx.now) {
+            (len, hold) = self.sendable_text(unsent);
+        }
         self.set_hold(cx, if len > 0 { Hold::Nothing } else { hold });
         if hold == Hold::Cork && len == 0 {
             self.arm_cork(cx.now);
@@ -177,6 +180,17 @@ impl Tcb {
         let limited = self.recovery.in_flight() >= self.congestion.cwnd();
         let why = if limited && len > 0 { SendReason::LimitedTransmit } else { SendReason::Data };
         Some(Plan { range: start..start + len + u64::from(fin), why, again: false, push: all })
+    }
+
+    /// RFC 5681 4.1: after a silence longer than the RTO the old congestion window says little. Returns whether it was one; the
+    /// new window holds for the segment that ends it, too.
+    fn restarts_after_idle(&mut self, now: Instant) -> bool {
+        let (idle, rto) = (now.since(self.stats.last_data_sent), self.recovery.rtt().base_rto());
+        let restarts = self.recovery.is_idle() && self.stats.bytes_sent > 0 && idle > rto;
+        if restarts {
+            self.congestion.on_idle_restart(now, idle, rto);
+        }
+        restarts
     }
 
     fn sendable_text(&self, unsent: u64) -> (u64, Hold) {

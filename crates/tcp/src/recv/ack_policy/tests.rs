@@ -228,6 +228,19 @@ fn after_a_pause_the_first_segments_are_acknowledged_at_once() {
 }
 
 #[test]
+fn who_wants_no_quick_acknowledgements_gets_none_at_the_beginning_either() {
+    let mut policy = AckPolicy::new(&options(DELAY), 1_460);
+    policy.set_quick(false);
+    data(&mut policy, at(9_000), 100, 1);
+    assert_eq!((policy.pending(), policy.deadline()), (None, Some(at(9_040))));
+    policy.on_timer(at(9_040));
+    policy.on_ack_sent();
+    // nobody answered: after a pause they are quick again
+    data(&mut policy, at(20_000), 100, 1);
+    assert_eq!(policy.pending(), Some(Ack));
+}
+
+#[test]
 fn where_the_application_answers_acknowledgements_travel_with_its_data() {
     let mut policy = AckPolicy::new(&options(DELAY), 1_460);
     data(&mut policy, at(1_000), 100, 1);
