@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use crate::config::Algorithm;
 use crate::reason::{Hold, TimerKind};
+use crate::recovery::{Outstanding, Phase};
 use crate::state::State;
 use crate::{ConnectionError, ConnectionKey, FourTuple, ListenerKey};
 
@@ -54,7 +55,7 @@ pub struct Info {
     pub max_rtt: Option<Duration>,
     /// The retransmission time-out, with backoff.
     pub rto: Duration,
-    /// Retransmission time-outs in a row.
+    /// Doublings of the time-out, or of the time between probes of a closed window.
     pub backoff: u8,
     /// What ICMP said last of a segment of ours and did not end the connection (RFC 9293 3.9.1.8, MUST-47; 3.9.2.2, SHLD-25).
     pub soft_error: Option<ConnectionError>,
@@ -90,8 +91,27 @@ pub struct Info {
     pub data_segs_in: u64,
     /// Segments retransmitted, in all.
     pub total_retrans: u64,
-    /// Segments believed lost and not retransmitted yet.
-    pub lost: u64,
+    /// Where loss recovery stands.
+    pub phase: Phase,
+    /// Whether the window was reduced for an echo of congestion, and what was sent until then is not acknowledged yet
+    /// (RFC 3168 6.1.2).
+    pub reduced_by_ecn: bool,
+    /// What is outstanding, in segments: a SYN is one, a FIN only where it travels alone.
+    pub outstanding: Outstanding,
+    /// Duplicate acknowledgements in a row.
+    pub duplicate_acks: u32,
+    /// Segments that the peer reported to have received twice (RFC 2883).
+    pub duplicates: u64,
+    /// Times that data arrived at the peer out of order.
+    pub reorderings: u64,
+    /// Retransmission time-outs in a row without progress.
+    pub retries: u8,
+    /// Probes of a closed window, or keepalives, in a row without an answer.
+    pub probes: u8,
+    /// What our acknowledgements go by.
+    pub receiver: Receiver,
+    /// Where both streams stand.
+    pub positions: Positions,
     /// Times that fast recovery began.
     pub recoveries: u64,
     /// Times that the retransmission timer ran out.
@@ -165,7 +185,16 @@ impl Info {
             data_segs_out: 0,
             data_segs_in: 0,
             total_retrans: 0,
-            lost: 0,
+            phase: Phase::Open,
+            reduced_by_ecn: false,
+            outstanding: Outstanding::default(),
+            duplicate_acks: 0,
+            duplicates: 0,
+            reorderings: 0,
+            retries: 0,
+            probes: 0,
+            receiver: Receiver::default(),
+            positions: Positions::default(),
             recoveries: 0,
             timeouts: 0,
             out_of_order: 0,
@@ -181,6 +210,32 @@ impl Info {
             age: Duration::ZERO,
         }
     }
+}
+
+/// What the receiving side of a connection has learnt, and goes by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Receiver {
+    /// How long an acknowledgement may be delayed; `None` before there was data to acknowledge.
+    pub ack_delay: Option<Duration>,
+    /// The size of the peer's full segments, as far as they have shown it.
+    pub peer_segment: u32,
+    /// The round-trip time as the receiver sees it.
+    pub rtt: Option<Duration>,
+    /// What the application reads in a round trip, at least the peer's initial window: what the buffer's size goes by.
+    pub space: u64,
+    /// Stretches of data that wait for what is missing before them.
+    pub holes: u32,
+}
+
+/// Sequence numbers, as on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Positions {
+    /// SND.UNA.
+    pub snd_una: u32,
+    /// SND.NXT.
+    pub snd_nxt: u32,
+    /// RCV.NXT.
+    pub rcv_nxt: u32,
 }
 
 /// A listener as `ss -ltn` would show it.

@@ -38,7 +38,7 @@ use self::ring::Ring;
 use crate::Options;
 use crate::reason::{LossReason, TimerKind};
 
-pub use self::outcome::{Ack, AckOutcome, Phase, TimeoutOutcome};
+pub use self::outcome::{Ack, AckOutcome, Outstanding, Phase, TimeoutOutcome};
 pub use self::rtt::RttEstimator;
 
 /// The granularity of a timestamp's echo.
@@ -78,12 +78,14 @@ pub struct Recovery {
 pub struct Stats {
     /// Times that fast recovery began.
     pub recoveries: u32,
-    /// Times that the retransmission timer ran out.
-    pub timeouts: u32,
-    /// Recoveries that proved needless and were taken back.
-    pub undone: u32,
     /// Times that data arrived out of the order in which it was sent.
     pub reordered: u32,
+    /// Segments that the peer reported to have received twice (RFC 2883).
+    pub duplicates: u32,
+    /// Times that the retransmission timer ran out; no more than 65,535.
+    pub timeouts: u16,
+    /// Recoveries that proved needless and were taken back; no more than 65,535.
+    pub undone: u16,
 }
 
 impl Hash for Recovery {
@@ -338,6 +340,29 @@ impl Recovery {
     #[must_use]
     pub const fn sacked(&self) -> u64 {
         self.ring.sacked()
+    }
+
+    /// What is outstanding, in segments of the current size; `fin` is where our FIN lies, once it is known. For people:
+    /// it looks at everything that was sent.
+    #[must_use]
+    pub fn outstanding_segments(&self, fin: Option<Position>) -> Outstanding {
+        let mut sum = self.ring.segments(self.mss.into(), fin);
+        let Some(episode) = self.episode.as_deref() else { return sum };
+        sum.sacked += episode.guessed.div_ceil(self.mss.into());
+        if episode.has_probe_again() {
+            // A probe says nothing of what it repeats.
+            sum.retrans = sum.retrans.saturating_sub(1);
+        }
+        if matches!(self.phase, Phase::FastRecovery | Phase::Timeout) {
+            sum.lost += sum.retrans;
+        }
+        sum
+    }
+
+    /// Duplicate acknowledgements since SND.UNA advanced (RFC 6675 2).
+    #[must_use]
+    pub fn duplicate_acks(&self) -> u32 {
+        self.episode.as_deref().map_or(0, |episode| episode.dup_acks)
     }
 
     /// How far out of order, in segments, the path is taken to deliver; 3 until seen otherwise (RFC 6675's DupThresh).

@@ -1,3 +1,5 @@
+mod info;
+
 use crate::report::Verdict;
 use crate::source::Source;
 use crate::suite::{Plan, run_source};

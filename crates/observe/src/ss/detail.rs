@@ -71,12 +71,16 @@ fn options(out: &mut String, info: &Detail) {
     if let Some(srtt) = info.srtt_us {
         word(out, format_args!("rtt:{}/{}", millis(srtt), millis(info.rttvar_us)));
     }
+    if let Some(ato) = info.ato_us {
+        word(out, format_args!("ato:{}", millis(ato)));
+    }
 }
 
 fn windows(out: &mut String, info: &Detail) {
     let mss = u64::from(info.mss.max(1));
     word(out, format_args!("mss:{}", info.mss));
     word(out, format_args!("pmtu:{}", info.pmtu));
+    nonzero(out, &[("rcvmss", info.rcvmss.into())]);
     word(out, format_args!("advmss:{}", info.advmss));
     if info.algorithm != UNLIMITED {
         word(out, format_args!("cwnd:{}", info.cwnd.div_ceil(mss)));
@@ -121,14 +125,17 @@ fn limits(out: &mut String, info: &Detail) {
 }
 
 fn losses(out: &mut String, info: &Detail) {
-    let mss = u64::from(info.mss.max(1));
-    nonzero(out, &[("unacked", info.in_flight.div_ceil(mss))]);
+    nonzero(out, &[("unacked", info.unacked)]);
     if info.retrans > 0 {
-        word(out, format_args!("retrans:{}/{}", info.lost.min(info.retrans), info.retrans));
+        word(out, format_args!("retrans:{}/{}", info.retrans_out, info.retrans));
     }
-    nonzero(out, &[("lost", info.lost)]);
+    nonzero(out, &[("lost", info.lost), ("sacked", info.sacked), ("dsack_dups", info.dsack_dups)]);
     if info.reordering != USUAL_REORDERING && info.reordering > 0 {
         word(out, format_args!("reordering:{}", info.reordering));
+    }
+    nonzero(out, &[("reord_seen", info.reord_seen)]);
+    if let Some(rtt) = info.rcv_rtt_us {
+        word(out, format_args!("rcv_rtt:{}", millis(rtt)));
     }
     nonzero(out, &[("rcv_space", info.rcv_space), ("notsent", info.notsent)]);
     if let Some(min) = info.min_rtt_us {

@@ -118,15 +118,31 @@ detail! {
     data_segs_in: u64,
     /// Segments retransmitted, in all.
     retrans: u64,
-    /// Segments believed lost and not retransmitted yet.
+    /// Segments sent and not acknowledged.
+    unacked: u64,
+    /// Segments retransmitted, of these.
+    retrans_out: u64,
+    /// Segments of these believed lost, retransmitted or not.
     lost: u64,
+    /// Segments of these that SACK reported.
+    sacked: u64,
+    /// Segments that the peer reported to have received twice.
+    dsack_dups: u64,
+    /// Times the peer was seen to receive out of order.
+    reord_seen: u64,
+    /// Delay of acknowledgements, once there was data to acknowledge.
+    ato_us: Option<u64>,
+    /// Full segments of the peer's, as seen.
+    rcvmss: u32,
+    /// Round-trip time as the receiver sees it.
+    rcv_rtt_us: Option<u64>,
     /// Times that fast recovery began.
     recoveries: u64,
     /// Times that the retransmission timer ran out.
     timeouts: u64,
     /// Segments that arrived out of order.
     rcv_ooopack: u64,
-    /// Times the peer was seen to receive out of order.
+    /// Segments by which the path is taken to reorder.
     reordering: u32,
     /// Written and not sent.
     notsent: u64,
@@ -254,16 +270,6 @@ fn detail(info: &Info) -> Detail {
         Algorithm::Cubic => "cubic",
         Algorithm::Local => "local",
     };
-    let held_by = match info.hold {
-        Hold::Nothing => None,
-        Hold::Application => Some("app"),
-        Hold::Congestion => Some("cwnd"),
-        Hold::Window => Some("window"),
-        Hold::Nagle => Some("nagle"),
-        Hold::Cork => Some("cork"),
-        Hold::SillyWindow => Some("sws"),
-        Hold::Pacing => Some("pacing"),
-    };
     Detail {
         id: info.id,
         ts: info.timestamps,
@@ -293,7 +299,15 @@ fn detail(info: &Info) -> Detail {
         data_segs_out: info.data_segs_out,
         data_segs_in: info.data_segs_in,
         retrans: info.total_retrans,
-        lost: info.lost,
+        unacked: info.outstanding.unacked,
+        retrans_out: info.outstanding.retrans,
+        lost: info.outstanding.lost,
+        sacked: info.outstanding.sacked,
+        dsack_dups: info.duplicates,
+        reord_seen: info.reorderings,
+        ato_us: info.receiver.ack_delay.map(micros),
+        rcvmss: info.receiver.peer_segment,
+        rcv_rtt_us: info.receiver.rtt.map(micros),
         recoveries: info.recoveries,
         timeouts: info.timeouts,
         rcv_ooopack: info.out_of_order,
@@ -302,15 +316,29 @@ fn detail(info: &Info) -> Detail {
         lastsnd_ms: millis(info.last_data_sent),
         lastrcv_ms: millis(info.last_data_received),
         lastack_ms: millis(info.last_ack_received),
-        held_by: held_by.map(str::to_owned),
+        held_by: held_by(info.hold).map(str::to_owned),
         busy_ms: millis(info.busy_time),
         rwnd_limited_ms: millis(info.rwnd_limited),
         cwnd_limited_ms: millis(info.cwnd_limited),
         snd_wnd: info.snd_wnd,
         rcv_wnd: info.rcv_wnd,
-        rcv_space: info.receive_buffer,
+        rcv_space: info.receiver.space,
         memory: info.memory,
         age_ms: millis(info.age),
+    }
+}
+
+/// What holds the sender back, in a word.
+fn held_by(hold: Hold) -> Option<&'static str> {
+    match hold {
+        Hold::Nothing => None,
+        Hold::Application => Some("app"),
+        Hold::Congestion => Some("cwnd"),
+        Hold::Window => Some("window"),
+        Hold::Nagle => Some("nagle"),
+        Hold::Cork => Some("cork"),
+        Hold::SillyWindow => Some("sws"),
+        Hold::Pacing => Some("pacing"),
     }
 }
 

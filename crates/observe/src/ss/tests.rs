@@ -1,7 +1,8 @@
 use std::time::Duration;
 
-use bowline_tcp::info::Info;
+use bowline_tcp::info::{Info, Receiver};
 use bowline_tcp::reason::{Hold, TimerKind};
+use bowline_tcp::recovery::Outstanding;
 use bowline_tcp::state::{STATES, State};
 use bowline_tcp::{Algorithm, FourTuple};
 
@@ -46,7 +47,16 @@ fn info(state: State) -> Info {
         data_segs_out: 3,
         data_segs_in: 1,
         total_retrans: 1,
-        lost: 0,
+        outstanding: Outstanding { unacked: 7, sacked: 3, lost: 2, retrans: 1 },
+        duplicates: 4,
+        reorderings: 5,
+        receiver: Receiver {
+            ack_delay: Some(Duration::from_millis(40)),
+            peer_segment: 1_400,
+            rtt: Some(Duration::from_micros(700)),
+            space: 14_480,
+            holes: 0,
+        },
         recoveries: 0,
         timeouts: 1,
         out_of_order: 0,

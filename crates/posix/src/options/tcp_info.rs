@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use bowline_base::Instant;
-use bowline_tcp::reason::{Hold, TimerKind};
+use bowline_tcp::recovery::Phase;
 use bowline_tcp::{Info, State};
 
 use crate::abi::{Abi, encode_tcp_info};
@@ -52,11 +52,7 @@ impl Host {
         let abi = self.abi;
         let info = socket.connection().and_then(|key| self.stack.tcp().info(now, key));
         let Some(info) = info else {
-            let state = if matches!(socket.role, Role::Listening(_)) { State::Listen } else { State::Closed };
-            return encode_tcp_info(abi.tcp_info(), |name| match name {
-                "tcpi_state" => state_number(abi, state),
-                _ => 0,
-            });
+            return self.without_connection(now, socket);
         };
         encode_tcp_info(abi.tcp_info(), |name| match name.trim_start_matches("__") {
             "tcpi_state" => state_number(abi, info.state),
@@ -71,8 +67,44 @@ impl Host {
             },
             "tcpi_snd_cwnd" if abi == Abi::Linux => segments(&info, info.cwnd),
             "tcpi_snd_cwnd" => info.cwnd,
-            other => times(&info, other).or_else(|| counts(&info, other)).unwrap_or(0),
+            "tcpi_rcv_space" if abi == Abi::FreeBsd => info.rcv_wnd,
+            "tcpi_rcv_mss" if abi == Abi::FreeBsd => u64::from(info.mss),
+            // Before the first sample: a quarter of the initial time-out.
+            "tcpi_rttvar" if abi == Abi::Linux && info.srtt.is_none() => 250_000,
+            other => times(&info, other)
+                .or_else(|| segments_of(&info, other))
+                .or_else(|| counts(&info, other))
+                .or_else(|| positions(&info, other))
+                .unwrap_or(0),
         })
+    }
+
+    /// The struct of a socket that listens, or is not connected.
+    fn without_connection(&self, now: Instant, socket: &Socket) -> Vec<u8> {
+        let abi = self.abi;
+        let listener = match socket.role {
+            Role::Listening(key) => self.stack.tcp().listeners(now).into_iter().find(|info| info.key == key),
+            _ => None,
+        };
+        let state = if matches!(socket.role, Role::Listening(_)) { State::Listen } else { State::Closed };
+        encode_tcp_info(abi.tcp_info(), |name| match (name, &listener) {
+            ("tcpi_state", _) => state_number(abi, state),
+            // Linux tells of the accept queue here, and how long it may become.
+            ("tcpi_unacked", Some(info)) => info.accept_queue as u64,
+            ("tcpi_sacked", Some(info)) => info.backlog as u64,
+            _ => 0,
+        })
+    }
+}
+
+/// Linux's name for where loss recovery stands, as a number: open, disorder, CWR, recovery, loss.
+const fn recovery_number(info: &Info) -> u64 {
+    match info.phase {
+        Phase::FastRecovery => 3,
+        Phase::Timeout => 4,
+        Phase::Open | Phase::Disorder if info.reduced_by_ecn => 2,
+        Phase::Disorder => 1,
+        Phase::Open => 0,
     }
 }
 
@@ -90,6 +122,8 @@ fn segments(info: &Info, bytes: u64) -> u64 {
 fn times(info: &Info, name: &str) -> Option<u64> {
     Some(match name {
         "tcpi_rto" => micros(info.rto),
+        "tcpi_ato" => info.receiver.ack_delay.map_or(0, micros),
+        "tcpi_rcv_rtt" => info.receiver.rtt.map_or(0, micros),
         "tcpi_rtt" => micros(info.srtt.unwrap_or_default()),
         "tcpi_rttvar" => micros(info.rttvar),
         "tcpi_min_rtt" => info.min_rtt.map_or(u64::from(u32::MAX), micros),
@@ -102,20 +136,47 @@ fn times(info: &Info, name: &str) -> Option<u64> {
     })
 }
 
+/// Fields that tell of what is in flight, and of its loss. (`tcpi_fackets` has been 0 since Linux 4.15.)
+fn segments_of(info: &Info, name: &str) -> Option<u64> {
+    Some(match name {
+        "tcpi_ca_state" => recovery_number(info),
+        "tcpi_unacked" => info.outstanding.unacked,
+        "tcpi_sacked" => info.outstanding.sacked,
+        "tcpi_lost" => info.outstanding.lost,
+        "tcpi_retrans" => info.outstanding.retrans,
+        "tcpi_dsack_dups" => info.duplicates,
+        "tcpi_reord_seen" => info.reorderings,
+        "tcpi_reordering" => u64::from(info.reordering),
+        "tcpi_retransmits" => u64::from(info.retries),
+        "tcpi_backoff" => u64::from(info.backoff),
+        "tcpi_probes" => u64::from(info.probes),
+        "tcpi_dupacks" => u64::from(info.duplicate_acks),
+        _ => return None,
+    })
+}
+
+/// Sequence numbers, which only FreeBSD tells.
+fn positions(info: &Info, name: &str) -> Option<u64> {
+    Some(u64::from(match name {
+        "tcpi_snd_una" => info.positions.snd_una,
+        "tcpi_snd_nxt" | "tcpi_snd_max" => info.positions.snd_nxt,
+        "tcpi_rcv_nxt" => info.positions.rcv_nxt,
+        "tcpi_rcv_adv" => info.positions.rcv_nxt.wrapping_add(info.rcv_wnd as u32),
+        "tcpi_rcv_numsacks" => info.receiver.holes,
+        _ => return None,
+    }))
+}
+
 /// Fields that are numbers of bytes or segments.
 fn counts(info: &Info, name: &str) -> Option<u64> {
-    let probing = matches!(info.timer, Some((TimerKind::Persist | TimerKind::Keepalive, ..)));
-    let in_a_row = info.timer.map_or(0, |(_, _, times)| u64::from(times));
     Some(match name {
-        "tcpi_retransmits" | "tcpi_backoff" => u64::from(info.backoff),
-        "tcpi_probes" if probing => in_a_row,
         "tcpi_snd_mss" => u64::from(info.mss),
-        "tcpi_advmss" | "tcpi_rcv_mss" => u64::from(info.advertised_mss),
-        "tcpi_unacked" => info.in_flight.div_ceil(u64::from(info.mss.max(1))),
-        "tcpi_lost" => info.lost,
+        "tcpi_advmss" => u64::from(info.advertised_mss),
+        // Linux begins with the smallest MSS that everybody takes.
+        "tcpi_rcv_mss" => u64::from(info.receiver.peer_segment.max(info.advertised_mss.min(536))),
         "tcpi_pmtu" => u64::from(info.path_mtu),
-        "tcpi_reordering" => u64::from(info.reordering),
-        "tcpi_rcv_space" => info.receive_buffer,
+        "tcpi_rcv_ssthresh" => info.receive_buffer,
+        "tcpi_rcv_space" => info.receiver.space,
         "tcpi_total_retrans" | "tcpi_snd_rexmitpack" => info.total_retrans,
         "tcpi_pacing_rate" | "tcpi_max_pacing_rate" => u64::MAX,
         "tcpi_bytes_acked" => info.bytes_acked,
@@ -131,7 +192,6 @@ fn counts(info: &Info, name: &str) -> Option<u64> {
         "tcpi_snd_wnd" => info.snd_wnd,
         "tcpi_rcv_wnd" => info.rcv_wnd,
         "tcpi_total_rto" => info.timeouts,
-        "tcpi_snd_zerowin" => u64::from(info.hold == Hold::Window),
         _ => return None,
     })
 }

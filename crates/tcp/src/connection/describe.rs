@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::tcb::Tcb;
 use super::timers::Timer;
 use crate::congestion::Controller;
-use crate::info::Info;
+use crate::info::{Info, Positions, Receiver};
 use crate::key::ConnectionKey;
 use crate::reason::{Hold, TimerKind};
 
@@ -41,7 +41,7 @@ impl Tcb {
             min_rtt: rtt.min_rtt(),
             max_rtt: rtt.max_rtt(),
             rto: rtt.rto(),
-            backoff: rtt.backoff(),
+            backoff: rtt.backoff().max(snd.probe_backoff),
             soft_error: self.soft_error,
             algorithm: self.algorithm(),
             cwnd: self.congestion.cwnd(),
@@ -59,7 +59,16 @@ impl Tcb {
             data_segs_out: stats.data_segs_out,
             data_segs_in: stats.data_segs_in,
             total_retrans: u64::from(stats.total_retrans),
-            lost: self.recovery.lost().div_ceil(u64::from(snd.mss)),
+            phase: self.recovery.phase(),
+            reduced_by_ecn: self.ecn && snd.syn_acknowledged() && snd.una <= snd.ecn_until,
+            outstanding: self.recovery.outstanding_segments(snd.closed.then(|| snd.buffer.end())),
+            duplicate_acks: self.recovery.duplicate_acks(),
+            duplicates: u64::from(counted.duplicates),
+            reorderings: u64::from(counted.reordered),
+            retries: self.recovery.retries(),
+            probes: snd.probes,
+            receiver: self.describe_receiver(),
+            positions: Positions { snd_una: snd.una.wire(), snd_nxt: snd.nxt.wire(), rcv_nxt: rcv.nxt().wire() },
             recoveries: u64::from(counted.recoveries),
             timeouts: u64::from(counted.timeouts),
             out_of_order: u64::from(stats.out_of_order),
@@ -73,6 +82,17 @@ impl Tcb {
             cwnd_limited: stats.cwnd_limited.get() + held(&[Hold::Congestion, Hold::Pacing]),
             memory: (rcv.queue.memory() + snd.buffer.memory() + self.recovery.memory()) as u64,
             age: now.since(self.opened),
+        }
+    }
+
+    fn describe_receiver(&self) -> Receiver {
+        let rcv = &self.rcv;
+        Receiver {
+            ack_delay: (self.stats.data_segs_in > 0).then(|| rcv.acks.delay()),
+            peer_segment: u32::from(rcv.acks.full_segment()),
+            rtt: rcv.window.rtt(),
+            space: rcv.window.reading_rate(),
+            holes: u32::try_from(rcv.queue.holes()).unwrap_or(u32::MAX),
         }
     }
 

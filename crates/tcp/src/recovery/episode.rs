@@ -100,6 +100,11 @@ impl Episode {
         self.run
     }
 
+    /// Whether a tail loss probe is under way that repeats what had been sent.
+    pub(super) const fn has_probe_again(&self) -> bool {
+        matches!(self.probe, Some(Probe::Sent { resent: true, .. }))
+    }
+
     /// All that goes out from now on goes out later than what went out before.
     pub(super) fn next_round(&mut self) {
         self.run = self.run.wrapping_add(2);

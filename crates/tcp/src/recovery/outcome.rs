@@ -67,6 +67,19 @@ pub struct TimeoutOutcome {
     pub first: bool,
 }
 
+/// What is outstanding, in segments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Outstanding {
+    /// Sent and not acknowledged cumulatively.
+    pub unacked: u64,
+    /// Of these, reported by SACK; without SACK, what duplicate acknowledgements stand for.
+    pub sacked: u64,
+    /// Believed lost, whether sent again since or not.
+    pub lost: u64,
+    /// Sent again, and neither acknowledged nor lost again.
+    pub retrans: u64,
+}
+
 /// Where loss recovery stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
 pub enum Phase {

@@ -160,6 +160,7 @@ impl Recovery {
     /// As in Linux: no more of them than we have sent copies, since networks duplicate too; and not those of probes.
     pub(super) fn on_duplicate_sack(&mut self, episode: &mut Episode, duplicate: &Range<Position>, work: &mut Work) {
         let segments = duplicate.end.since(duplicate.start).div_ceil(u64::from(self.mss));
+        self.stats.duplicates = self.stats.duplicates.saturating_add(u32::try_from(segments).unwrap_or(u32::MAX));
         let Some(left) = u64::from(self.unanswered).checked_sub(segments) else {
             work.duplicate = None;
             return;

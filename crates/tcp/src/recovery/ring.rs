@@ -11,6 +11,7 @@ use core::ops::Range;
 use bowline_base::{Instant, Position};
 
 use super::copies::Copy;
+use super::outcome::Outstanding;
 use crate::short_deque::ShortDeque;
 
 /// Records beyond which no cut is made: 96 KiB of memory.
@@ -462,6 +463,26 @@ impl Ring {
     /// The run of new data that went out last.
     pub(super) fn last_run(&self) -> u32 {
         self.records.back().map_or(0, |record| record.run.next_multiple_of(2))
+    }
+
+    /// What is outstanding, in segments of `mss` bytes of text; a FIN at `fin` travels with the text before it. What was
+    /// written in smaller pieces and left at one instant counts as if it had been joined. For people: it looks at all.
+    pub(super) fn segments(&self, mss: u64, fin: Option<Position>) -> Outstanding {
+        let (mut sum, mut from) = (Outstanding::default(), self.una);
+        for record in self.records.iter() {
+            let len = record.end.since(from);
+            let with_fin = len > 1 && fin.is_some_and(|fin| record.end == fin + 1);
+            let count = (len - u64::from(with_fin)).div_ceil(mss.max(1));
+            sum.unacked += count;
+            match record.fate {
+                Fate::Sacked => sum.sacked += count,
+                Fate::Lost => sum.lost += count,
+                Fate::Flying if record.resent => sum.retrans += count,
+                Fate::Flying => {}
+            }
+            from = record.end;
+        }
+        sum
     }
 
     /// Whether SACK has reported SND.UNA itself: the peer has dropped what it once had (RFC 2018 8).

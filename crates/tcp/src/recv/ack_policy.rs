@@ -97,6 +97,19 @@ impl AckPolicy {
         self.delay = delay.min(MAX_DELAY).into();
     }
 
+    /// How long an acknowledgement may be delayed.
+    #[must_use]
+    pub const fn delay(&self) -> Duration {
+        self.delay.get()
+    }
+
+    /// The size of the peer's full segments, as far as they have shown it: bytes of data, at first 500 or, if it is
+    /// less, the MSS that we announced.
+    #[must_use]
+    pub const fn full_segment(&self) -> u16 {
+        self.full
+    }
+
     /// Whether segments are acknowledged at once for now.
     #[must_use]
     pub const fn is_quick(&self) -> bool {

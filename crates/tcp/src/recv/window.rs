@@ -82,6 +82,13 @@ impl ReceiveWindow {
         (self.buffer.max(self.committed) as usize).saturating_mul(2).saturating_add(4096)
     }
 
+    /// The most that was read within one round trip, in bytes: what the buffer's size goes by. At least as much as ten
+    /// of the largest segments, if the buffer has room for them: the peer begins with no more (RFC 6928).
+    #[must_use]
+    pub fn reading_rate(&self) -> u64 {
+        self.best.max((10 * u64::from(self.mss)).min(self.buffer.into()))
+    }
+
     /// Sets the buffer's size in bytes, and ends its tuning. What was offered stays offered.
     pub fn set_buffer(&mut self, bytes: u32) {
         self.buffer = bytes;
