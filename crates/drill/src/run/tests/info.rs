@@ -215,3 +215,13 @@ assert tcpi_rcv_numsacks == 0
         ),
     );
 }
+
+#[test]
+fn a_listener_tells_of_its_accept_queue() {
+    let text = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 5) = 0
++0 %{ assert tcpi_state == TCP_LISTEN and tcpi_unacked == 0 and tcpi_sacked == 5, tcpi_sacked }%
+";
+    holds_in(Profile::Linux, text);
+}
