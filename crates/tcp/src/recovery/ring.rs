@@ -14,6 +14,12 @@ use super::copies::Copy;
 use super::outcome::Outstanding;
 use crate::short_deque::ShortDeque;
 
+mod delivery;
+mod losses;
+
+pub(super) use delivery::Delivery;
+pub(super) use losses::Losses;
+
 /// Records beyond which no cut is made: 96 KiB of memory.
 pub(super) const MAX_RECORDS: usize = 4096;
 
@@ -46,67 +52,6 @@ struct Record {
 /// 6.2, step 2). A run is of new data or of copies: where the clock stands still between them, runs tell what came
 /// first, and within a run the stream does.
 pub(super) type Transmission = (Instant, u32, Position);
-
-/// What an ACK delivered, gathered over the records that it touches.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Delivery {
-    /// Copies sent later than this may not be what the ACK is about (RFC 8985 6.2, step 2): acknowledged ones, and
-    /// those that SACK reports.
-    pub(super) ambiguous: [Instant; 2],
-    /// Positions acknowledged that SACK had not reported before.
-    pub(super) acked: u64,
-    /// Positions reported by SACK.
-    pub(super) sacked: u64,
-    /// Send times of the oldest and the newest data acknowledged that was sent once.
-    pub(super) ack_sent: Option<(Instant, Instant)>,
-    /// The same for what SACK reported.
-    pub(super) sack_sent: Option<(Instant, Instant)>,
-    /// Whether acknowledged data had been sent more than once.
-    pub(super) resent: bool,
-    /// The newest transmission that is known to have arrived.
-    pub(super) newest: Option<Transmission>,
-    /// The lowest position delivered that was sent once.
-    pub(super) lowest_original: Option<Position>,
-}
-
-fn widen(span: &mut Option<(Instant, Instant)>, at: Instant) {
-    *span = Some(span.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
-}
-
-impl Delivery {
-    fn note(&mut self, record: &Record, part: Range<Position>, by_sack: bool) {
-        if record.resent {
-            self.resent |= !by_sack;
-            if record.sent_at > self.ambiguous[usize::from(by_sack)] {
-                return;
-            }
-        } else {
-            widen(if by_sack { &mut self.sack_sent } else { &mut self.ack_sent }, record.sent_at);
-            self.lowest_original = Some(self.lowest_original.map_or(part.start, |p| p.min(part.start)));
-        }
-        self.newest = self.newest.max(Some((record.sent_at, record.run, part.end)));
-    }
-}
-
-/// Data that was found lost.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Losses {
-    /// How many bytes.
-    pub(super) bytes: u64,
-    /// The first stretch of them.
-    pub(super) first: Option<Range<Position>>,
-}
-
-impl Losses {
-    fn add(&mut self, part: Range<Position>) {
-        self.bytes += part.end.since(part.start);
-        match &mut self.first {
-            None => self.first = Some(part),
-            Some(first) if first.end == part.start => first.end = part.end,
-            Some(_) => {}
-        }
-    }
-}
 
 /// The records from SND.UNA to SND.NXT, without a gap.
 #[derive(Clone, Hash, Debug)]
@@ -217,160 +162,6 @@ impl Ring {
             _ => self.records.push_back(Record { end, sent_at: now, run, fate: Fate::Flying, resent: false }),
         }
         self.nxt = end;
-    }
-
-    /// SEG.ACK covers everything before `ack`.
-    pub(super) fn acknowledge(&mut self, ack: Position, delivery: &mut Delivery) {
-        let ack = ack.min(self.nxt);
-        while let Some(&record) = self.records.front() {
-            if self.una >= ack {
-                break;
-            }
-            let end = record.end.min(ack);
-            let len = end.since(self.una);
-            match record.fate {
-                Fate::Sacked => self.sacked -= len,
-                Fate::Flying | Fate::Lost => {
-                    if record.fate == Fate::Lost {
-                        self.lost -= len;
-                    }
-                    delivery.acked += len;
-                    delivery.note(&record, self.una..end, false);
-                }
-            }
-            self.una = end;
-            if end == record.end {
-                self.records.pop_front();
-            }
-        }
-    }
-
-    /// A SACK block. Returns whether it brought anything new.
-    pub(super) fn sack(&mut self, block: &Range<Position>, delivery: &mut Delivery) -> bool {
-        let (start, end) = (block.start.max(self.una), block.end.min(self.nxt));
-        if start >= end {
-            return false;
-        }
-        let mut first = self.index_of(start);
-        let Some(record) = self.records.get(first) else { return false };
-        if record.fate == Fate::Sacked {
-            if record.end >= end {
-                return false;
-            }
-        } else {
-            first = self.cut(start);
-            if self.start_of(first) < start {
-                first += 1;
-            }
-        }
-        let before = self.sacked;
-        let mut index = first;
-        let mut from = self.start_of(first);
-        while from < end {
-            let Some(&record) = self.records.get(index) else { break };
-            let mut to = record.end;
-            if record.fate != Fate::Sacked {
-                if to > end {
-                    if !self.has_room() {
-                        break;
-                    }
-                    self.cut(end);
-                    to = end;
-                }
-                let len = to.since(from);
-                if record.fate == Fate::Lost {
-                    self.lost -= len;
-                }
-                self.sacked += len;
-                delivery.sacked += len;
-                delivery.note(&record, from..to, true);
-                if let Some(slot) = self.records.get_mut(index) {
-                    slot.fate = Fate::Sacked;
-                }
-            }
-            from = to;
-            index += 1;
-        }
-        let news = self.sacked > before;
-        if news {
-            self.join(first.saturating_sub(1)..index + 1);
-        }
-        news
-    }
-
-    /// Believes lost what flies in `range` and is `doomed`.
-    fn lose_if(&mut self, range: Range<Position>, doomed: impl Fn(&Record, Range<Position>) -> bool) -> Losses {
-        let (start, end) = (range.start.max(self.una), range.end.min(self.nxt));
-        let mut losses = Losses::default();
-        if start >= end {
-            return losses;
-        }
-        let first = self.cut(start);
-        self.cut(end);
-        let (mut index, mut from) = (first, self.start_of(first));
-        while let Some(record) = self.records.get_mut(index).filter(|_| from < end) {
-            if record.fate == Fate::Flying && doomed(record, from..record.end) {
-                record.fate = Fate::Lost;
-                losses.add(from..record.end);
-            }
-            from = record.end;
-            index += 1;
-        }
-        self.lost += losses.bytes;
-        if losses.bytes > 0 {
-            self.join(first.saturating_sub(1)..index + 1);
-        }
-        losses
-    }
-
-    /// Believes lost what flies in `range` and was sent once.
-    pub(super) fn lose_originals(&mut self, range: Range<Position>) -> Losses {
-        self.lose_if(range, |record, _| !record.resent)
-    }
-
-    /// Believes lost this copy, as far as it still flies and was sent before `newest`.
-    pub(super) fn lose_copy(&mut self, copy: &Copy, newest: Transmission) -> Losses {
-        self.lose_if(copy.range.clone(), |record, part| {
-            copy.is(record.sent_at, record.run) && record.resent && (copy.sent_at, copy.run, part.end) < newest
-        })
-    }
-
-    /// Believes lost the first `head` bytes, and all that was sent at `cutoff` or before.
-    pub(super) fn lose_older(&mut self, head: u64, cutoff: Instant) -> Losses {
-        let (una, nxt) = (self.una, self.nxt);
-        self.cut((una + head).min(nxt));
-        self.lose_if(una..nxt, |record, part| part.start < una + head || record.sent_at <= cutoff)
-    }
-
-    /// Believes lost what went out in one piece of more than `len` bytes.
-    pub(super) fn lose_longer(&mut self, len: u64) -> Losses {
-        self.lose_if(self.una..self.nxt, |_, part| part.end.since(part.start) > len)
-    }
-
-    /// Believes lost what was sent once, at `cutoff` or before and not after `newest`, beginning the search at `from`.
-    /// Returns where it ended, and when the data there was sent if it was sent before `newest`.
-    ///
-    /// What was sent once was sent in the order of the stream, so the search ends at the first that is too young.
-    pub(super) fn lose_originals_before(
-        &mut self,
-        from: Position,
-        newest: Transmission,
-        cutoff: Instant,
-    ) -> (Losses, Position, Option<Instant>) {
-        let begin = from.max(self.una);
-        let (mut index, mut until, mut waits) = (self.index_of(begin), begin, None);
-        while let Some(record) = self.records.get(index) {
-            if record.fate == Fate::Flying && !record.resent {
-                let before = (record.sent_at, record.run, record.end) < newest;
-                if !before || record.sent_at > cutoff {
-                    waits = before.then_some(record.sent_at);
-                    break;
-                }
-            }
-            until = record.end;
-            index += 1;
-        }
-        (self.lose_originals(begin..until), until, waits)
     }
 
     /// Where the first part of this copy ends that still flies.
