@@ -61,7 +61,8 @@ pub trait Controller: Duplicate + fmt::Debug + Send {
     fn on_congestion_event(&mut self, now: Instant, in_flight: u64, kind: Congestion);
     /// The retransmission timer ran out; `first` is false where it repeats for the same data (RFC 5681 3.1).
     fn on_timeout(&mut self, now: Instant, in_flight: u64, first: bool);
-    /// Recovery ended.
+    /// A reduction stands: its recovery is over, and nothing can [`undo`](Self::undo) it any more; or a loss was
+    /// repaired by a probe, and there was no recovery.
     fn on_recovered(&mut self, now: Instant);
     /// The last congestion event or time-out was no congestion: the window returns to what it was (RFC 4015).
     fn undo(&mut self);
