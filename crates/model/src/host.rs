@@ -11,17 +11,18 @@ use std::time::Duration;
 use bowline_base::Instant;
 use bowline_tcp::state::{Cause, State};
 use bowline_tcp::trace::Trace;
-use bowline_tcp::{
-    Arrival, CallError, ConnectionKey, Endpoint, Event, FourTuple, Listen, ListenerKey, Path, PendingKey,
-};
+use bowline_tcp::{Arrival, ConnectionKey, Endpoint, Event, FourTuple, ListenerKey, Path, PendingKey};
 use bowline_wire::Piece;
 use bowline_wire::tcp::{TcpFlags, Timestamps};
 use bytes::Bytes;
 
 use crate::Side;
-use crate::ledger::{Ledger, Life};
+use crate::ledger::Ledger;
 use crate::scenario::{Bound, CALLS, Call, Scenario};
 use crate::segment::Segment;
+
+mod calls;
+mod judge;
 
 const PORT: u16 = 1000;
 const MTU: u16 = 1500;
@@ -217,126 +218,6 @@ impl Host {
         Err("timers run out without end, and nothing comes of it".into())
     }
 
-    fn call(&mut self, call: Call, step: &mut Step) -> Result<(), String> {
-        self.left.take(call);
-        let (now, side) = (self.now, self.side);
-        let path = Path { mtu: MTU, lossless: true };
-        match (call, self.socket) {
-            (Call::Listen, _) => {
-                let listen = Listen { backlog: 4, deferred: self.scenario.deferred, ..Listen::on_port(PORT) };
-                self.listener = Some(self.endpoint.listen(listen).map_err(|error| format!("listen: {error}"))?);
-                step.arrows.push((State::Closed, Cause::PassiveOpen, State::Listen));
-            }
-            (Call::Unlisten, _) => {
-                if let Some(listener) = self.listener.take() {
-                    self.endpoint.close_listener(now, listener);
-                    // For a listener CLOSE and ABORT are one call: nothing of it is on the network.
-                    step.arrows.push((State::Listen, Cause::Close, State::Closed));
-                    step.arrows.push((State::Listen, Cause::Abort, State::Closed));
-                }
-            }
-            (Call::Connect, None) => {
-                let opened = self.endpoint.connect(now, address(side), address(side.other()), path, None);
-                // In use by a half-open connection or by TIME-WAIT: the user is told, and nothing happens.
-                opened.ok().into_iter().for_each(|key| self.hold(key));
-            }
-            (Call::ConnectFrom, None) => {
-                if let Some(listener) = self.listener
-                    && let Ok(key) =
-                        self.endpoint.connect_from(now, listener, address(side).ip(), address(side.other()), path)
-                {
-                    self.listener = None;
-                    self.hold(key);
-                }
-            }
-            (Call::Admit, _) => {
-                let pending = self.pending.take();
-                if let Some(key) = pending.and_then(|pending| self.endpoint.admit(now, pending, None)) {
-                    self.hold(key);
-                }
-            }
-            (Call::Refuse, _) => {
-                if let Some(pending) = self.pending.take() {
-                    self.endpoint.refuse(now, pending, bowline_tcp::Refusal::Reset);
-                }
-            }
-            (Call::Send, Some(key)) => self.send(key)?,
-            (Call::Read, Some(key)) => self.read(key)?,
-            (Call::Shutdown, Some(key)) => {
-                let done = self.endpoint.shutdown(now, key);
-                self.life(|life| life.shut = done.is_ok());
-            }
-            (Call::Close, Some(key)) => {
-                self.life(|life| life.shut = true);
-                self.endpoint.close(now, key);
-                self.socket = None;
-            }
-            (Call::Abort, Some(key)) => {
-                self.endpoint.abort(now, key);
-                self.socket = None;
-            }
-            (Call::Crash, _) => self.crash(),
-            (Call::Wait, _) => self.now += Duration::from_secs(2),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn crash(&mut self) {
-        self.crashes += 1;
-        self.endpoint = endpoint(self.side, self.crashes, &self.scenario);
-        (self.listener, self.socket, self.pending) = (None, None, None);
-        self.ledger.on_crash();
-    }
-
-    /// The user holds a connection from now on.
-    fn hold(&mut self, key: ConnectionKey) {
-        let numbers = self.endpoint.initial_numbers(key);
-        let id = self.endpoint.info(self.now, key).map(|info| info.id);
-        if let (Some((iss, irs)), Some(id)) = (numbers, id) {
-            self.socket = Some(key);
-            let mut life = Life::new(id, iss.0, irs.map(|irs| irs.0));
-            life.established = self.endpoint.state(key).is_some_and(State::is_synchronized);
-            self.ledger.lives.push(life);
-        }
-    }
-
-    fn life(&mut self, change: impl FnOnce(&mut Life)) {
-        if let Some(life) = self.ledger.lives.last_mut() {
-            change(life);
-        }
-    }
-
-    fn send(&mut self, key: ConnectionKey) -> Result<(), String> {
-        let number = self.ledger.lives.len().saturating_sub(1);
-        let Some(life) = self.ledger.lives.last_mut() else { return Ok(()) };
-        let byte = Ledger::byte(self.side, number, life.wrote);
-        match self.endpoint.send(self.now, key, &[byte]) {
-            Ok(1) => life.wrote += 1,
-            // It ended meanwhile.
-            Err(CallError::Ended(_) | CallError::Closing) => {}
-            other => return Err(format!("a byte to send came to {other:?}")),
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, key: ConnectionKey) -> Result<(), String> {
-        let mut out = [0; 64];
-        loop {
-            let n = self.endpoint.receive(self.now, key, &mut out);
-            let Some(life) = self.ledger.lives.last_mut() else { return Ok(()) };
-            match n {
-                Ok(0) => {
-                    life.eof = true;
-                    return Ok(());
-                }
-                Ok(n) if life.eof => return Err(format!("{n} bytes came after the end of the stream")),
-                Ok(n) => life.read.extend_from_slice(&out[..n]),
-                Err(_) => return Ok(()),
-            }
-        }
-    }
-
     /// Everything that follows from an input at once.
     fn settle(&mut self, step: &mut Step) -> Result<(), String> {
         for _ in 0..MOST {
@@ -387,26 +268,6 @@ impl Host {
         Ok(false)
     }
 
-    /// What the endpoint says of the connection that is held. Whether it is over.
-    fn note_progress(&mut self, key: ConnectionKey) -> Result<bool, String> {
-        let info = self.endpoint.info(self.now, key);
-        let numbers = self.endpoint.initial_numbers(key);
-        let (Some(info), Some((_, irs)), Some(life)) = (info, numbers, self.ledger.lives.last_mut()) else {
-            return Ok(false);
-        };
-        if !matches!(info.state, State::Closed | State::Listen) {
-            life.irs = irs.map(|irs| irs.0).or(life.irs);
-        }
-        life.established |= info.state.is_synchronized();
-        let got = usize::try_from(info.bytes_received).unwrap_or(usize::MAX);
-        // RFC 9293 3.10.7.4: a reset, an abort or a time-out brings nothing along.
-        if got > life.got && life.end == Some(crate::ledger::End::Early) {
-            return Err(format!("{} bytes arrived after the connection had ended", got - life.got));
-        }
-        life.got = life.got.max(got);
-        Ok(matches!(info.state, State::Closed | State::Listen | State::TimeWait))
-    }
-
     fn take_records(&mut self, step: &mut Step) -> Result<bool, String> {
         let mut any = false;
         while let Some(record) = self.endpoint.trace().pop() {
@@ -446,56 +307,6 @@ impl Host {
         {
             segment.header.options.timestamps = Some(Timestamps { value: value.wrapping_add(1), echo: 0 });
         }
-    }
-
-    /// What a segment carries must be what the user wrote there.
-    fn check_text(&self, segment: &Segment) -> Result<(), String> {
-        let first = segment.header.seq.0.wrapping_add(u32::from(segment.has(TcpFlags::SYN)));
-        let is_ours = |(number, life): (usize, &Life)| {
-            let at = first.wrapping_sub(life.iss.wrapping_add(1)) as usize;
-            let end = at.saturating_add(segment.text.len());
-            end <= life.wrote
-                && segment.text.iter().enumerate().all(|(i, &b)| b == Ledger::byte(self.side, number, at + i))
-        };
-        if segment.text.is_empty() || self.ledger.lives.iter().enumerate().any(is_ours) {
-            return Ok(());
-        }
-        Err(format!("{:?} at {} was sent and never written", segment.text, segment.header.seq.0))
-    }
-
-    /// What must be true of a side between two steps.
-    fn judge(&self) -> Result<(), String> {
-        if self.endpoint.counters().resets_suppressed > 0 {
-            return Err("a ration that the fingerprint leaves out has run out".into());
-        }
-        // Where no user will ever do anything, time must: else what is left is left for ever.
-        let held = self.socket.is_some() || self.pending.is_some();
-        if !held && self.endpoint.population() != (0, 0, 0) && self.endpoint.poll_timeout().is_none() {
-            return Err(format!("{:?} are left with no timer, and nobody holds them", self.endpoint.population()));
-        }
-        Ok(())
-    }
-
-    /// Lets the user do `last` with what it holds, and then time pass while nothing arrives any more: in the end nothing may
-    /// be left.
-    ///
-    /// # Errors
-    /// What is left, or what it did that no side may ever do.
-    pub fn ends_alone(&self, last: Call) -> Result<(), String> {
-        let mut host = self.clone();
-        for _ in 0..MOST {
-            let call = match host.socket {
-                Some(_) => last,
-                None if host.listener.is_some() => Call::Unlisten,
-                None if host.endpoint.poll_timeout().is_some() => Call::Timer,
-                None => break,
-            };
-            host = host.step(Input::Call(call))?.0;
-        }
-        if host.is_over() {
-            return Ok(());
-        }
-        Err(format!("after {last:?} and silence {:?} remain in {}", host.endpoint.population(), host.state()))
     }
 }
 
