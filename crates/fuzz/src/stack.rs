@@ -5,15 +5,15 @@
 #![allow(clippy::panic, reason = "a fuzz target panics on a finding")]
 
 use bowline_base::Instant;
-use bowline_stack::{Config, Event, IcmpError, IfaceId, Interface, Stack, UdpBind, UdpKey, UdpSend};
-use bowline_tcp::{ConnectionKey, Listen, ListenerKey, Refusal};
+use bowline_stack::{Config, Event, IfaceId, Interface, Stack, UdpKey};
+use bowline_tcp::{ConnectionKey, ListenerKey};
 use bowline_wire::ip::{self, IpHeader, Protocol};
-use bowline_wire::{
-    Capabilities, Fragment, RxChecksum, RxPacket, SackBlock, SeqNumber, Stretches, TcpFlags, TcpHeader, TcpOptions,
-    Timestamps, UdpHeader, checksum, icmp, tcp, udp,
-};
-use std::net::{IpAddr, SocketAddr};
+use bowline_wire::{Capabilities, RxChecksum, RxPacket, Stretches, TcpHeader, checksum};
+use std::net::IpAddr;
 use std::time::Duration;
+
+mod calls;
+mod packets;
 
 const MTU: u16 = 1500;
 
@@ -137,137 +137,6 @@ impl Bench<'_> {
         );
     }
 
-    /// A segment that answers what the host sent last, right or nearly so.
-    fn answer(&mut self, choice: u8) {
-        let Some((ip, sent, len)) = self.last.clone() else { return self.segment(choice) };
-        let twist = self.input.byte();
-        let mut header = TcpHeader {
-            src_port: sent.dst_port,
-            dst_port: sent.src_port,
-            seq: sent.ack,
-            ack: sent.seq + len as u32 + u32::from(sent.flags.intersects(TcpFlags::SYN | TcpFlags::FIN)),
-            flags: TcpFlags::ACK,
-            window: u16::from(self.input.byte()) << 8 | 0xff,
-            ..TcpHeader::default()
-        };
-        if sent.flags.contains(TcpFlags::SYN) && !sent.flags.contains(TcpFlags::ACK) {
-            header.flags |= TcpFlags::SYN;
-        }
-        if twist & 1 != 0 {
-            header.flags = TcpFlags::from_bits_truncate(u16::from(self.input.byte()));
-        }
-        if twist & 2 != 0 {
-            header.seq = header.seq + (self.input.word() as i16) as u32;
-        }
-        if twist & 4 != 0 {
-            header.ack = header.ack + (self.input.word() as i16) as u32;
-        }
-        if twist & 8 != 0 {
-            self.options(&mut header, sent.options.timestamps);
-        } else if let Some(times) = sent.options.timestamps {
-            header.options.timestamps = Some(Timestamps { value: self.now.as_millis() as u32, echo: times.value });
-        }
-        let len = if twist & 0x10 != 0 { usize::from(self.input.byte()) * 8 } else { 0 };
-        self.send_segment(ip.dst, ip.src, &header, len, twist & 0x20 != 0);
-    }
-
-    fn options(&mut self, header: &mut TcpHeader, times: Option<Timestamps>) {
-        let bits = self.input.byte();
-        let block = |left: SeqNumber, len: u16| SackBlock { left, right: left + u32::from(len) };
-        header.options = TcpOptions {
-            mss: (bits & 1 != 0).then(|| self.input.word()),
-            window_scale: (bits & 2 != 0).then(|| self.input.byte()),
-            sack_permitted: bits & 4 != 0,
-            timestamps: (bits & 8 != 0).then(|| Timestamps {
-                value: u32::from(self.input.word()),
-                echo: times.map_or(0, |times| times.value).wrapping_sub(u32::from(self.input.byte())),
-            }),
-            sack: (0..bits >> 5 & 3)
-                .map(|_| block(header.ack + u32::from(self.input.word()), self.input.word()))
-                .collect(),
-            ..TcpOptions::default()
-        };
-    }
-
-    fn segment(&mut self, choice: u8) {
-        let (src, dst) = addresses(choice);
-        let ports = self.input.byte();
-        let mut header = TcpHeader {
-            src_port: port(ports >> 2),
-            dst_port: port(ports),
-            seq: SeqNumber(u32::from(self.input.word()) << 16),
-            ack: SeqNumber(u32::from(self.input.word()) << 16),
-            flags: if ports & 0x40 != 0 { TcpFlags::SYN } else { TcpFlags::from_bits_truncate(self.input.word()) },
-            window: self.input.word(),
-            ..TcpHeader::default()
-        };
-        self.options(&mut header, None);
-        let len = usize::from(self.input.byte());
-        self.send_segment(src, dst, &header, len, ports & 0x80 != 0);
-    }
-
-    fn send_segment(&mut self, src: IpAddr, dst: IpAddr, header: &TcpHeader, len: usize, marked: bool) {
-        let payload = vec![0x5a; len];
-        let mut bytes = vec![0; header.emit_len()];
-        header.emit(&mut bytes);
-        tcp::fill_checksum(src, dst, &mut bytes, &[&payload]);
-        bytes.extend(payload);
-        let mut ip = IpHeader::new(src, dst, Protocol::TCP, bytes.len());
-        ip.traffic_class.0 = if marked { 3 } else { 0 };
-        self.send_ip(&ip, &bytes);
-    }
-
-    fn send_ip(&mut self, header: &IpHeader, payload: &[u8]) {
-        let mut packet = vec![0; header.emit_len()];
-        ip::emit(header, &mut packet);
-        packet.extend(payload);
-        self.handle(packet, RxChecksum::Unverified);
-    }
-
-    /// A datagram, whole or a part of it as a fragment.
-    fn datagram(&mut self, choice: u8) {
-        let (src, dst) = addresses(choice);
-        let (ports, shape) = (self.input.byte(), self.input.byte());
-        let payload = vec![0xa5; usize::from(shape & 0x3f) * 16];
-        let header = UdpHeader { src_port: port(ports >> 2), dst_port: port(ports), payload_len: payload.len() };
-        let mut bytes = vec![0; udp::HEADER];
-        header.emit(&mut bytes);
-        udp::fill_checksum(src, dst, &mut bytes, &[&payload]);
-        bytes.extend(payload);
-        let mut ip = IpHeader::new(src, dst, Protocol::UDP, bytes.len());
-        if shape & 0x80 != 0 {
-            let (from, len) = (usize::from(self.input.byte()) * 8, usize::from(self.input.byte()) * 4);
-            let part = bytes.get(from.min(bytes.len())..(from + len).min(bytes.len())).unwrap_or_default().to_vec();
-            ip.fragment = Some(Fragment { id: u32::from(ports & 3), offset: from as u16, more: shape & 0x40 != 0 });
-            ip.payload_len = part.len();
-            return self.send_ip(&ip, &part);
-        }
-        self.send_ip(&ip, &bytes);
-    }
-
-    /// A ping, or an error about what the host sent last.
-    fn icmp(&mut self, choice: u8) {
-        let quoted = self.last_packet.get(..self.last_packet.len().min(200)).unwrap_or_default().to_vec();
-        let header = ip::parse_quoted(&quoted);
-        let (src, dst) = header.map_or_else(|| addresses(choice), |header| (header.dst, header.src));
-        let (kind, value) = (self.input.byte(), self.input.word());
-        let data = vec![1; usize::from(value & 0x7ff)];
-        let message = match kind & 7 {
-            0 => icmp::Icmp::EchoRequest { ident: value, sequence: 1, data: &data },
-            1 => icmp::Icmp::EchoReply { ident: value, sequence: 1, data: &data },
-            2 | 3 => {
-                let error = icmp::IcmpError::PacketTooBig { mtu: u32::from(value) };
-                icmp::Icmp::Error { error, quoted: &quoted }
-            }
-            4 => icmp::Icmp::Error { error: icmp::IcmpError::TimeExceeded { code: kind >> 7 }, quoted: &quoted },
-            _ => icmp::Icmp::Error { error: icmp::IcmpError::Unreachable { code: kind >> 4 }, quoted: &quoted },
-        };
-        let mut bytes = vec![0; message.emit_len()];
-        message.emit(src, dst, &mut bytes);
-        let ip = IpHeader::new(src, dst, icmp::Icmp::protocol(src), bytes.len());
-        self.send_ip(&ip, &bytes);
-    }
-
     /// A little time, or up to the next deadline.
     fn pass_time(&mut self, choice: u8) {
         if choice & 0x10 != 0 {
@@ -277,130 +146,6 @@ impl Bench<'_> {
             self.now += Duration::from_micros(u64::from(self.input.word()) << (choice >> 5));
         }
         self.stack.handle_timeout(self.now);
-    }
-
-    fn listener(&mut self, choice: u8) {
-        if choice & 0x40 != 0
-            && let Some(listener) = self.listeners.pop()
-        {
-            return self.stack.tcp_mut().close_listener(self.now, listener);
-        }
-        let port = if choice & 0x20 != 0 { None } else { Some(port(self.input.byte())) };
-        let backlog = usize::from(choice >> 7);
-        let listen = Listen { address: None, port, backlog, deferred: choice & 0x10 != 0, options: None };
-        if self.listeners.len() < 8
-            && let Ok(listener) = self.stack.tcp_mut().listen(listen)
-        {
-            self.listeners.push(listener);
-        }
-    }
-
-    fn connect(&mut self, choice: u8) {
-        let (remote, local) = addresses(choice);
-        let ports = self.input.byte();
-        let (local, remote) = (SocketAddr::new(local, port(ports)), SocketAddr::new(remote, port(ports >> 2)));
-        let result = match (choice & 0x40 != 0, self.listeners.last().copied()) {
-            (true, Some(listener)) => self.stack.tcp_connect_from(self.now, listener, remote),
-            _ => self.stack.tcp_connect(self.now, Some(local), remote, None),
-        };
-        self.connections.extend(result.ok());
-    }
-
-    fn call(&mut self, choice: u8) {
-        let (what, which) = (self.input.byte(), self.input.byte());
-        for listener in self.listeners.clone() {
-            while let Some(key) = self.stack.tcp_mut().accept(self.now, listener) {
-                self.connections.push(key);
-            }
-            while let Some(pending) = self.stack.tcp_mut().pending(listener) {
-                match choice >> 4 & 3 {
-                    0 => self.stack.tcp_mut().refuse(self.now, pending.key, Refusal::Reset),
-                    1 => self.stack.tcp_refuse_unreachable(self.now, &pending, IcmpError::HostUnreachable),
-                    _ => self.connections.extend(self.stack.tcp_mut().admit(self.now, pending.key, None)),
-                }
-            }
-        }
-        let Some(&key) = self.connections.get(usize::from(which) % self.connections.len().max(1)) else { return };
-        let (now, tcp) = (self.now, self.stack.tcp_mut());
-        let len = usize::from(what & 0xf0) * 64;
-        match what & 0xf {
-            0..=3 => {
-                let _ = tcp.send(now, key, &vec![0x33; len]);
-            }
-            4..=6 => {
-                let _ = tcp.receive(now, key, &mut vec![0; len + 1]);
-            }
-            7 => {
-                let _ = tcp.receive_bytes(now, key, len);
-            }
-            8 => {
-                let _ = tcp.send_bytes(now, key, &mut vec![0x44; len].into());
-            }
-            9 => {
-                let _ = tcp.send_urgent(now, key, b"!");
-            }
-            10 | 11 => {
-                let _ = tcp.shutdown(now, key);
-            }
-            12 => {
-                let _ = tcp.set_options(now, key, |options| {
-                    options.nodelay = len & 0x400 != 0;
-                    options.cork = len & 0x800 != 0;
-                });
-            }
-            13 => tcp.abort(now, key),
-            14 => tcp.close(now, key),
-            _ => {
-                let _ = (tcp.info(now, key), tcp.readiness(key), tcp.state(key));
-            }
-        }
-    }
-
-    fn udp_call(&mut self, choice: u8) {
-        let which = self.input.byte();
-        let Some(&key) =
-            self.sockets.get(usize::from(which) % self.sockets.len().max(1)).filter(|_| choice & 0x80 != 0)
-        else {
-            let port = if choice & 0x40 != 0 { None } else { Some(port(which)) };
-            let bind = UdpBind { port, receive_buffer: 4096, send_buffer: 4096, ..UdpBind::port(0) };
-            self.sockets.extend(self.stack.udp_bind(bind));
-            return;
-        };
-        let (remote, local) = addresses(choice);
-        let ports = self.input.byte();
-        let (local, remote) = (SocketAddr::new(local, port(ports)), SocketAddr::new(remote, port(ports >> 2)));
-        match ports >> 4 & 7 {
-            0 => {
-                let _ = self.stack.udp_receive(key);
-            }
-            1 => {
-                let _ = self.stack.udp_connect(key, remote);
-            }
-            2 => self.stack.udp_close(key),
-            3 => {
-                let _ = self.stack.udp_failure(key);
-            }
-            _ => {
-                let payload = vec![0x66; usize::from(self.input.word())].into();
-                let segment_size = (ports & 0x80 != 0).then(|| self.input.word());
-                let send = UdpSend { source: Some(local), segment_size, ..UdpSend::to(remote, payload) };
-                let _ = self.stack.udp_send(self.now, key, send);
-            }
-        }
-    }
-
-    fn echo(&mut self, choice: u8) {
-        let (remote, _) = addresses(choice);
-        match self.echoes.pop() {
-            Some(echo) if choice & 0x40 == 0 => self.stack.echo_reply(&echo),
-            Some(echo) => {
-                let packet = bowline_stack::Undelivered::Echo(echo);
-                self.stack.report_unreachable(self.now, &packet, IcmpError::NetworkUnreachable);
-            }
-            None => {
-                let _ = self.stack.ping(remote, 1, 1, &vec![9; usize::from(self.input.word())]);
-            }
-        }
     }
 
     /// Takes all that the host has to give, and checks it.
