@@ -1,6 +1,6 @@
 //! The command line from outside: help, completions, manual pages, and the one line that each mistake is worth.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
 
 use std::process::{Command, Output};
 

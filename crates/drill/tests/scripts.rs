@@ -1,6 +1,6 @@
 //! The scripts in `scripts/` hold: all of them in Bowline's own profile, those about the wire in every profile.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! The gateway between a client in memory and real sockets of this host's loopback: no namespace, no privilege. What is
 //! asserted is what the client's and the host's programs see.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

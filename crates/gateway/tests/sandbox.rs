@@ -3,7 +3,12 @@
 //! This program plays two roles. As a test it starts itself again as a runner, which does nothing but run its arguments
 //! in a sandbox, so that signals, users and process groups are those of a process of its own.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test says so by failing, or why it was skipped"
+)]
 
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;

@@ -3,7 +3,12 @@
 //! Each test starts what it needs on this host's loopback or in namespaces of its own, and asserts what a user sees: bytes,
 //! errors and how fast they come, exit statuses, what is left behind. What only a longer run shows is `cargo xtask soak`.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test says so by failing, or why it was skipped"
+)]
 
 mod capture;
 mod errors;

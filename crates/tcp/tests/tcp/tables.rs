@@ -113,7 +113,7 @@ fn check(column: usize, segment: &Segment, cell: &str) -> Result<(), String> {
     if now.name() != after { Err(format!("the state is {now}")) } else { Ok(()) }
 }
 
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::too_many_arguments, reason = "what a row of a table has")]
 fn compare_reply(
     p: &mut Peer,
     reply: &str,
