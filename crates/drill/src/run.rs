@@ -149,6 +149,7 @@ impl<'a> Runner<'a> {
         self.world.get_or_insert_with(|| {
             let mut world = World::new(settings.host.clone());
             world.host.set_defaults(|_, keep| *keep = settings.keep);
+            world.host.set_open_patience(settings.open_patience);
             world
         })
     }

@@ -72,7 +72,14 @@ impl Host {
     pub fn set_defaults(&mut self, change: impl FnOnce(&mut Options, &mut Keepalive)) {
         let (mut options, mut keep) = (self.settings.tcp.clone(), self.settings.keep);
         change(&mut options, &mut keep);
-        self.settings = Settings { keep, ..Settings::new(self.profile, options) };
+        let keep_init = self.settings.keep_init;
+        self.settings = Settings { keep, keep_init, ..Settings::new(self.profile, options) };
+    }
+
+    /// How long opens of sockets made from now on may take, as FreeBSD's `net.inet.tcp.keepinit` says; `None`: as long as
+    /// [`Options::syn_retries`] gives.
+    pub fn set_open_patience(&mut self, patience: Option<Duration>) {
+        self.settings.keep_init = patience;
     }
 
     /// `getsockopt`: the option's bytes, of which `len` fit.

@@ -68,8 +68,20 @@ pub enum WindowPolicy {
     /// The window opens by steps worth a segment, and rounding by the scale gives a little more than there is, as on Linux.
     #[default]
     Steps,
-    /// The buffer is rounded up to whole segments, and each segment offers all that is free, rounded down, as on FreeBSD.
+    /// The buffer is rounded up to whole segments, and each segment offers all that is free, as on FreeBSD.
     Everything,
+}
+
+/// Which ICMP errors about its SYN end an active open. The others are remembered, and told if it times out (RFC 9293 3.9.2.2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum OpenErrors {
+    /// None, as with FreeBSD's `icmp_may_rst=0`.
+    Nothing,
+    /// Those that say that the destination cannot be reached (RFC 5461 2.1).
+    #[default]
+    Unreachable,
+    /// These, and that the packet's time was exceeded on the way, as on FreeBSD.
+    TimeExceeded,
 }
 
 /// Keepalive (RFC 9293 3.8.4).
@@ -177,8 +189,14 @@ pub struct Options {
     pub timestamps: bool,
     /// Whether to offer selective acknowledgement (RFC 2018); default true.
     pub sack: bool,
-    /// Whether to ask for ECN on active opens (RFC 3168); default false. Passive opens agree to it when asked.
+    /// Whether to ask for ECN on active opens (RFC 3168); default false.
     pub ecn: bool,
+    /// Whether passive opens agree to ECN when asked; default true.
+    pub ecn_when_asked: bool,
+    /// Retransmissions of a SYN that still ask for ECN (RFC 3168 6.1.1.1); default 0. FreeBSD has 1 (`ecn.maxretries`).
+    pub ecn_retries: u8,
+    /// Which ICMP errors end an active open; default: unreachable destinations.
+    pub open_errors: OpenErrors,
     /// The IP traffic class of what is sent (DSCP in the upper six bits; MUST-48); default 0.
     pub traffic_class: u8,
     /// The IP time to live of what is sent (MUST-49); default 64.
@@ -220,6 +238,9 @@ impl Default for Options {
             timestamps: true,
             sack: true,
             ecn: false,
+            ecn_when_asked: true,
+            ecn_retries: 0,
+            open_errors: OpenErrors::default(),
             traffic_class: 0,
             hop_limit: 64,
         }

@@ -69,7 +69,7 @@ impl OurSide<'_> {
     #[must_use]
     pub fn answer(&self, iss: SeqNumber, syn: &TcpHeader) -> Negotiated {
         // RFC 3168 6.1.1: both bits ask for ECN. Of RFC 9768 it is the offer as well, and this the fallback.
-        let ecn = syn.flags.contains(TcpFlags::ECE | TcpFlags::CWR);
+        let ecn = self.options.ecn_when_asked && syn.flags.contains(TcpFlags::ECE | TcpFlags::CWR);
         self.combine(iss, syn, ecn)
     }
 

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use crate::{Config, Layout, Options, WindowPolicy};
+use crate::{Config, Layout, OpenErrors, Options, WindowPolicy};
 
 /// A system whose choices to start with, where the RFCs leave one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
@@ -88,6 +88,8 @@ impl Options {
                 retries: 12,
                 syn_retries: 6,
                 synack_retries: 3,
+                ecn_retries: 1,
+                open_errors: OpenErrors::TimeExceeded,
                 ..Self::default()
             },
         }

@@ -48,6 +48,8 @@ fn set(options: &mut Options, name: &str, value: Value<'_>) -> Result<(), Script
         "connect_port" => options.connect_port = value.number(1, 65_535)? as u16,
         "local_ip" => options.local_ip = Some(value.address()?),
         "remote_ip" => options.remote_ip = Some(value.address()?),
+        // the size of the pieces of a packet that a device puts together: here too each arrives whole, as it is written
+        "mss" => drop(value.number(1, 65_535)?),
         "mtu" => options.mtu = Some(value.number(68, 65_535)? as u16),
         "tolerance_usecs" => options.tolerance = value.number(0, 3_600_000_000)?,
         "tolerance_percent" => options.tolerance_permille = value.permille()?,
@@ -136,7 +138,6 @@ impl<'a> Value<'a> {
     fn refused(&self) -> ScriptError {
         let why = match self.name {
             name if name.starts_with("wire_") => "is for two machines with a wire between them; here is none",
-            "mss" => "is for packets that arrive as super-segments; here each arrives as it is written",
             "so_filename" | "so_flags" => "is for a library that stands for the kernel; this stack is built in",
             "tcp_md5_secret" => "is for TCP MD5 signatures (RFC 2385), which the stack does not have",
             name if name.contains("udp_encaps") => "is for SCTP, which the stack does not have",

@@ -84,7 +84,9 @@ impl Runner<'_> {
     /// New sockets start with what is set now.
     fn apply_settings(&mut self) {
         let (options, keep) = (self.settings.host.stack.tcp.options.clone(), self.settings.keep);
+        let patience = self.settings.open_patience;
         if let Some(world) = &mut self.world {
+            world.host.set_open_patience(patience);
             world.host.set_defaults(|defaults, keepalive| {
                 *defaults = options;
                 *keepalive = keep;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bowline_posix::{HostConfig, Profile};
-use bowline_tcp::{Algorithm, Keepalive, Options};
+use bowline_tcp::{Algorithm, Keepalive, OpenErrors, Options};
 
 /// What a setting concerns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) host: HostConfig,
     /// What keepalive is like where a socket asks for it.
     pub(crate) keep: Keepalive,
+    /// How long an open may take.
+    pub(crate) open_patience: Option<Duration>,
     /// All as it was.
     defaults: (Options, Keepalive),
 }
@@ -33,12 +35,13 @@ impl Settings {
     pub(crate) fn new(host: HostConfig) -> Self {
         let options = host.stack.tcp.options.clone();
         let keep = options.keepalive.unwrap_or_default();
-        Self { host, keep, defaults: (options, keep) }
+        Self { open_patience: open_patience(host.profile), host, keep, defaults: (options, keep) }
     }
 
     /// Sets all that sockets start with as it was.
     pub(crate) fn reset(&mut self) {
         (self.host.stack.tcp.options, self.keep) = self.defaults.clone();
+        self.open_patience = open_patience(self.host.profile);
     }
 
     /// Sets one setting.
@@ -76,9 +79,15 @@ impl Settings {
                 options.window_scaling = matches!(mode, 1 | 2);
                 options.timestamps = matches!(mode, 1 | 3);
             }),
-            "net.ipv4.tcp_ecn" | "net.inet.tcp.ecn.enable" => {
-                small.filter(|mode| *mode <= 2).map(|mode| options.ecn = mode == 1)
-            }
+            "net.ipv4.tcp_ecn" | "net.inet.tcp.ecn.enable" => small
+                .filter(|mode| *mode <= 2)
+                .map(|mode| (options.ecn, options.ecn_when_asked) = (mode == 1, mode != 0)),
+            "net.inet.tcp.ecn.maxretries" => put(&mut options.ecn_retries, small),
+            "net.inet.tcp.icmp_may_rst" => flag.map(|may| {
+                options.open_errors = if may { OpenErrors::TimeExceeded } else { OpenErrors::Nothing };
+            }),
+            "kern.ipc.maxsockbuf" => size.map(|most| options.window_shift = Some(shift_for(most))),
+            "net.inet.tcp.keepinit" => millis.map(|span| self.open_patience = Some(span)),
             "net.ipv4.tcp_congestion_control" | "net.inet.tcp.cc.algorithm" => {
                 put(&mut options.algorithm, algorithm(value))
             }
@@ -123,6 +132,16 @@ impl Settings {
         };
         Some(set.map(|()| Change::Sockets).ok_or_else(wrong))
     }
+}
+
+/// The smallest shift with which a window of this many bytes can be announced, as FreeBSD chooses it for the largest buffer.
+fn shift_for(most: u32) -> u8 {
+    (0..14).find(|&shift| u32::from(u16::MAX) << shift >= most).unwrap_or(14)
+}
+
+/// FreeBSD's `keepinit`.
+fn open_patience(profile: Profile) -> Option<Duration> {
+    (profile == Profile::FreeBsd).then_some(Duration::from_secs(75))
 }
 
 fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
@@ -217,7 +236,6 @@ const FIXED: &[(&str, &str)] = &[
     ("net.ipv6.auto_flowlabels", "1"),
     ("net.ipv6.flowlabel_reflect", "0"),
     // FreeBSD
-    ("kern.ipc.maxsockbuf", "*"),
     ("kern.ipc.soacceptqueue", "*"),
     ("kern.ipc.somaxconn", "*"),
     ("net.inet.tcp.hostcache.enable", "*"),
@@ -246,17 +264,14 @@ const FIXED: &[(&str, &str)] = &[
     ("net.inet.tcp.do_prr", "1"),
     ("net.inet.tcp.drop_synfin", "0"),
     ("net.inet.tcp.dsack_enable", "1"),
-    ("net.inet.tcp.ecn.maxretries", "1"),
     ("net.inet.tcp.fast_finwait2_recycle", "0"),
     ("net.inet.tcp.fastopen.client_enable", "0|1"),
     ("net.inet.tcp.fastopen.server_enable", "0"),
     ("net.inet.tcp.functions_default", "freebsd"),
-    ("net.inet.tcp.icmp_may_rst", "1"),
     ("net.inet.tcp.initcwnd_segments", "10"),
     ("net.inet.tcp.insecure_ack", "0"),
     ("net.inet.tcp.insecure_rst", "0"),
     ("net.inet.tcp.insecure_syn", "0"),
-    ("net.inet.tcp.keepinit", "75000"),
     ("net.inet.tcp.maxunacktime", "0"),
     ("net.inet.tcp.minmss", "216"),
     ("net.inet.tcp.mssdflt", "536"),

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use bowline_base::Instant;
+use bowline_tcp::State;
 
 use crate::abi::options::Opt;
 use crate::abi::{Abi, Errno, Writer};
@@ -84,9 +85,10 @@ impl Host {
         })
     }
 
-    /// The receive buffer as it is now: tuning may have made it larger.
+    /// The receive buffer as it is now: rounding to segments at the end of the handshake, or tuning, may have made it larger.
     fn receive_buffer(&self, now: Instant, socket: &Socket) -> u32 {
         let info = socket.connection().and_then(|key| self.stack.tcp().info(now, key));
+        let info = info.filter(|info| !matches!(info.state, State::SynSent | State::SynReceived));
         let factor = if self.is_freebsd() { 1 } else { 2 };
         let tuned = info.map_or(0, |info| u32::try_from(info.receive_buffer * factor).unwrap_or(u32::MAX));
         tuned.max(socket.settings.rcvbuf)

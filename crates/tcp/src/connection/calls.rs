@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::context::Context;
 use super::tcb::Tcb;
-use crate::config::Options;
+use crate::config::{OpenErrors, Options};
 use crate::congestion::CongestionControl;
 use crate::event::Readiness;
 use crate::reason::{LossReason, SendReason};
@@ -240,9 +240,11 @@ impl Tcb {
             cx.counters.icmp_ignored += 1;
             return;
         }
+        let policy = self.options.open_errors;
         let (error, hard) = match error {
             IcmpError::PacketTooBig(mtu) => return self.take_path_mtu(cx, mtu),
-            IcmpError::TimeExceeded | IcmpError::ParameterProblem => (ConnectionError::HostUnreachable, false),
+            IcmpError::ParameterProblem => (ConnectionError::HostUnreachable, false),
+            IcmpError::TimeExceeded => (ConnectionError::HostUnreachable, policy == OpenErrors::TimeExceeded),
             IcmpError::NetworkUnreachable => (ConnectionError::NetworkUnreachable, true),
             IcmpError::HostUnreachable => (ConnectionError::HostUnreachable, true),
             IcmpError::ProtocolUnreachable => (ConnectionError::ProtocolUnreachable, true),
@@ -252,7 +254,7 @@ impl Tcb {
         // RFC 5461 2.1, and every stack in use: before the handshake is complete an unreachable destination fails the
         // open at once. RFC 5927 4.1: afterwards it is only remembered (RFC 9293 3.9.2.2, MUST-56), for who wants to know
         // (MUST-47, SHLD-25) and for nobody else (SHLD-20).
-        if self.state.is_synchronized() || !hard {
+        if self.state.is_synchronized() || !hard || policy == OpenErrors::Nothing {
             self.soft_error = Some(error);
             return;
         }

@@ -57,7 +57,7 @@ pub(crate) enum Handshake {
 /// interface has one MTU, which is its smallest.
 pub(crate) fn announced_mss(mtu: u16, ipv6: bool, options: &Options) -> u16 {
     let headers = if ipv6 { 60 } else { 40 };
-    let mss = mtu.saturating_sub(headers).max(crate::negotiate::MIN_MSS);
+    let mss = mtu.saturating_sub(headers).max(1);
     options.max_segment.map_or(mss, |max| mss.min(max.max(crate::negotiate::MIN_MSS)))
 }
 
@@ -179,7 +179,7 @@ impl Tcb {
     pub(crate) fn fitting_mss(&self) -> u32 {
         let options = if self.timestamps.is_some() { 12 } else { 0 };
         let mss = self.snd.peer_mss.min(self.announced_mss()).saturating_sub(options);
-        u32::from(mss).max(u32::from(crate::negotiate::MIN_MSS) - 12)
+        u32::from(mss).max(1)
     }
 
     /// Takes [`fitting_mss`](Self::fitting_mss) for all that is sent from now on.

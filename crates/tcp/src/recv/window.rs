@@ -110,8 +110,7 @@ impl ReceiveWindow {
         let up = exact.div_ceil(1 << self.shift).min(most);
         let most_data = u64::from(self.buffer) + u64::from(self.buffer / 4);
         let data = queue.len() as u64 + (up << self.shift);
-        let gives = data <= most_data && self.policy == WindowPolicy::Steps;
-        let field = if gives { up } else { (exact >> self.shift).min(most) };
+        let field = if data <= most_data { up } else { (exact >> self.shift).min(most) };
         self.right = self.right.max(rcv_nxt + (field << self.shift));
         self.committed = (queue.len() as u64 + self.right.since(rcv_nxt)).min(u64::from(u32::MAX)) as u32;
         self.offered_at = rcv_nxt;
@@ -208,7 +207,9 @@ impl ReceiveWindow {
         let data = self.buffer().saturating_sub(queue.len());
         let memory = self.memory_limit().saturating_sub(queue.memory());
         let window = (data.min(memory) as u64).min(u64::from(MAX_UNSCALED) << self.shift);
-        queue.rcv_nxt() + (window >> self.shift << self.shift)
+        // Everything: what rounding down leaves out, the field rounds up again.
+        let whole = if self.policy == WindowPolicy::Everything { window } else { window >> self.shift << self.shift };
+        queue.rcv_nxt() + whole
     }
 
     /// RFC 9293 3.8.6.2.2, MUST-39: the right edge moves by a full segment or half the buffer, whichever is less, or

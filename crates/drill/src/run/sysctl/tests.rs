@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use bowline_posix::{HostConfig, Profile};
+use bowline_tcp::OpenErrors;
 
 use super::{Change, FIXED, Settings};
 
@@ -23,6 +24,30 @@ fn what_the_stack_has_is_set() {
     settings.reset();
     assert!(settings.host.stack.tcp.options.timestamps);
     assert_eq!(settings.keep.idle, Duration::from_secs(7200));
+}
+
+#[test]
+fn what_opens_do_is_set() {
+    let mut settings = settings();
+    assert_eq!(settings.host.stack.tcp.options.ecn_retries, 1);
+    for (name, value) in [
+        ("net.inet.tcp.ecn.enable", "0"),
+        ("net.inet.tcp.ecn.maxretries", "3"),
+        ("net.inet.tcp.icmp_may_rst", "0"),
+        ("net.inet.tcp.keepinit", "15000"),
+        ("kern.ipc.maxsockbuf", "4294967295"),
+    ] {
+        assert_eq!(settings.set(name, value), Ok(Change::Sockets), "{name}");
+    }
+    let options = &settings.host.stack.tcp.options;
+    assert_eq!((options.ecn, options.ecn_when_asked, options.ecn_retries), (false, false, 3));
+    assert_eq!((options.open_errors, options.window_shift), (OpenErrors::Nothing, Some(14)));
+    assert_eq!(settings.open_patience, Some(Duration::from_secs(15)));
+    assert_eq!(settings.set("kern.ipc.maxsockbuf", "2097152"), Ok(Change::Sockets));
+    assert_eq!(settings.host.stack.tcp.options.window_shift, Some(6), "65535 << 5 is less");
+    settings.reset();
+    assert_eq!(settings.host.stack.tcp.options.open_errors, OpenErrors::TimeExceeded);
+    assert_eq!(settings.open_patience, Some(Duration::from_secs(75)));
 }
 
 #[test]

@@ -126,7 +126,7 @@ impl Tcb {
     fn mark_congestion(&mut self, header: &mut TcpHeader, plan: &Plan, text: bool) -> u8 {
         let class = self.options.traffic_class & !0b11;
         if header.flags.contains(TcpFlags::SYN) {
-            let asks = self.state == State::SynSent && self.options.ecn && self.snd.retries == 0;
+            let asks = self.state == State::SynSent && self.options.ecn && self.snd.retries <= self.options.ecn_retries;
             header.flags.set(TcpFlags::ECE, asks || (self.state != State::SynSent && self.ecn));
             header.flags.set(TcpFlags::CWR, asks);
             return class;
