@@ -1,7 +1,7 @@
 //! Carries out a script: events in their order, in virtual time, against a host of its own.
 //!
-//! The parts: [`world`] is the host and the clock, [`flow`] maps a script's numbers to those of the wire, [`packets`] sends and
-//! expects packets, [`calls`] makes calls, [`shell`] and [`sysctl`] do what commands ask, [`log`] draws what happened.
+//! The parts: `world` is the host and the clock, `flow` maps a script's numbers to those of the wire, `packets` sends and
+//! expects packets, `calls` makes calls, `shell` and `sysctl` do what commands ask, `log` draws what happened.
 //!
 //! # When something counts as unexpected
 //!
