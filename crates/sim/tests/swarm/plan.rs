@@ -182,7 +182,27 @@ impl Plan {
         let slowest = kbit.min().unwrap_or(1_000_000);
         let bytes: u64 = self.flows.iter().map(|flow| flow.bytes[0] + flow.bytes[1]).sum();
         let rests = self.flows.iter().map(|flow| flow.rest * (flow.bytes[0] + flow.bytes[1])).max().unwrap_or(0);
-        Duration::from_secs(240) + Duration::from_millis(4 * 8 * bytes / slowest) + Duration::from_micros(rests / 256)
+        Duration::from_secs(240)
+            + Duration::from_millis(4 * 8 * bytes / slowest)
+            + Duration::from_micros(rests / 256)
+            + self.round_trip() * self.rounds()
+    }
+
+    /// The longest time there and back that the links' delays can make.
+    fn round_trip(&self) -> Duration {
+        let micros = self.links.iter().flat_map(|link| &link.faults).map(|fault| match fault.what {
+            What::Delay(micros) | What::Jitter(micros) => micros,
+            _ => 0,
+        });
+        Duration::from_micros(2 * micros.sum::<u64>())
+    }
+
+    /// How many round trips the largest flow needs, where a small buffer lets a segment or two pass in each.
+    fn rounds(&self) -> u32 {
+        let small = |options: &OptionsPlan| options.send_buffer.is_some() || options.receive_buffer.is_some();
+        let options = self.hosts.iter().map(|host| &host.options).chain(self.flows.iter().map(|flow| &flow.options));
+        let most = self.flows.iter().map(|flow| flow.bytes[0] + flow.bytes[1]).max().unwrap_or(0);
+        if options.into_iter().any(small) { u32::try_from(most / 1_000).unwrap_or(u32::MAX) } else { 0 }
     }
 }
 
