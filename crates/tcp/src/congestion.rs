@@ -74,6 +74,16 @@ pub trait Controller: Duplicate + fmt::Debug + Send {
     fn cwnd(&self) -> u64;
     /// The slow-start threshold; `None` before the first loss.
     fn ssthresh(&self) -> Option<u64>;
+    /// The rate to send at, in bytes a second, where the controller models one. Default `None`: if the connection is paced,
+    /// its rate follows from the window and the round-trip time.
+    fn pacing_rate(&self) -> Option<u64> {
+        None
+    }
+    /// The bytes that may leave in one go where the sender is paced. Default `None`: a millisecond's worth at the rate, between
+    /// two segments and a super-segment.
+    fn send_quantum(&self) -> Option<u64> {
+        None
+    }
     /// Its name as `ss` shows it.
     fn name(&self) -> &'static str;
 }
@@ -177,6 +187,12 @@ impl Controller for CongestionControl {
     }
     fn ssthresh(&self) -> Option<u64> {
         dispatch!(self, c => c.ssthresh())
+    }
+    fn pacing_rate(&self) -> Option<u64> {
+        dispatch!(self, c => c.pacing_rate())
+    }
+    fn send_quantum(&self) -> Option<u64> {
+        dispatch!(self, c => c.send_quantum())
     }
     fn name(&self) -> &'static str {
         dispatch!(self, c => c.name())
