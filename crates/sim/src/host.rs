@@ -88,6 +88,12 @@ impl Node for Router {
     }
 }
 
+impl Node for NodeId {
+    fn id(&self) -> NodeId {
+        *self
+    }
+}
+
 /// The addresses of the `number`th node: 10.x.y.z and fd00::n.
 pub(crate) fn addresses(number: usize) -> Option<(Ipv4Addr, Ipv6Addr)> {
     let number = u32::try_from(number + 1).ok().filter(|number| *number < 1 << 24)?;

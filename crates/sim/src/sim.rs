@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -152,9 +152,8 @@ impl Sim {
     pub fn host_with(&self, name: &str, mtu: u16, settings: impl FnOnce(NetBuilder) -> NetBuilder) -> io::Result<Host> {
         let capabilities =
             Capabilities { checksum: true, tcp_segmentation: true, udp_segmentation: true, ..Capabilities::plain(mtu) };
-        let (card, number) = self.place_card(capabilities)?;
-        let node = NodeId(number);
-        let (v4, v6) = host::addresses(number).ok_or_else(too_many)?;
+        let (node, addresses, card) = self.place_card(capabilities)?;
+        let (v4, v6) = addresses;
         let network = |address, prefix| bowline::Cidr::new(address, prefix);
         let routes = [network(IpAddr::from([0; 4]), 0), network(IpAddr::from([0; 16]), 0)];
         let builder = match &self.recorder {
@@ -164,33 +163,32 @@ impl Sim {
         let builder = builder
             .addresses([network(v4.into(), 8), network(v6.into(), 64)])
             .routes(routes)
-            .seed(seed::derive_key(self.seed, Purpose::Host, number as u64))
+            .seed(seed::derive_key(self.seed, Purpose::Host, node.0 as u64))
             .timekeeper(Arc::new(self.world.clone()));
         let _guard = self.runtime.enter();
         let net = settings(builder).start()?;
         if let Some(recorder) = &self.recorder {
             recorder.follow(&net);
         }
-        Ok(Host { node, name: name.to_owned(), net, addresses: (v4, v6), clock: self.clock() })
+        Ok(Host { node, name: name.to_owned(), net, addresses, clock: self.clock() })
     }
 
     /// A card alone, for a stack that the caller drives: a node for links, its addresses, and the device.
     ///
     /// # Errors
     /// The world has too many nodes.
-    pub fn card(&self, capabilities: Capabilities) -> io::Result<(Router, [IpAddr; 2], Card)> {
-        let (card, number) = self.place_card(capabilities)?;
-        let (v4, v6) = host::addresses(number).ok_or_else(too_many)?;
-        Ok((Router { node: NodeId(number) }, [v4.into(), v6.into()], card))
+    pub fn card(&self, capabilities: Capabilities) -> io::Result<(NodeId, [IpAddr; 2], Card)> {
+        let (node, (v4, v6), card) = self.place_card(capabilities)?;
+        Ok((node, [v4.into(), v6.into()], card))
     }
 
-    fn place_card(&self, capabilities: Capabilities) -> io::Result<(Card, usize)> {
+    fn place_card(&self, capabilities: Capabilities) -> io::Result<(NodeId, (Ipv4Addr, Ipv6Addr), Card)> {
         let slot = WakeSlot::new();
         let number = self.world.with(|kernel| kernel.nodes());
         let (v4, v6) = host::addresses(number).ok_or_else(too_many)?;
         let inbox = Card::inbox(&slot);
         let node = self.world.with(|kernel| kernel.add_node(Some(inbox), &[v4.into(), v6.into()]));
-        Ok((Card::new(self.world.clone(), node, capabilities, slot), number))
+        Ok((node, (v4, v6), Card::new(self.world.clone(), node, capabilities, slot)))
     }
 
     /// A router. Routes are found by themselves: the fewest links win.
@@ -234,11 +232,9 @@ impl Sim {
     }
 
     /// Lets `time` pass, to the nanosecond.
-    ///
-    /// # Errors
-    /// None: time always passes. The result is for symmetry with [`run`](Self::run).
-    pub fn pass(&self, time: Duration) -> Result<(), Stalled> {
-        self.run(self.clock().sleep(time))
+    pub fn pass(&self, time: Duration) {
+        let slept = self.run(self.clock().sleep(time));
+        debug_assert_eq!(slept, Ok(()), "whoever sleeps has an event to come");
     }
 
     /// The clock, for programs in the world.

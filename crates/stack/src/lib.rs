@@ -15,13 +15,14 @@
 //!
 //! let now = Instant::ZERO;
 //! let mut stack = Stack::new(Config::default(), [7; 32], now);
-//! let lan = Interface::new(Capabilities::plain(1500), ["192.0.2.1/24".parse().unwrap()]);
-//! stack.add_interface(lan).unwrap();
-//! let socket = stack.udp_bind(UdpBind::port(5000)).unwrap();
-//! stack.udp_send(now, socket, UdpSend::to("192.0.2.2:53".parse().unwrap(), "query".into())).unwrap();
+//! let lan = Interface::new(Capabilities::plain(1500), ["192.0.2.1/24".parse()?]);
+//! stack.add_interface(lan).ok_or("as many as there can be")?;
+//! let socket = stack.udp_bind(UdpBind::port(5000))?;
+//! stack.udp_send(now, socket, UdpSend::to("192.0.2.2:53".parse()?, "query".into()))?;
 //! let mut sent = 0;
 //! while stack.poll_transmit(now, &mut |_interface, packet| sent += packet.len()) {}
 //! assert_eq!(sent, 20 + 8 + 5);
+//! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 //!
 //! What comes from outside is counted and dropped, or answered within a rate; it never panics, and every queue has its bound

@@ -200,20 +200,5 @@ pub fn is_valid(src: IpAddr, dst: IpAddr, protocol: Protocol, packet: &[u8]) -> 
     sum.finish() == 0
 }
 
-/// The checksum after one 16-bit word under it changed from `old` to `new` (RFC 1624, equation 3).
-#[inline]
-#[must_use]
-pub const fn update(checksum: u16, old: u16, new: u16) -> u16 {
-    !fold(!checksum as u64 + !old as u64 + new as u64)
-}
-
-/// The checksum after the bytes `old` under it, at an even place and of even length, became `new`.
-#[must_use]
-pub fn update_bytes(checksum: u16, old: &[u8], new: &[u8]) -> u16 {
-    let old = u16::from_be(fold(sum(old)));
-    let new = u16::from_be(fold(sum(new)));
-    update(checksum, old, new)
-}
-
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::ScenarioError;
 use super::model::{HostSpec, LinkSpec, QueueSpec, QueueTable, Scenario, WaySpec};
 use super::units::Time;
-use crate::{Discipline, GilbertElliott, Host, Link, Node, NodeId, Policer, Router, Sim};
+use crate::{Discipline, GilbertElliott, Host, Link, Node, NodeId, Policer, Sim};
 
 /// A world that was made from a scenario.
 pub(super) struct Built {
@@ -17,21 +17,6 @@ pub(super) struct Built {
     pub(super) ways: Vec<(String, Link)>,
     /// When which link is cut, and when it is mended.
     pub(super) outages: Vec<(Link, [Duration; 2])>,
-}
-
-/// A host or a router.
-enum End {
-    Host(Host),
-    Router(Router),
-}
-
-impl Node for End {
-    fn id(&self) -> NodeId {
-        match self {
-            Self::Host(host) => host.id(),
-            Self::Router(router) => router.id(),
-        }
-    }
 }
 
 /// Makes the world; what its hosts see is recorded in `directory`, if there is one.
@@ -44,18 +29,17 @@ pub(super) fn build(scenario: &Scenario, directory: Option<&Path>) -> Result<Bui
     let mut ends = BTreeMap::new();
     for (name, spec) in &scenario.hosts {
         let host = host(&sim, name, spec)?;
-        hosts.insert(name.clone(), host.clone());
-        ends.insert(name.clone(), End::Host(host));
+        ends.insert(name.clone(), host.id());
+        hosts.insert(name.clone(), host);
     }
     let mut built = Built { sim, hosts, ways: Vec::new(), outages: Vec::new() };
     for link in &scenario.links {
         for end in &link.ends {
             if !ends.contains_key(end) {
-                ends.insert(end.clone(), End::Router(built.sim.router()));
+                ends.insert(end.clone(), built.sim.router().id());
             }
         }
-        let [Some(a), Some(b)] = link.ends.each_ref().map(|end| ends.get(end)) else { continue };
-        connect(&mut built, link, a, b);
+        connect(&mut built, link, link.ends.each_ref().map(|end| ends[end]));
     }
     Ok(built)
 }
@@ -78,14 +62,14 @@ fn host(sim: &Sim, name: &str, spec: &HostSpec) -> Result<Host, ScenarioError> {
     Ok(sim.host_with(name, spec.mtu.unwrap_or(1500), |net| net.config(config))?)
 }
 
-fn connect(built: &mut Built, spec: &LinkSpec, a: &End, b: &End) {
-    let link = built.sim.link(a, b);
+fn connect(built: &mut Built, spec: &LinkSpec, [a, b]: [NodeId; 2]) {
+    let link = built.sim.link(&a, &b);
     let [name_a, name_b] = &spec.ends;
     let [toward_a, toward_b] = &spec.ways;
     for (end, way, name) in
         [(b, toward_b, format!("{name_a} → {name_b}")), (a, toward_a, format!("{name_b} → {name_a}"))]
     {
-        let direction = link.toward(end);
+        let direction = link.toward(&end);
         settle(&direction, way);
         built.outages.extend(way.outages.iter().map(|times| (direction.clone(), times.map(|Time(time)| time))));
         built.ways.push((name, direction));

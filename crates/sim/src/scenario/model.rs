@@ -254,6 +254,19 @@ pub enum Kind {
     Idle,
 }
 
+impl Kind {
+    /// As scenarios and reports call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bulk => "bulk",
+            Self::Requests => "requests",
+            Self::OnOff => "on-off",
+            Self::Idle => "idle",
+        }
+    }
+}
+
 /// A flow, or several alike.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -326,6 +339,14 @@ impl Scenario {
             if self.duration.is_none() && !flow.ends() {
                 return say(format!("the flow from {:?} never ends: set the scenario's duration", flow.from));
             }
+            if let Some(key) = flow.stranger() {
+                return say(format!("the flow from {:?} is {}, which has no `{key}`", flow.from, flow.kind.name()));
+            }
+        }
+        for link in &self.links {
+            if let Some(contradiction) = link.ways.iter().find_map(WaySpec::contradiction) {
+                return say(format!("the link of {:?} and {:?}: {contradiction}", link.ends[0], link.ends[1]));
+            }
         }
         self.hosts.values().try_for_each(|host| host.algorithm().map(drop))
     }
@@ -340,6 +361,38 @@ impl FlowSpec {
             Kind::Requests => self.requests.is_some(),
             Kind::OnOff | Kind::Idle => false,
         }
+    }
+
+    /// A key that it has and its kind has not: it would say what does not happen.
+    fn stranger(&self) -> Option<&'static str> {
+        use Kind::{Bulk, Idle, OnOff, Requests};
+        let keys: [(&str, bool, &[Kind]); 7] = [
+            ("bytes", self.bytes.is_some(), &[Bulk]),
+            ("request", self.request.is_some(), &[Requests]),
+            ("response", self.response.is_some(), &[Requests]),
+            ("requests", self.requests.is_some(), &[Requests]),
+            ("pause", self.pause.is_some(), &[Requests, Idle]),
+            ("on", self.on.is_some(), &[OnOff]),
+            ("off", self.off.is_some(), &[OnOff]),
+        ];
+        let stranger = keys.into_iter().find(|(_, given, kinds)| *given && !kinds.contains(&self.kind));
+        stranger.map(|(key, ..)| key)
+    }
+}
+
+impl WaySpec {
+    /// Of keys that cannot both be meant, or that mean nothing without another: what to do.
+    fn contradiction(&self) -> Option<&'static str> {
+        let alone = self.reorder.is_none() && (self.reorder_gap.is_some() || self.reorder_hold.is_some());
+        let cases = [
+            (alone, "`reorder_gap` and `reorder_hold` say how; `reorder` says how many, and is missing"),
+            (self.loss.is_some() && self.burst_loss.is_some(), "`loss` and `burst_loss` are two models: keep one"),
+            (
+                self.mtu.is_some() && self.black_hole.is_some(),
+                "`mtu` tells senders and `black_hole` does not: keep one",
+            ),
+        ];
+        cases.into_iter().find_map(|(wrong, text)| wrong.then_some(text))
     }
 }
 

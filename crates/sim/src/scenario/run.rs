@@ -175,12 +175,7 @@ fn flow_report(now: Instant, Watched { name, spec, from, progress }: &Watched) -
     let info = info.as_ref();
     FlowReport {
         name: name.clone(),
-        kind: match spec.kind {
-            Kind::Bulk => "bulk",
-            Kind::Requests => "requests",
-            Kind::OnOff => "on-off",
-            Kind::Idle => "idle",
-        },
+        kind: spec.kind.name(),
         start: flow.started.map_or(0.0, |started| seconds(started.since(Instant::ZERO))),
         seconds: took,
         done: flow.done.is_some(),

@@ -110,6 +110,10 @@ fn what_is_wrong_is_named() {
         ("new-reno", "vegas", "cubic"),
         ("bytes = \"2MB\"", "", "duration"),
         ("bytes = \"2MB\"", "bytes = \"2 pages\"", "no size"),
+        ("bytes = \"2MB\"", "bytes = \"2MB\"\npause = \"1s\"", "bulk, which has no `pause`"),
+        ("delay = \"10ms\"", "delay = \"10ms\"\nreorder_gap = 2", "`reorder` says how many"),
+        ("loss = \"0.5%\"", "loss = \"0.5%\", burst_loss = { begin = \"1%\", end = \"50%\" }", "two models"),
+        ("delay = \"10ms\"", "delay = \"10ms\"\nmtu = 1400\nblack_hole = 1300", "keep one"),
     ];
     for (right, wrong, named) in cases {
         assert!(TWO_FLOWS.contains(right), "{right}");

@@ -23,12 +23,6 @@ fn the_example_of_rfc_1071() {
 }
 
 #[test]
-fn the_example_of_rfc_1624() {
-    // Section 4: 0x5555 becomes 0x3285 under the checksum 0xdd2f, and the result is 0x0000, not 0xffff.
-    assert_eq!(update(0xdd2f, 0x5555, 0x3285), 0x0000);
-}
-
-#[test]
 fn every_length_around_a_round_matches_the_naive_sum() {
     let data: Vec<u8> = (0..300u32).map(|i| (i * 151 + 7) as u8).collect();
     for len in 0..data.len() {
@@ -99,19 +93,6 @@ proptest! {
         let mut expected = Vec::from(&[1u8, 2, 3][..lead]);
         expected.extend(&data[..len]);
         prop_assert_eq!(sum.finish(), naive(&expected));
-    }
-
-    #[test]
-    fn an_update_equals_a_new_sum(mut data in bytes(any::<u8>(), 2..100), at in 0usize..50, new in any::<[u8; 4]>()) {
-        // Anything but all zero: an updated checksum of nothing but zeros is the other zero of one's complement.
-        data[0] |= 1;
-        let at = (at * 2).min(data.len() - data.len() % 2 - 2);
-        let width = 4.min(data.len() - at) & !1;
-        let old = naive(&data);
-        let before = Vec::from(&data[at..at + width]);
-        data[at..at + width].copy_from_slice(&new[..width]);
-        prop_assume!(data.iter().any(|byte| *byte != 0));
-        prop_assert_eq!(update_bytes(old, &before, &new[..width]), naive(&data));
     }
 
     #[test]
