@@ -18,8 +18,9 @@ use crate::{bytes_at, ipv4, ipv6, u16_at, u32_at};
 
 /// Room for the longest headers: IPv6 and TCP with all options.
 const MAX_HEAD: usize = ipv6::HEADER + tcp::MAX_HEADER;
-/// The flags that a segment may have and be followed by another.
-const PLAIN: TcpFlags = TcpFlags::ACK.union(TcpFlags::ECE);
+/// The flags that a segment may have and be followed by another. AE, CWR and ECE are AccECN's counter, or say of ECN what
+/// they say of it twice.
+const PLAIN: TcpFlags = TcpFlags::ACK.union(TcpFlags::ECE).union(TcpFlags::CWR).union(TcpFlags::AE);
 /// The flags that end a run. They belong to its last byte.
 const AT_END: TcpFlags = TcpFlags::PSH.union(TcpFlags::FIN);
 /// The data offset and the flags.

@@ -25,7 +25,7 @@
 //! ```
 //!
 //! What is not here: Ethernet, ARP and neighbour discovery (Bowline's devices carry IP packets), IPv6 jumbograms, IPsec,
-//! TCP Fast Open and AccECN options (they are skipped as unknown).
+//! TCP Fast Open's option (it is skipped as unknown).
 #![no_std]
 extern crate alloc;
 
@@ -47,7 +47,7 @@ pub use packet::{
 };
 pub use segmentation::Segmenter;
 pub use seq::SeqNumber;
-pub use tcp::{Layout, SackBlock, TcpError, TcpFlags, TcpHeader, TcpOptions, Timestamps};
+pub use tcp::{AccEcnOption, AccEcnOrder, Layout, SackBlock, TcpError, TcpFlags, TcpHeader, TcpOptions, Timestamps};
 pub use udp::{UdpError, UdpHeader};
 
 /// `N` bytes of `data` from `at`, or `None` where it is shorter.

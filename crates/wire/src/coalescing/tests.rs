@@ -238,8 +238,16 @@ fn a_run_ends_with_a_push_a_smaller_segment_or_the_longest_packet() {
 fn some_segments_are_no_beginning() {
     for addresses in [V4, V6] {
         assert!(begin(&plain(addresses, &header(TcpFlags::empty()), &[])).is_none(), "no text");
-        assert!(begin(&plain(addresses, &header(TcpFlags::ECE), &[1])).is_some());
-        for flags in [TcpFlags::PSH, TcpFlags::FIN, TcpFlags::SYN, TcpFlags::RST, TcpFlags::URG, TcpFlags::CWR] {
+        for flags in [TcpFlags::ECE, TcpFlags::CWR, TcpFlags::AE | TcpFlags::ECE] {
+            let first = header(flags);
+            let mut run = begin(&plain(addresses, &first, &[1])).unwrap();
+            let mut joins =
+                |next: &TcpHeader| run.join(&plain(addresses, next, &[2]), RxChecksum::Unverified).is_some();
+            assert!(joins(&after(&first, 1)), "any value of AccECN's counter: {flags}");
+            let next = TcpHeader { flags: TcpFlags::ACK, ..after(&first, 2) };
+            assert!(!joins(&next), "and no other one");
+        }
+        for flags in [TcpFlags::PSH, TcpFlags::FIN, TcpFlags::SYN, TcpFlags::RST, TcpFlags::URG] {
             assert!(begin(&plain(addresses, &header(flags), &[1])).is_none(), "{flags}");
         }
     }

@@ -1,4 +1,5 @@
-//! TCP options: maximum segment size (RFC 9293 3.7.1), window scale and timestamps (RFC 7323), SACK (RFC 2018).
+//! TCP options: maximum segment size (RFC 9293 3.7.1), window scale and timestamps (RFC 7323), SACK (RFC 2018), AccECN
+//! (RFC 9768 3.2.3).
 //!
 //! Every option may stand in every segment here (RFC 9293 3.1, MUST-5); whether it counts there is decided above.
 //! Options are written in Linux's order and alignment, so that our packets look like those that middleboxes know, or in
@@ -7,6 +8,10 @@
 use crate::seq::SeqNumber;
 use crate::u32_at;
 use arrayvec::ArrayVec;
+
+mod acc_ecn;
+
+pub use acc_ecn::{AccEcnOption, AccEcnOrder};
 
 /// The SACK blocks that fit beside no other option.
 pub const MAX_SACK_BLOCKS: usize = 4;
@@ -68,6 +73,8 @@ pub struct TcpOptions {
     pub timestamps: Option<Timestamps>,
     /// The SACK blocks, in their order. Emitting keeps those that fit.
     pub sack: SackBlocks,
+    /// The byte counters of AccECN.
+    pub acc_ecn: Option<AccEcnOption>,
     /// How they are written. Parsing does not find out: it gives the default.
     pub layout: Layout,
 }
@@ -120,6 +127,9 @@ impl TcpOptions {
                 };
                 self.sack = blocks.as_chunks::<8>().0.iter().take(MAX_SACK_BLOCKS).map(block).collect();
             }
+            (acc_ecn::ACC_ECN_0 | acc_ecn::ACC_ECN_1, counters) => {
+                self.acc_ecn = Some(AccEcnOption::read(kind, counters));
+            }
             _ => {}
         }
     }
@@ -131,11 +141,14 @@ impl TcpOptions {
         if self.layout == Layout::FreeBsd {
             return self.packed(&mut [0; MAX_OPTIONS]);
         }
-        let blocks = match self.sack_that_fit() {
-            0 => 0,
-            blocks => 4 + 8 * blocks,
-        };
-        self.emit_len_without_sack() + blocks
+        self.len_with_blocks(self.sack_that_fit())
+    }
+
+    /// The bytes of all options, with so many SACK blocks.
+    #[inline]
+    fn len_with_blocks(&self, blocks: usize) -> usize {
+        let sack = if blocks == 0 { 0 } else { 4 + 8 * blocks };
+        self.emit_len_without_sack() + sack + self.acc_ecn_tail(blocks)
     }
 
     #[inline]
@@ -144,8 +157,20 @@ impl TcpOptions {
         let words = usize::from(self.mss.is_some())
             + usize::from(self.window_scale.is_some())
             + usize::from(permitted_alone)
-            + if self.timestamps.is_some() { 3 } else { 0 };
+            + if self.timestamps.is_some() { 3 } else { 0 }
+            + self.acc_ecn.map_or(0, |option| option.words().0.len());
         4 * words
+    }
+
+    /// The bytes that what is left of the AccECN option takes: none where it has a place in the padding of what follows.
+    #[inline]
+    fn acc_ecn_tail(&self, blocks: usize) -> usize {
+        match self.acc_ecn.and_then(|option| option.words().1) {
+            None => 0,
+            Some(_) if blocks > 0 || (self.sack_permitted && self.timestamps.is_none()) => 0,
+            Some([_, NOP]) if self.window_scale.is_some() => 0,
+            Some(_) => 4,
+        }
     }
 
     /// How many SACK blocks there is room for.
@@ -183,19 +208,32 @@ impl TcpOptions {
             put(if self.sack_permitted { [SACK_PERMITTED, 2, TIMESTAMPS, 10] } else { TIMESTAMPS_WORD });
             put(times.value.to_be_bytes());
             put(times.echo.to_be_bytes());
-        } else if self.sack_permitted {
-            put([NOP, NOP, SACK_PERMITTED, 2]);
+        }
+        // What is left of the AccECN option behind its last word.
+        let mut rest = None;
+        if let Some((words, tail)) = self.acc_ecn.map(|option| option.words()) {
+            words.into_iter().for_each(&mut put);
+            rest = tail;
+        }
+        if self.sack_permitted && self.timestamps.is_none() {
+            let [first, second] = rest.take().unwrap_or([NOP; 2]);
+            put([first, second, SACK_PERMITTED, 2]);
         }
         if let Some(scale) = self.window_scale {
-            put([NOP, WINDOW_SCALE, 3, scale]);
+            let first = rest.take_if(|rest| rest[1] == NOP).map_or(NOP, |rest| rest[0]);
+            put([first, WINDOW_SCALE, 3, scale]);
         }
         let blocks = self.sack_that_fit();
         if blocks > 0 {
-            put([NOP, NOP, SACK, 2 + 8 * blocks as u8]);
+            let [first, second] = rest.take().unwrap_or([NOP; 2]);
+            put([first, second, SACK, 2 + 8 * blocks as u8]);
         }
         for block in self.sack.iter().take(blocks) {
             put(block.left.0.to_be_bytes());
             put(block.right.0.to_be_bytes());
+        }
+        if let Some([first, second]) = rest {
+            put([first, second, NOP, NOP]);
         }
     }
 }
@@ -234,6 +272,10 @@ impl TcpOptions {
         for block in self.sack.iter().take(blocks) {
             put(1, 0, &block.left.0.to_be_bytes());
             put(1, 0, &block.right.0.to_be_bytes());
+        }
+        // FreeBSD has no place for it; behind all others there is room wherever there is in the other layout and no SYN.
+        if let Some(option) = self.acc_ecn {
+            put(1, 0, &option.bytes());
         }
         // MUST-69: what follows the end of the options is zero, which END is, too.
         at.next_multiple_of(4).min(MAX_OPTIONS)

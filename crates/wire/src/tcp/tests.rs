@@ -96,6 +96,7 @@ fn the_sack_blocks_that_do_not_fit_are_left_out() {
     let bytes = emitted(&header(TcpFlags::ACK, beside_timestamps));
     assert_eq!(TcpHeader::parse(&bytes).unwrap().0.options.sack[..], sack[..3]);
     let beside_all = TcpOptions {
+        acc_ecn: None,
         mss: Some(1),
         window_scale: Some(0),
         sack_permitted: true,
@@ -240,11 +241,104 @@ fn options_are_laid_out_as_freebsd_does() {
     }
 }
 
+#[test]
+fn accecn_counters_share_the_words_of_their_neighbours() {
+    use AccEcnOrder::{Ect0First, Ect1First};
+    let acc_ecn = |fields| Some(AccEcnOption::new(Ect1First, [0x0001_0203, 4, 1].get(..fields).unwrap()));
+    let none = TcpOptions::default();
+    let sack = TcpOptions { sack: [block(1, 2)].into_iter().collect(), ..none.clone() };
+    let (permitted, scale) = (TcpOptions { sack_permitted: true, ..none.clone() }, Some(8));
+    let rows: [(&str, TcpOptions, &[u8]); 11] = [
+        ("three", TcpOptions { acc_ecn: acc_ecn(3), ..none.clone() }, &[174, 11, 1, 2, 3, 0, 0, 4, 0, 0, 1, 1]),
+        ("two", TcpOptions { acc_ecn: acc_ecn(2), ..none.clone() }, &[174, 8, 1, 2, 3, 0, 0, 4]),
+        ("one", TcpOptions { acc_ecn: acc_ecn(1), ..none.clone() }, &[174, 5, 1, 2, 3, 1, 1, 1]),
+        ("empty", TcpOptions { acc_ecn: acc_ecn(0), ..none.clone() }, &[174, 2, 1, 1]),
+        (
+            "one, in the padding of SACK",
+            TcpOptions { acc_ecn: acc_ecn(1), ..sack.clone() },
+            &[174, 5, 1, 2, 3, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2],
+        ),
+        (
+            "empty, in the padding of SACK",
+            TcpOptions { acc_ecn: acc_ecn(0), ..sack },
+            &[174, 2, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2],
+        ),
+        ("empty, beside SACK-permitted", TcpOptions { acc_ecn: acc_ecn(0), ..permitted.clone() }, &[174, 2, 4, 2]),
+        (
+            "one, in the padding of the window scale",
+            TcpOptions { acc_ecn: acc_ecn(1), window_scale: scale, ..none.clone() },
+            &[174, 5, 1, 2, 3, 3, 3, 8],
+        ),
+        (
+            "empty: too long for that padding",
+            TcpOptions { acc_ecn: acc_ecn(0), window_scale: scale, ..none.clone() },
+            &[1, 3, 3, 8, 174, 2, 1, 1],
+        ),
+        (
+            "SYN-ACK",
+            TcpOptions { mss: Some(536), acc_ecn: acc_ecn(3), window_scale: scale, ..permitted },
+            &[2, 4, 2, 24, 174, 11, 1, 2, 3, 0, 0, 4, 0, 0, 1, 1, 1, 1, 4, 2, 1, 3, 3, 8],
+        ),
+        (
+            "the other order",
+            TcpOptions { acc_ecn: Some(AccEcnOption::new(Ect0First, &[1, 2])), ..none.clone() },
+            &[172, 8, 0, 0, 1, 0, 0, 2],
+        ),
+    ];
+    for (name, options, expected) in rows {
+        let bytes = emitted(&header(TcpFlags::ACK, options.clone()));
+        assert_eq!(bytes[20..], *expected, "{name}");
+        assert_eq!(options_of(&bytes[20..]), options, "{name}");
+    }
+    let read = options_of(&[174, 11, 0, 0, 1, 0, 0, 2, 0, 0, 3, 1]).acc_ecn.unwrap();
+    assert_eq!((read.ect1_bytes(), read.ce_bytes(), read.ect0_bytes()), (Some(1), Some(2), Some(3)));
+    let read = options_of(&[172, 6, 0, 0, 9, 99, 0, 0]).acc_ecn.unwrap();
+    assert_eq!((read.ect0_bytes(), read.ce_bytes(), read.ect1_bytes()), (Some(9), None, None), "the rest is padding");
+    let read = options_of(&[172, 16, 0, 0, 1, 0, 0, 2, 0, 0, 3, 9, 9, 9, 9, 9]).acc_ecn.unwrap();
+    assert_eq!((read.fields(), read.ect1_bytes()), (3, Some(3)), "a longer option of the future");
+}
+
+#[test]
+fn accecn_counters_take_the_room_beside_two_sack_blocks_and_no_more() {
+    let rows = [
+        // (timestamps, SACK blocks, counters required) -> (SACK blocks, counters)
+        ((true, 0, 0), (0, Some(3))),
+        ((true, 1, 3), (1, Some(3))),
+        ((true, 2, 0), (2, Some(2))),
+        ((true, 2, 2), (2, Some(2))),
+        ((true, 2, 3), (2, None)),
+        ((true, 3, 0), (3, Some(0))),
+        ((true, 3, 1), (2, Some(2))),
+        ((true, 3, 3), (3, None)),
+        ((false, 3, 3), (3, Some(3))),
+        ((false, 4, 0), (4, Some(1))),
+        ((false, 4, 1), (4, Some(1))),
+        ((false, 4, 2), (3, Some(3))),
+    ];
+    for ((timestamps, blocks, required), expected) in rows {
+        let mut options = TcpOptions {
+            timestamps: timestamps.then_some(TIMES),
+            sack: (0..blocks).map(|n| block(n, n + 1)).collect(),
+            acc_ecn: Some(AccEcnOption::new(AccEcnOrder::Ect1First, &[1, 2, 3])),
+            ..TcpOptions::default()
+        };
+        options.fit_acc_ecn(required);
+        let fields = options.acc_ecn.map(|option| option.fields());
+        assert_eq!((options.sack.len() as u32, fields), expected, "{timestamps} {blocks} {required}");
+        let bytes = emitted(&header(TcpFlags::ACK, options.clone()));
+        assert_eq!(options_of(&bytes[20..]), options, "{timestamps} {blocks} {required}");
+    }
+}
+
 pub(crate) fn any_options() -> impl Strategy<Value = TcpOptions> {
     let times = any::<(u32, u32)>().prop_map(|(value, echo)| Timestamps { value, echo });
     let sack = proptest::collection::vec(any::<(u32, u32)>(), 0..=4);
-    (any::<Option<u16>>(), any::<Option<u8>>(), any::<bool>(), proptest::option::of(times), sack).prop_map(
-        |(mss, window_scale, sack_permitted, timestamps, sack)| TcpOptions {
+    let order = prop_oneof![Just(AccEcnOrder::Ect0First), Just(AccEcnOrder::Ect1First)];
+    let counters = (order, proptest::collection::vec(0..1_u32 << 24, 0..=3));
+    let acc_ecn = proptest::option::of(counters.prop_map(|(order, counters)| AccEcnOption::new(order, &counters)));
+    (any::<Option<u16>>(), any::<Option<u8>>(), any::<bool>(), proptest::option::of(times), sack, acc_ecn).prop_map(
+        |(mss, window_scale, sack_permitted, timestamps, sack, acc_ecn)| TcpOptions {
+            acc_ecn,
             mss,
             window_scale,
             sack_permitted,
@@ -277,6 +371,8 @@ proptest! {
         let bytes = emitted(&header);
         header.options.sack.truncate(fit);
         prop_assert_eq!(TcpHeader::parse(&bytes), Ok((header.clone(), bytes.len())));
+        header.options.acc_ecn = None;
+        let bytes = emitted(&header);
         header.options.layout = Layout::FreeBsd;
         let packed = emitted(&header);
         prop_assert!(packed.len() <= bytes.len());
