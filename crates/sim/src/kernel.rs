@@ -13,7 +13,7 @@ use bowline_device::{RxPacket, WakeSlot};
 use bowline_wire::ip;
 use bytes::Bytes;
 
-use crate::way::Way;
+use crate::way::{Happening, Way};
 
 mod routes;
 
@@ -132,6 +132,13 @@ impl Kernel {
         self.ways.push(way);
         self.routes.forget();
         WayId(self.ways.len() - 1)
+    }
+
+    /// What befell packets since the last call, in the order of time.
+    pub(crate) fn take_happenings(&mut self) -> Vec<Happening> {
+        let mut happenings: Vec<Happening> = self.ways.iter_mut().flat_map(Way::take_happenings).collect();
+        happenings.sort_by_key(|happening| happening.at);
+        happenings
     }
 
     pub(crate) fn ways(&self) -> usize {

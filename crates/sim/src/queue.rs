@@ -102,19 +102,21 @@ pub struct QueueCounters {
     pub marked: u64,
 }
 
-/// A queue in front of a link.
+/// A queue in front of a link. What it drops, it leaves in `dropped`.
 pub(crate) trait Queue: fmt::Debug + Send {
     /// Takes a packet, or drops it or another one.
-    fn enqueue(&mut self, now: Instant, packet: Bytes);
+    fn enqueue(&mut self, now: Instant, packet: Bytes, dropped: &mut Vec<Bytes>);
 
     /// The packet whose turn it is.
-    fn dequeue(&mut self, now: Instant) -> Option<Waiting>;
+    fn dequeue(&mut self, now: Instant, dropped: &mut Vec<Bytes>) -> Option<Waiting>;
 
     /// Bytes that wait.
     fn bytes(&self) -> usize;
 
-    /// What became of packets.
-    fn counters(&self) -> QueueCounters;
+    /// Packets that it has marked; a queue that never does has marked none.
+    fn marked(&self) -> u64 {
+        0
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The beginning of a way: a policer, a queue, and the rate at which packets enter the wire.
 //!
-//! It decides when a packet is through. What happens to it on the wire is not its business.
+//! It decides when a packet is through, and which ones never will be. What happens on the wire is not its business.
 
 use std::time::Duration;
 
@@ -58,10 +58,12 @@ const HOUR: u64 = 3_600_000_000;
 pub(crate) struct Shaper {
     rate: Option<Rate>,
     queue: Box<dyn Queue>,
-    /// Counters of the queues that stood here before this one.
-    earlier: QueueCounters,
+    /// Packets that queues here have dropped, and those that the ones before this one have marked.
+    counters: QueueCounters,
     bucket: Option<Bucket>,
     policed: u64,
+    /// What the queue has dropped, until somebody asks.
+    dropped: Vec<Bytes>,
     /// The packet that is entering the wire, and when it is through.
     entering: Option<(Instant, Bytes)>,
     waits: Histogram<u64>,
@@ -75,9 +77,10 @@ impl Shaper {
         Self {
             rate: None,
             queue: Discipline::drop_tail(256 << 10).queue(0),
-            earlier: QueueCounters::default(),
+            counters: QueueCounters::default(),
             bucket: None,
             policed: 0,
+            dropped: Vec::new(),
             entering: None,
             // Microseconds, to three digits; more than an hour counts as one.
             waits: Histogram::new_with_max(HOUR, 3)
@@ -97,10 +100,10 @@ impl Shaper {
 
     /// Sets another queue; what waits moves into it, and has waited since it came.
     pub(crate) fn set_queue(&mut self, now: Instant, mut queue: Box<dyn Queue>) {
-        while let Some(waiting) = self.queue.dequeue(now) {
-            queue.enqueue(waiting.since, waiting.packet);
+        while let Some(waiting) = self.queue.dequeue(now, &mut self.dropped) {
+            queue.enqueue(waiting.since, waiting.packet, &mut self.dropped);
         }
-        self.earlier = self.queue_counters();
+        self.counters.marked += self.queue.marked();
         self.queue = queue;
     }
 
@@ -108,14 +111,21 @@ impl Shaper {
         self.bucket = policer.map(|policer| Bucket { policer, full_at: Instant::ZERO });
     }
 
-    /// Takes a packet.
-    pub(crate) fn offer(&mut self, now: Instant, packet: Bytes) {
+    /// Takes a packet; what the policer drops comes back.
+    pub(crate) fn offer(&mut self, now: Instant, packet: Bytes) -> Result<(), Bytes> {
         if self.bucket.as_mut().is_some_and(|bucket| !bucket.admits(now, packet.len())) {
             self.policed += 1;
-            return;
+            return Err(packet);
         }
-        self.queue.enqueue(now, packet);
+        self.queue.enqueue(now, packet, &mut self.dropped);
         self.sample(now);
+        Ok(())
+    }
+
+    /// What the queue has dropped since the last call.
+    pub(crate) fn take_dropped(&mut self) -> impl Iterator<Item = Bytes> {
+        self.counters.dropped += self.dropped.len() as u64;
+        self.dropped.drain(..)
     }
 
     /// The next packet that has entered the wire by `now`, and when it had.
@@ -126,7 +136,7 @@ impl Shaper {
         let through = self.entering.take();
         // The wire has been free since the last packet was through.
         let free = through.as_ref().map_or(now, |(at, _)| *at);
-        if let Some(waiting) = self.queue.dequeue(free) {
+        if let Some(waiting) = self.queue.dequeue(free, &mut self.dropped) {
             let begin = free.max(waiting.since);
             let wait = begin.since(waiting.since);
             self.waits.saturating_record(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX));
@@ -152,8 +162,10 @@ impl Shaper {
     }
 
     pub(crate) fn queue_counters(&self) -> QueueCounters {
-        let now = self.queue.counters();
-        QueueCounters { dropped: self.earlier.dropped + now.dropped, marked: self.earlier.marked + now.marked }
+        QueueCounters {
+            dropped: self.counters.dropped + self.dropped.len() as u64,
+            marked: self.counters.marked + self.queue.marked(),
+        }
     }
 
     pub(crate) fn policed(&self) -> u64 {

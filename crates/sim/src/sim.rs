@@ -103,12 +103,14 @@ impl Sim {
     }
 
     /// A world as [`new`](Self::new) makes it, of which each host leaves `NAME.pcapng` and `NAME.txt`, with the sequence
-    /// diagrams of its connections, in `directory`. They are complete after [`finish_record`](Self::finish_record).
+    /// diagrams of its connections and what befell their segments on the way, in `directory`. They are complete after [`finish_record`](Self::finish_record).
     ///
     /// # Errors
     /// The directory cannot be made, or as [`new`](Self::new).
     pub fn recorded(seed: u64, directory: &Path) -> io::Result<Self> {
-        Ok(Self { recorder: Some(Recorder::new(directory)?), ..Self::new(seed)? })
+        let sim = Self::new(seed)?;
+        let recorder = Recorder::new(directory, sim.world.clone())?;
+        Ok(Self { recorder: Some(recorder), ..sim })
     }
 
     /// Completes what was recorded. Without a recording it does nothing.
@@ -157,7 +159,7 @@ impl Sim {
         let network = |address, prefix| bowline::Cidr::new(address, prefix);
         let routes = [network(IpAddr::from([0; 4]), 0), network(IpAddr::from([0; 16]), 0)];
         let builder = match &self.recorder {
-            Some(recorder) => Net::builder().device(recorder.tap(name, card)?),
+            Some(recorder) => Net::builder().device(recorder.tap(name, [v4.into(), v6.into()], card)?),
             None => Net::builder().device(card),
         };
         let builder = builder
@@ -202,8 +204,11 @@ impl Sim {
         let (a, b) = (a.id(), b.id());
         let way = |from, to| {
             let id = self.world.with(|kernel| {
-                let index = kernel.ways() as u64;
-                kernel.add_way(Way::new(from, to, self.seed, index))
+                let mut way = Way::new(from, to, self.seed, kernel.ways() as u64);
+                if self.recorder.is_some() {
+                    way.observe();
+                }
+                kernel.add_way(way)
             });
             (to, id)
         };

@@ -3,9 +3,11 @@
 //! The order is fixed: policer, queue and rate; loss, duplication, corruption; delay with jitter; reordering; the MTU.
 //! While a way is cut, whatever enters it is lost; what was on the wire before arrives.
 
+use std::borrow::Cow;
+
 use bowline_base::Instant;
 use bowline_device::Impairments;
-use bowline_device::impairment::{Direction, ImpairmentMonitor, Link};
+use bowline_device::impairment::{Direction, Impairment, ImpairmentMonitor, Link, What};
 use bowline_device::units::Rate;
 use bytes::Bytes;
 use hdrhistogram::Histogram;
@@ -46,6 +48,30 @@ pub struct WayCounters {
     pub cut: u64,
 }
 
+/// What befell a packet on the way.
+#[derive(Clone, Debug)]
+pub(crate) struct Happening {
+    pub(crate) at: Instant,
+    pub(crate) what: Cow<'static, str>,
+    /// Whether it did not arrive.
+    pub(crate) lost: bool,
+    /// The packet's first bytes: all headers of TCP.
+    pub(crate) head: Box<[u8]>,
+}
+
+impl From<Impairment> for Happening {
+    fn from(event: Impairment) -> Self {
+        let what = match event.what {
+            What::Lost => Cow::Borrowed("random loss"),
+            other => Cow::Owned(other.to_string()),
+        };
+        Self { at: event.at, what, lost: event.what.is_drop(), head: event.head }
+    }
+}
+
+/// Happenings that are kept until somebody asks; later ones are not told.
+const HAPPENINGS: usize = 1 << 16;
+
 #[derive(Debug)]
 pub(crate) struct Way {
     pub(crate) from: NodeId,
@@ -57,6 +83,8 @@ pub(crate) struct Way {
     seed: (u64, u64),
     is_cut: bool,
     counters: WayCounters,
+    /// What befell packets before the wire, if anybody wants to know.
+    happenings: Option<Vec<Happening>>,
     /// When the kernel will look at us.
     pub(crate) armed: Option<Instant>,
 }
@@ -74,6 +102,7 @@ impl Way {
             seed: (world_seed, index),
             is_cut: false,
             counters: WayCounters::default(),
+            happenings: None,
             armed: None,
         }
     }
@@ -106,22 +135,48 @@ impl Way {
         self.is_cut
     }
 
+    /// From now on, remembers what befalls packets.
+    pub(crate) fn observe(&mut self) {
+        self.monitor.observe(HAPPENINGS);
+        self.happenings.get_or_insert_default();
+    }
+
+    /// What befell packets since the last call, what befell them before the wire first.
+    pub(crate) fn take_happenings(&mut self) -> Vec<Happening> {
+        let mut happenings = self.happenings.as_mut().map(std::mem::take).unwrap_or_default();
+        happenings.extend(self.monitor.drain().0.into_iter().map(Happening::from));
+        happenings
+    }
+
+    fn note_lost(&mut self, at: Instant, why: &'static str, packet: &[u8]) {
+        let Some(happenings) = self.happenings.as_mut().filter(|kept| kept.len() < HAPPENINGS) else { return };
+        let head = packet.iter().copied().take(Impairment::HEAD).collect();
+        happenings.push(Happening { at, what: Cow::Borrowed(why), lost: true, head });
+    }
+
     /// Takes a wire packet.
     pub(crate) fn offer(&mut self, now: Instant, packet: Bytes) {
         self.counters.packets += 1;
         self.counters.bytes += packet.len() as u64;
         if self.is_cut {
             self.counters.cut += 1;
-        } else {
-            self.shaper.offer(now, packet);
-            self.enter(now);
+            self.note_lost(now, "link cut", &packet);
+            return;
         }
+        if let Err(policed) = self.shaper.offer(now, packet) {
+            self.note_lost(now, "by the policer", &policed);
+        }
+        self.enter(now);
     }
 
     /// Moves what the shaper has let through onto the wire.
     fn enter(&mut self, now: Instant) {
         while let Some((at, packet)) = self.shaper.next(now) {
             self.wire.offer(at, &packet);
+        }
+        let dropped: Vec<Bytes> = self.shaper.take_dropped().collect();
+        for packet in dropped {
+            self.note_lost(now, "by the queue", &packet);
         }
     }
 

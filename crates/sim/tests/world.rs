@@ -219,6 +219,30 @@ fn the_same_seed_leaves_the_same_capture_byte_for_byte() -> Outcome {
 }
 
 #[test]
+fn what_links_did_stands_in_the_diagrams_of_both_ends() -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let sim = Sim::recorded(5, directory.path())?;
+    let (client, server) = (sim.host("client")?, sim.host("server")?);
+    let link = sim.link(&client, &server);
+    link.delay(Duration::from_millis(5)).loss(0.03).rate("20mbit".parse()?).queue(Discipline::drop_tail(6_000));
+    transfer(&sim, &client, &server, 300_000)?;
+    link.partition();
+    assert!(sim.run(client.connect(server.at(81)))?.is_err());
+    sim.finish_record()?;
+    let counters = link.counters();
+    let [up, down] = counters.as_slice() else { return Err("a link has two ways".into()) };
+    assert!(up.lost > 0 && up.queue_dropped > 0, "{up:?}");
+    for host in ["client", "server"] {
+        let text = std::fs::read_to_string(directory.path().join(format!("{host}.txt")))?;
+        let told = |what: &str| text.matches(what).count() as u64;
+        assert_eq!(told("random loss"), up.lost + down.lost, "{text}");
+        assert_eq!(told("by the queue"), up.queue_dropped + down.queue_dropped, "{text}");
+        assert!(told("link cut") > 0 && told("link cut") <= up.cut + down.cut, "{text}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_seed_that_fails_is_named_with_what_it_left_behind() -> Outcome {
     let failure = bowline_sim::check("a_seed_that_fails", 0..=3, |sim| {
         let (client, server) = (sim.host("client")?, sim.host("server")?);

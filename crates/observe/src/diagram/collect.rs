@@ -15,7 +15,7 @@ use bowline_tcp::reason::TimerKind;
 use bowline_tcp::state::State;
 use bowline_tcp::trace::{Record, Trace};
 use bowline_wire::ip::{self, Protocol};
-use bowline_wire::tcp::TcpHeader;
+use bowline_wire::tcp::{TcpFlags, TcpHeader};
 
 use super::fold::Limits;
 use super::model::{Diagram, Direction};
@@ -147,9 +147,14 @@ impl Diagrams {
 
     /// Takes in what happened to a segment on the way, as an impairment layer reports it.
     ///
-    /// A segment of ours gets a mark on its arrow; one of the peer's that never arrived gets an arrow of its own.
+    /// A segment of ours gets a mark on its arrow; one of the peer's that never arrived gets an arrow of its own. Without a
+    /// connection that is being drawn, only a SYN can be the beginning of one.
     pub fn on_the_way(&mut self, event: &OnTheWay) {
-        let id = self.open.get(&event.tuple).map_or(0, |open| open.id);
+        let open = self.open.get(&event.tuple);
+        if open.is_none() && !event.header.flags.contains(TcpFlags::SYN) {
+            return;
+        }
+        let id = open.map_or(0, |open| open.id);
         if let Some(conversation) = self.conversation(event.at, event.tuple, id) {
             conversation.on_the_way(event);
         }

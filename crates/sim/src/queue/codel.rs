@@ -8,7 +8,7 @@ use bowline_base::Instant;
 use bytes::Bytes;
 
 use super::drop_tail::DropTail;
-use super::{Queue, QueueCounters, Waiting, ecn};
+use super::{Queue, Waiting, ecn};
 
 /// A queue shorter than this is never too long: one packet must be able to wait (RFC 8289 4.2).
 const ONE_PACKET: usize = 1514;
@@ -27,9 +27,10 @@ pub(super) struct CoDel {
 }
 
 /// What became of the packets that were looked at.
+#[derive(Default)]
 pub(super) struct Verdict {
     pub(super) next: Option<Waiting>,
-    pub(super) dropped: u64,
+    pub(super) dropped: Vec<Bytes>,
     pub(super) marked: u64,
 }
 
@@ -40,7 +41,7 @@ impl CoDel {
 
     /// The packet to send, of those that `take` gives in their order with the bytes that then still wait.
     pub(super) fn dequeue(&mut self, now: Instant, mut take: impl FnMut() -> Option<(Waiting, usize)>) -> Verdict {
-        let mut verdict = Verdict { next: None, dropped: 0, marked: 0 };
+        let mut verdict = Verdict::default();
         let (mut packet, mut too_long) = self.look(now, &mut take);
         if self.dropping {
             if !too_long {
@@ -103,7 +104,7 @@ impl CoDel {
                 true
             }
             None => {
-                verdict.dropped += 1;
+                verdict.dropped.push(waiting.packet);
                 false
             }
         }
@@ -119,29 +120,29 @@ impl CoDel {
 pub(super) struct CoDelQueue {
     law: CoDel,
     queue: DropTail,
-    counters: QueueCounters,
+    marked: u64,
 }
 
 impl CoDelQueue {
     pub(super) fn new(target: Duration, interval: Duration, bytes: usize) -> Self {
         let queue = DropTail::new(bytes, usize::MAX);
-        Self { law: CoDel::new(target, interval), queue, counters: QueueCounters::default() }
+        Self { law: CoDel::new(target, interval), queue, marked: 0 }
     }
 }
 
 impl Queue for CoDelQueue {
-    fn enqueue(&mut self, now: Instant, packet: Bytes) {
-        self.queue.enqueue(now, packet);
+    fn enqueue(&mut self, now: Instant, packet: Bytes, dropped: &mut Vec<Bytes>) {
+        self.queue.enqueue(now, packet, dropped);
     }
 
-    fn dequeue(&mut self, now: Instant) -> Option<Waiting> {
+    fn dequeue(&mut self, now: Instant, dropped: &mut Vec<Bytes>) -> Option<Waiting> {
         let queue = &mut self.queue;
         let verdict = self.law.dequeue(now, || {
-            let next = queue.dequeue(now)?;
+            let next = queue.dequeue(now, dropped)?;
             Some((next, queue.bytes()))
         });
-        self.counters.dropped += verdict.dropped;
-        self.counters.marked += verdict.marked;
+        dropped.extend(verdict.dropped);
+        self.marked += verdict.marked;
         verdict.next
     }
 
@@ -149,8 +150,7 @@ impl Queue for CoDelQueue {
         self.queue.bytes()
     }
 
-    fn counters(&self) -> QueueCounters {
-        let overflowed = self.queue.counters();
-        QueueCounters { dropped: self.counters.dropped + overflowed.dropped, marked: self.counters.marked }
+    fn marked(&self) -> u64 {
+        self.marked
     }
 }

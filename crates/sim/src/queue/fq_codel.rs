@@ -9,7 +9,7 @@ use bowline_wire::ip::{self, Protocol};
 use bytes::Bytes;
 
 use super::codel::CoDel;
-use super::{Queue, QueueCounters, Waiting};
+use super::{Queue, Waiting};
 
 /// Queues; flows that share one share its turns (RFC 8290 5.2.1).
 const QUEUES: usize = 1024;
@@ -37,7 +37,7 @@ pub(super) struct FqCoDel {
     seed: u64,
     packets: usize,
     bytes: usize,
-    counters: QueueCounters,
+    marked: u64,
 }
 
 impl FqCoDel {
@@ -57,7 +57,7 @@ impl FqCoDel {
             seed,
             packets: 0,
             bytes: 0,
-            counters: QueueCounters::default(),
+            marked: 0,
         }
     }
 
@@ -76,13 +76,13 @@ impl FqCoDel {
     }
 
     /// RFC 8290 4.1: without room, half the packets of the longest queue go, but no more than 64.
-    fn make_room(&mut self) {
+    fn make_room(&mut self, dropped: &mut Vec<Bytes>) {
         let Some(longest) = self.flows.iter_mut().max_by_key(|flow| flow.bytes) else { return };
         for _ in 0..longest.waiting.len().div_ceil(2).min(64) {
-            if let Some(packet) = longest.pop() {
+            if let Some(waiting) = longest.pop() {
                 self.packets -= 1;
-                self.bytes -= packet.packet.len();
-                self.counters.dropped += 1;
+                self.bytes -= waiting.packet.len();
+                dropped.push(waiting.packet);
             }
         }
     }
@@ -112,7 +112,7 @@ impl Flow {
 }
 
 impl Queue for FqCoDel {
-    fn enqueue(&mut self, now: Instant, packet: Bytes) {
+    fn enqueue(&mut self, now: Instant, packet: Bytes, dropped: &mut Vec<Bytes>) {
         let place = self.place(&packet);
         let Some(flow) = self.flows.get_mut(place) else { return };
         self.packets += 1;
@@ -126,11 +126,11 @@ impl Queue for FqCoDel {
             self.new.push_back(place);
         }
         if self.packets > LIMIT {
-            self.make_room();
+            self.make_room(dropped);
         }
     }
 
-    fn dequeue(&mut self, now: Instant) -> Option<Waiting> {
+    fn dequeue(&mut self, now: Instant, dropped: &mut Vec<Bytes>) -> Option<Waiting> {
         loop {
             let (place, is_new) = self.turn()?;
             let flow = self.flows.get_mut(place)?;
@@ -143,8 +143,8 @@ impl Queue for FqCoDel {
                 Some((next, flow.bytes))
             });
             flow.law = law;
-            self.counters.dropped += verdict.dropped;
-            self.counters.marked += verdict.marked;
+            dropped.extend(verdict.dropped);
+            self.marked += verdict.marked;
             if let Some(next) = verdict.next {
                 flow.credit -= i64::try_from(next.packet.len()).unwrap_or(i64::MAX);
                 return Some(next);
@@ -164,7 +164,7 @@ impl Queue for FqCoDel {
         self.bytes
     }
 
-    fn counters(&self) -> QueueCounters {
-        self.counters
+    fn marked(&self) -> u64 {
+        self.marked
     }
 }

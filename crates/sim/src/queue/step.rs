@@ -6,7 +6,7 @@ use bowline_base::Instant;
 use bytes::Bytes;
 
 use super::drop_tail::DropTail;
-use super::{Queue, QueueCounters, Waiting, ecn};
+use super::{Queue, Waiting, ecn};
 
 #[derive(Debug)]
 pub(super) struct StepMark {
@@ -22,12 +22,12 @@ impl StepMark {
 }
 
 impl Queue for StepMark {
-    fn enqueue(&mut self, now: Instant, packet: Bytes) {
-        self.queue.enqueue(now, packet);
+    fn enqueue(&mut self, now: Instant, packet: Bytes, dropped: &mut Vec<Bytes>) {
+        self.queue.enqueue(now, packet, dropped);
     }
 
-    fn dequeue(&mut self, now: Instant) -> Option<Waiting> {
-        let next = self.queue.dequeue(now)?;
+    fn dequeue(&mut self, now: Instant, dropped: &mut Vec<Bytes>) -> Option<Waiting> {
+        let next = self.queue.dequeue(now, dropped)?;
         if now.since(next.since) <= self.threshold {
             return Some(next);
         }
@@ -44,7 +44,7 @@ impl Queue for StepMark {
         self.queue.bytes()
     }
 
-    fn counters(&self) -> QueueCounters {
-        QueueCounters { marked: self.marked, ..self.queue.counters() }
+    fn marked(&self) -> u64 {
+        self.marked
     }
 }

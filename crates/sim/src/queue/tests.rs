@@ -7,7 +7,7 @@ use bowline_base::Instant;
 use bowline_wire::ip::{self, IpHeader, Protocol, TrafficClass};
 use bytes::Bytes;
 
-use super::{Discipline, Queue};
+use super::{Discipline, Queue, QueueCounters, Waiting};
 
 const ECT: u8 = 0b10;
 const NOT_ECT: u8 = 0b00;
@@ -77,7 +77,35 @@ fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
 }
 
-fn drain(queue: &mut dyn Queue, now: Instant) -> Vec<(u16, u32)> {
+/// A queue, and what it has dropped.
+struct Tested {
+    queue: Box<dyn Queue>,
+    dropped: Vec<Bytes>,
+}
+
+impl Tested {
+    fn new(discipline: Discipline, seed: u64) -> Self {
+        Self { queue: discipline.queue(seed), dropped: Vec::new() }
+    }
+
+    fn enqueue(&mut self, now: Instant, packet: Bytes) {
+        self.queue.enqueue(now, packet, &mut self.dropped);
+    }
+
+    fn dequeue(&mut self, now: Instant) -> Option<Waiting> {
+        self.queue.dequeue(now, &mut self.dropped)
+    }
+
+    fn bytes(&self) -> usize {
+        self.queue.bytes()
+    }
+
+    fn counters(&self) -> QueueCounters {
+        QueueCounters { dropped: self.dropped.len() as u64, marked: self.queue.marked() }
+    }
+}
+
+fn drain(queue: &mut Tested, now: Instant) -> Vec<(u16, u32)> {
     std::iter::from_fn(|| queue.dequeue(now)).map(|waiting| label(&waiting.packet)).collect()
 }
 
@@ -86,32 +114,32 @@ fn drop_tail_keeps_what_came_first_and_both_bounds() {
     let by_bytes = Discipline::DropTail { bytes: 4_500, packets: usize::MAX };
     let by_packets = Discipline::DropTail { bytes: usize::MAX, packets: 3 };
     for discipline in [by_bytes, by_packets] {
-        let mut queue = discipline.queue(0);
+        let mut queue = Tested::new(discipline, 0);
         for number in 0..5 {
             queue.enqueue(at(0), Packet::new(1, number).bytes());
         }
         assert_eq!((queue.bytes(), queue.counters().dropped), (4_500, 2), "{discipline:?}");
-        assert_eq!(drain(queue.as_mut(), at(1)), [(1, 0), (1, 1), (1, 2)], "{discipline:?}");
+        assert_eq!(drain(&mut queue, at(1)), [(1, 0), (1, 1), (1, 2)], "{discipline:?}");
         assert_eq!(queue.bytes(), 0);
     }
 }
 
 #[test]
 fn drop_tail_has_room_for_a_small_packet_where_a_large_one_gives_way() {
-    let mut queue = Discipline::drop_tail(2_000).queue(0);
+    let mut queue = Tested::new(Discipline::drop_tail(2_000), 0);
     queue.enqueue(at(0), Packet::new(1, 0).bytes());
     queue.enqueue(at(0), Packet::new(1, 1).bytes());
     queue.enqueue(at(0), Packet { len: 500, ..Packet::new(1, 2) }.bytes());
-    assert_eq!(drain(queue.as_mut(), at(0)), [(1, 0), (1, 2)]);
+    assert_eq!(drain(&mut queue, at(0)), [(1, 0), (1, 2)]);
 }
 
 #[test]
 fn one_packet_may_always_wait() {
     for discipline in [Discipline::drop_tail(0), Discipline::DropTail { bytes: 1_000_000, packets: 0 }] {
-        let mut queue = discipline.queue(0);
+        let mut queue = Tested::new(discipline, 0);
         queue.enqueue(at(0), Packet::new(1, 0).bytes());
         queue.enqueue(at(0), Packet::new(1, 1).bytes());
-        assert_eq!(drain(queue.as_mut(), at(0)), [(1, 0)]);
+        assert_eq!(drain(&mut queue, at(0)), [(1, 0)]);
     }
 }
 
@@ -119,7 +147,7 @@ fn one_packet_may_always_wait() {
 ///
 /// Returns when packets were dropped, and what came out.
 fn standing(discipline: Discipline, standing: u64, millis: u64, ecn: u8) -> (Vec<u64>, Vec<Bytes>, u64) {
-    let mut queue = discipline.queue(0);
+    let mut queue = Tested::new(discipline, 0);
     let (mut drops, mut out, mut number) = (Vec::new(), Vec::new(), 0);
     for now in 0..millis {
         // What is dropped is replaced: the wait stays what it is.
@@ -146,7 +174,7 @@ fn codel_drops_nothing_below_its_target() {
 #[test]
 fn codel_never_drops_the_last_packet() {
     // RFC 8289 4.2: with no more than one packet left, nothing is dropped, however long it waited.
-    let mut queue = Discipline::codel().queue(0);
+    let mut queue = Tested::new(Discipline::codel(), 0);
     for number in 0..20 {
         let now = u64::from(number) * 1_000;
         queue.enqueue(at(now), Packet::new(1, number).bytes());
@@ -171,9 +199,9 @@ fn codel_waits_an_interval_and_then_drops_ever_faster() {
 
 #[test]
 fn codel_begins_again_where_it_ended_not_long_ago() {
-    let mut queue = Discipline::codel().queue(0);
+    let mut queue = Tested::new(Discipline::codel(), 0);
     let mut number = 0;
-    let mut run = |queue: &mut dyn Queue, from: u64, until: u64| {
+    let mut run = |queue: &mut Tested, from: u64, until: u64| {
         let mut drops = Vec::new();
         for now in from..until {
             while queue.bytes() < 1500 * 20 {
@@ -187,9 +215,9 @@ fn codel_begins_again_where_it_ended_not_long_ago() {
         drain(queue, at(until));
         drops
     };
-    let first = run(queue.as_mut(), 100, 1_100);
-    let soon = run(queue.as_mut(), 1_200, 2_200);
-    let late = run(queue.as_mut(), 60_000, 61_000);
+    let first = run(&mut queue, 100, 1_100);
+    let soon = run(&mut queue, 1_200, 2_200);
+    let late = run(&mut queue, 60_000, 61_000);
     let gap = |drops: &[u64]| drops[1] - drops[0];
     assert_eq!(gap(&first), 100);
     assert!(gap(&soon) < 40, "{soon:?}");
@@ -232,7 +260,7 @@ fn a_mark_changes_two_bits_and_the_checksum_and_nothing_else() {
 #[test]
 fn step_marking_begins_above_the_threshold() {
     let discipline = Discipline::StepMark { threshold: MS, bytes: 1 << 20 };
-    let mut queue = discipline.queue(0);
+    let mut queue = Tested::new(discipline, 0);
     for (number, class) in [(0, ECT), (1, ECT), (2, NOT_ECT)] {
         queue.enqueue(at(0), Packet { ecn: class, ..Packet::new(1, number) }.bytes());
     }
@@ -243,7 +271,7 @@ fn step_marking_begins_above_the_threshold() {
 
 #[test]
 fn fq_codel_gives_equal_bytes_to_flows_of_unequal_packets() {
-    let mut queue = Discipline::fq_codel().queue(1);
+    let mut queue = Tested::new(Discipline::fq_codel(), 1);
     for number in 0..600 {
         queue.enqueue(at(0), Packet::new(1, number).bytes());
         for small in 0..5 {
@@ -260,7 +288,7 @@ fn fq_codel_gives_equal_bytes_to_flows_of_unequal_packets() {
 
 #[test]
 fn fq_codel_lets_a_sparse_flow_go_first() {
-    let mut queue = Discipline::fq_codel().queue(2);
+    let mut queue = Tested::new(Discipline::fq_codel(), 2);
     for number in 0..100 {
         queue.enqueue(at(0), Packet::new(1, number).bytes());
     }
@@ -276,24 +304,25 @@ fn fq_codel_lets_a_sparse_flow_go_first() {
 
 #[test]
 fn fq_codel_beyond_its_limit_takes_from_the_longest_queue() {
-    let mut queue = Discipline::fq_codel().queue(3);
+    let mut queue = Tested::new(Discipline::fq_codel(), 3);
     queue.enqueue(at(0), Packet { len: 100, ..Packet::new(9, 0) }.bytes());
     for number in 0..20_000 {
         queue.enqueue(at(0), Packet { len: 200, ..Packet::new(1, number) }.bytes());
     }
     assert!(queue.bytes() <= 10_240 * 200);
-    let left = drain(queue.as_mut(), at(0));
+    let left = drain(&mut queue, at(0));
     assert!(left.contains(&(9, 0)), "the short queue has given nothing");
     assert_eq!(left.len() as u64 + queue.counters().dropped, 20_001);
     assert_eq!(queue.bytes(), 0);
     // RFC 8290 4.1: from the head, so that the sender hears of it early.
     assert_eq!(left.iter().rfind(|label| label.0 == 1), Some(&(1, 19_999)));
     assert!(!left.contains(&(1, 0)));
+    assert_eq!(queue.dropped.first().map(|packet| label(packet)), Some((1, 0)), "and it is told which");
 }
 
 #[test]
 fn fq_codel_has_a_law_for_each_flow() {
-    let mut queue = Discipline::fq_codel().queue(4);
+    let mut queue = Tested::new(Discipline::fq_codel(), 4);
     let (mut heavy, mut light) = (0, 0);
     let mut got = [0, 0];
     for now in 0..4_000_u64 {
@@ -317,7 +346,7 @@ fn fq_codel_has_a_law_for_each_flow() {
 #[test]
 fn fq_codel_keeps_fragments_and_pings_in_order() {
     // The bytes behind a header are ports only where the protocol has ports and the packet is whole.
-    let mut queue = Discipline::fq_codel().queue(5);
+    let mut queue = Tested::new(Discipline::fq_codel(), 5);
     let mut expected = Vec::new();
     for number in 0..64_u16 {
         let mut bytes = Packet::new(number, u32::from(number)).bytes().to_vec();
@@ -325,11 +354,11 @@ fn fq_codel_keeps_fragments_and_pings_in_order() {
         expected.push(label(&bytes));
         queue.enqueue(at(0), bytes.into());
     }
-    assert_eq!(drain(queue.as_mut(), at(0)), expected);
+    assert_eq!(drain(&mut queue, at(0)), expected);
     for number in 0..64_u16 {
         let mut bytes = Packet::new(number, u32::from(number)).bytes().to_vec();
         bytes[6..8].copy_from_slice(&((u16::from(number < 63) << 13) | (number * 8)).to_be_bytes());
         queue.enqueue(at(0), bytes.into());
     }
-    assert_eq!(drain(queue.as_mut(), at(0)), expected);
+    assert_eq!(drain(&mut queue, at(0)), expected);
 }

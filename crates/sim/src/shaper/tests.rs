@@ -34,14 +34,14 @@ fn packets_enter_the_wire_one_after_the_other_to_the_nanosecond() {
     shaper.set_rate(Some(rate("10mbit")));
     let begin = Instant::from_nanos(123);
     for len in [1500, 40, 1500] {
-        shaper.offer(begin, packet(len));
+        shaper.offer(begin, packet(len)).unwrap();
         assert!(shaper.next(begin).is_none());
     }
     // 800 ns a byte.
     let at = |bytes: u64| 123 + bytes * 800;
     assert_eq!(run(&mut shaper, Instant::from_secs(1)), [(at(1500), 1500), (at(1540), 40), (at(3040), 1500)]);
     // An idle wire saves nothing up.
-    shaper.offer(Instant::from_secs(2), packet(100));
+    shaper.offer(Instant::from_secs(2), packet(100)).unwrap();
     assert_eq!(run(&mut shaper, Instant::from_secs(3)), [(2_000_080_000, 100)]);
     assert_eq!(shaper.poll_timeout(), None);
 }
@@ -51,7 +51,7 @@ fn who_looks_late_sees_the_same_times() {
     let shaper = || {
         let mut shaper = Shaper::new();
         shaper.set_rate(Some(rate("8mbit")));
-        (0..10).for_each(|_| shaper.offer(Instant::ZERO, packet(1000)));
+        (0..10).for_each(|_| shaper.offer(Instant::ZERO, packet(1000)).unwrap());
         assert!(shaper.next(Instant::ZERO).is_none(), "the first is entering");
         shaper
     };
@@ -67,7 +67,7 @@ fn who_looks_late_sees_the_same_times() {
 fn no_rate_takes_no_time() {
     let mut shaper = Shaper::new();
     let now = Instant::from_micros(5);
-    shaper.offer(now, packet(1500));
+    shaper.offer(now, packet(1500)).unwrap();
     assert_eq!(shaper.next(now), Some((now, packet(1500))));
     assert_eq!(shaper.poll_timeout(), None);
 }
@@ -76,10 +76,12 @@ fn no_rate_takes_no_time() {
 fn another_queue_takes_over_what_waits_and_since_when() {
     let mut shaper = Shaper::new();
     shaper.set_rate(Some(rate("8mbit")));
-    (0..4).for_each(|_| shaper.offer(Instant::ZERO, packet(1000)));
+    (0..4).for_each(|_| shaper.offer(Instant::ZERO, packet(1000)).unwrap());
     assert_eq!(shaper.next(Instant::ZERO), None);
     shaper.set_queue(Instant::from_micros(500), Discipline::drop_tail(2_000).queue(0));
     assert_eq!((shaper.queued(), shaper.queue_counters().dropped), (2_000, 1));
+    assert_eq!(shaper.take_dropped().count(), 1);
+    assert_eq!(shaper.queue_counters().dropped, 1, "asking takes nothing from the count");
     assert_eq!(run(&mut shaper, Instant::from_secs(1)).len(), 3);
     // The last one waited for two others, 1 ms each.
     assert_eq!(shaper.waits().max() / 10, 2_000 / 10);
@@ -92,8 +94,9 @@ fn police(policer: Policer, len: usize, every: Duration) -> usize {
     let mut now = Instant::from_secs(5);
     let (end, mut passed) = (now + Duration::from_secs(1), 0);
     while now < end {
-        shaper.offer(now, packet(len));
-        passed += usize::from(shaper.next(now).is_some());
+        let admitted = shaper.offer(now, packet(len)).is_ok();
+        assert_eq!(shaper.next(now).is_some(), admitted);
+        passed += usize::from(admitted);
         now += every;
     }
     assert_eq!(shaper.policed() as usize + passed, (1e9 / every.as_nanos() as f64).ceil() as usize);
@@ -119,7 +122,7 @@ fn a_burst_passes_whole_and_then_not_a_byte_more() {
         let now = Instant::from_millis(millis);
         (0..count)
             .filter(|_| {
-                shaper.offer(now, packet(1000));
+                let _policed = shaper.offer(now, packet(1000));
                 shaper.next(now).is_some()
             })
             .count()
