@@ -44,7 +44,10 @@ pub fn change(input: &mut Input<'_>, options: &mut Options) {
             7 => options.receive_buffer_max = buffer(input),
             8 => options.notsent_lowat = buffer(input),
             9 => options.delayed_ack = duration(input),
-            10 => options.algorithm = input.one_of([Algorithm::NewReno, Algorithm::Cubic, Algorithm::Local]),
+            10 => {
+                options.algorithm =
+                    input.one_of([Algorithm::NewReno, Algorithm::Cubic, Algorithm::Bbr, Algorithm::Local])
+            }
             11 => options.min_rto = duration(input).min(Duration::from_secs(3600)),
             // No day for these: whoever asks for that has connections that take a year to end.
             12 => options.max_rto = duration(input).min(Duration::from_secs(3600)),

@@ -50,6 +50,11 @@ fn connection(info: &Info) -> String {
     let congestion = match info.algorithm {
         Algorithm::NewReno => format!("NewReno{window}"),
         Algorithm::Cubic => format!("CUBIC{window}"),
+        Algorithm::Bbr => match info.model {
+            Some(model) => format!("BBR in {}: {} bytes/s{window}", model.state, model.bandwidth),
+            None => format!("BBR{window}"),
+        },
+        Algorithm::Custom(custom) => format!("{}{window}", custom.name()),
         Algorithm::Local => "no control needed: the device loses nothing".to_owned(),
     };
     let mut out = String::new();

@@ -132,9 +132,7 @@ impl Host {
     fn algorithm_name(&self, algorithm: Algorithm) -> &'static str {
         match algorithm {
             Algorithm::NewReno if self.abi == Abi::FreeBsd => "newreno",
-            Algorithm::NewReno => "reno",
-            Algorithm::Cubic => "cubic",
-            Algorithm::Local => "local",
+            other => other.name(),
         }
     }
 }

@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use bowline_wire::tcp::Layout;
 
+use crate::congestion::Custom;
+
 /// What is the same for all connections of an [`Endpoint`](crate::Endpoint).
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -59,6 +61,25 @@ pub enum Algorithm {
     Cubic,
     /// None: the peer's window is the only limit. For devices that lose nothing but what overflows their queue.
     Local,
+    /// BBR, version 3: draft-ietf-ccwg-bbr. It models the path and paces, whatever else asks for pacing. For long or lossy
+    /// paths; on memory and loopback devices pacing costs more than it gives.
+    Bbr,
+    /// The application's own.
+    Custom(Custom),
+}
+
+impl Algorithm {
+    /// Its name, as `ss` and Linux's `TCP_CONGESTION` have it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NewReno => "reno",
+            Self::Cubic => "cubic",
+            Self::Local => "local",
+            Self::Bbr => "bbr",
+            Self::Custom(custom) => custom.name(),
+        }
+    }
 }
 
 /// What segments say of the room in the receive buffer. That the window is never taken back, and that no segment goes out
@@ -142,6 +163,10 @@ pub struct Options {
     pub delayed_ack: Duration,
     /// The congestion controller.
     pub algorithm: Algorithm,
+    /// Whether the delivery rate is sampled although the controller does not go by it, for who reads
+    /// [`Info::delivery_rate`](crate::Info::delivery_rate); default false, true as Linux. It takes some 250 bytes of a
+    /// connection that has sent.
+    pub rate_samples: bool,
     /// The smallest retransmission time-out; default 200 ms, as Linux (RFC 6298 2.4 would have 1 s), at least 1 ms.
     pub min_rto: Duration,
     /// The largest retransmission time-out; default 120 s, as Linux.
@@ -217,6 +242,7 @@ impl Default for Options {
             notsent_lowat: u32::MAX,
             delayed_ack: Duration::from_millis(40),
             algorithm: Algorithm::default(),
+            rate_samples: false,
             min_rto: Duration::from_millis(200),
             max_rto: Duration::from_secs(120),
             clock_granularity: Duration::ZERO,

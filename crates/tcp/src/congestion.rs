@@ -2,7 +2,7 @@
 //!
 //! A controller hears of acknowledged bytes, of losses and of time-outs, and answers with a window. It knows no
 //! positions, no segments and no timers. RFC 5681 (slow start, congestion avoidance), 6928 (initial window), 9438
-//! (CUBIC), 9406 (HyStart++), 3465 (byte counting).
+//! (CUBIC), 9406 (HyStart++), 3465 (byte counting), draft-ietf-ccwg-bbr (BBR).
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -12,13 +12,19 @@ use core::time::Duration;
 use bowline_base::Instant;
 
 use crate::Algorithm;
+use crate::recovery::Phase;
 
+mod bbr;
 mod cubic;
+mod custom;
 mod hystart;
 mod local;
 mod new_reno;
 
+pub use crate::recovery::{LossSample, RateSample};
+pub use bbr::Bbr;
 pub use cubic::Cubic;
+pub use custom::{Custom, Start};
 pub use local::Local;
 pub use new_reno::NewReno;
 
@@ -42,6 +48,14 @@ pub struct AckSample {
     pub cwnd_limited: bool,
     /// Whether fast recovery is under way: then the window is not grown.
     pub in_recovery: bool,
+    /// Bytes in flight after it.
+    pub in_flight: u64,
+    /// Where loss recovery stands after it.
+    pub phase: Phase,
+    /// Whether the peer tells with SACK what of several losses has arrived.
+    pub sack: bool,
+    /// The rate at which the path delivers; only where the controller [`models the path`](Controller::models_path).
+    pub rate: Option<RateSample>,
 }
 
 /// What made congestion known.
@@ -68,6 +82,25 @@ pub trait Controller: Duplicate + fmt::Debug + Send {
     fn undo(&mut self);
     /// Sending resumes after `idle` without anything in flight (RFC 5681 4.1).
     fn on_idle_restart(&mut self, now: Instant, idle: Duration, rto: Duration);
+    /// Data is believed lost, whether or not that begins a recovery; before [`on_ack`](Self::on_ack) where an ACK told of it.
+    /// Only controllers that [model the path](Self::models_path) hear of it. Default: nothing.
+    fn on_loss(&mut self, now: Instant, loss: &LossSample) {
+        let _ = (now, loss);
+    }
+    /// Data is about to leave while nothing is in flight, since the application had nothing to send. Only controllers that
+    /// [model the path](Self::models_path) hear of it. Default: nothing.
+    fn on_restart(&mut self, now: Instant, srtt: Option<Duration>) {
+        let _ = (now, srtt);
+    }
+    /// Whether it models the path instead of halving a window: then it gets samples of the delivery rate, and in fast recovery
+    /// its window is the only limit, where others are subject to RFC 9937. Default false.
+    fn models_path(&self) -> bool {
+        false
+    }
+    /// Whether it sends less than the path takes, on purpose: then samples count as the application's limit. Default false.
+    fn holds_back(&self) -> bool {
+        false
+    }
     /// The payload bytes of a full segment changed.
     fn set_mss(&mut self, mss: u32);
     /// The congestion window; never less than one segment.
@@ -84,8 +117,31 @@ pub trait Controller: Duplicate + fmt::Debug + Send {
     fn send_quantum(&self) -> Option<u64> {
         None
     }
+    /// What it believes of the path. Default `None`: it has no model.
+    fn model(&self) -> Option<Model> {
+        None
+    }
     /// Its name as `ss` shows it.
     fn name(&self) -> &'static str;
+}
+
+/// What a controller believes of the path, for people.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Model {
+    /// Where it stands, in its own words.
+    pub state: &'static str,
+    /// The bandwidth that is there for the connection, in bytes a second; zero while it is unknown.
+    pub bandwidth: u64,
+    /// The round-trip time without a queue.
+    pub min_rtt: Option<Duration>,
+    /// What the rate is of the bandwidth, in percent.
+    pub pacing_gain: u64,
+    /// What the window is of the product of both, in percent.
+    pub cwnd_gain: u64,
+    /// The most in flight that losses of late allow, in bytes.
+    pub inflight_shortterm: Option<u64>,
+    /// The most in flight that probes have found to be safe, in bytes.
+    pub inflight_longterm: Option<u64>,
 }
 
 /// What lets a controller be copied behind a `Box`: every [`Controller`] that is `Clone` has it.
@@ -123,6 +179,8 @@ pub enum CongestionControl {
     Cubic(Cubic),
     /// For lossless devices.
     Local(Local),
+    /// BBR.
+    Bbr(Box<Bbr>),
     /// The user's own.
     Custom(Box<dyn Controller>),
 }
@@ -136,19 +194,22 @@ macro_rules! dispatch {
             Self::NewReno($c) => $e,
             Self::Cubic($c) => $e,
             Self::Local($c) => $e,
+            Self::Bbr($c) => $e,
             Self::Custom($c) => $e,
         }
     };
 }
 
 impl CongestionControl {
-    /// A controller of this kind at the start of a connection whose full segments carry `mss` payload bytes.
+    /// A controller of this kind at the start of a connection.
     #[must_use]
-    pub fn new(algorithm: Algorithm, mss: u32) -> Self {
+    pub fn new(algorithm: Algorithm, start: Start) -> Self {
         match algorithm {
-            Algorithm::NewReno => Self::NewReno(NewReno::new(mss)),
-            Algorithm::Cubic => Self::Cubic(Cubic::new(mss)),
-            Algorithm::Local => Self::Local(Local::new(mss)),
+            Algorithm::NewReno => Self::NewReno(NewReno::new(start.mss)),
+            Algorithm::Cubic => Self::Cubic(Cubic::new(start.mss)),
+            Algorithm::Local => Self::Local(Local::new(start.mss)),
+            Algorithm::Bbr => Self::Bbr(Box::new(Bbr::new(start))),
+            Algorithm::Custom(custom) => Self::Custom(custom.begin(start)),
         }
     }
 }
@@ -179,6 +240,18 @@ impl Controller for CongestionControl {
     fn on_idle_restart(&mut self, now: Instant, idle: Duration, rto: Duration) {
         dispatch!(self, c => c.on_idle_restart(now, idle, rto));
     }
+    fn on_loss(&mut self, now: Instant, loss: &LossSample) {
+        dispatch!(self, c => c.on_loss(now, loss));
+    }
+    fn on_restart(&mut self, now: Instant, srtt: Option<Duration>) {
+        dispatch!(self, c => c.on_restart(now, srtt));
+    }
+    fn models_path(&self) -> bool {
+        dispatch!(self, c => c.models_path())
+    }
+    fn holds_back(&self) -> bool {
+        dispatch!(self, c => c.holds_back())
+    }
     fn set_mss(&mut self, mss: u32) {
         dispatch!(self, c => c.set_mss(mss));
     }
@@ -193,6 +266,9 @@ impl Controller for CongestionControl {
     }
     fn send_quantum(&self) -> Option<u64> {
         dispatch!(self, c => c.send_quantum())
+    }
+    fn model(&self) -> Option<Model> {
+        dispatch!(self, c => c.model())
     }
     fn name(&self) -> &'static str {
         dispatch!(self, c => c.name())

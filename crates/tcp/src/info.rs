@@ -3,8 +3,9 @@
 use core::time::Duration;
 
 use crate::config::Algorithm;
+use crate::congestion::Model;
 use crate::reason::{Hold, TimerKind};
-use crate::recovery::{Outstanding, Phase};
+use crate::recovery::{DeliveryRate, Outstanding, Phase};
 use crate::state::State;
 use crate::{ConnectionError, ConnectionKey, FourTuple, ListenerKey};
 
@@ -61,6 +62,11 @@ pub struct Info {
     pub soft_error: Option<ConnectionError>,
     /// The congestion controller.
     pub algorithm: Algorithm,
+    /// What the controller believes of the path, if it models one.
+    pub model: Option<Model>,
+    /// The delivery rate of late, and what was delivered; `None` where nobody asked for samples
+    /// ([`Options::rate_samples`](crate::Options::rate_samples)).
+    pub delivery_rate: Option<DeliveryRate>,
     /// Congestion window.
     pub cwnd: u64,
     /// Slow-start threshold; `None` before the first loss.
@@ -170,6 +176,8 @@ impl Info {
             backoff: 0,
             soft_error: None,
             algorithm: Algorithm::default(),
+            model: None,
+            delivery_rate: None,
             cwnd: 0,
             ssthresh: None,
             in_flight: 0,

@@ -69,6 +69,7 @@ impl Options {
                 whole_segments: true,
                 syn_retries: 6,
                 linear_syns: 4,
+                rate_samples: true,
                 ..Self::default()
             },
             // net.inet.tcp: recvspace and sendspace 64 KiB, recvbuf_max and sendbuf_max 2 MiB, delacktime 40 ms without a

@@ -17,6 +17,7 @@ mod outcome;
 mod probe;
 mod prr;
 mod rack;
+mod rate;
 mod ring;
 mod rtt;
 mod timeout;
@@ -34,11 +35,13 @@ use bowline_base::{Instant, Position};
 
 use self::episode::{DUP_THRESH, Episode};
 use self::rack::ReorderingWindow;
+use self::rate::Sampler;
 use self::ring::Ring;
 use crate::Options;
 use crate::reason::{LossReason, TimerKind};
 
 pub use self::outcome::{Ack, AckOutcome, Outstanding, Phase, TimeoutOutcome};
+pub use self::rate::{DeliveryRate, LossSample, RateSample};
 pub use self::rtt::RttEstimator;
 
 /// The granularity of a timestamp's echo.
@@ -51,6 +54,8 @@ const ECHO_GRANULARITY: Duration = Duration::from_millis(1);
 pub struct Recovery {
     ring: Ring,
     episode: Option<Box<Episode>>,
+    /// Samples of the delivery rate, for connections where somebody wants them.
+    rate: Option<Box<Sampler>>,
     rtt: RttEstimator,
     /// When the retransmission timer runs out; `Instant::MAX` while it is off.
     deadline: Instant,
@@ -89,10 +94,10 @@ pub struct Stats {
 }
 
 impl Hash for Recovery {
-    /// All but what is counted.
+    /// All but what is counted, and samples, which are of the past.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self { ring, episode, rtt, deadline, probe_at, recovery_point, mss, reordering, .. } = self;
-        let Self { unanswered, retries, reo_wnd, phase, sack, sampled, probes, stats: _, .. } = self;
+        let Self { unanswered, retries, reo_wnd, phase, sack, sampled, probes, rate: _, stats: _, .. } = self;
         (ring, episode, rtt, deadline, probe_at, recovery_point).hash(state);
         (mss, reordering, unanswered, retries, reo_wnd, phase, sack, sampled, probes).hash(state);
     }
@@ -105,6 +110,7 @@ impl Recovery {
         Self {
             ring: Ring::new(iss),
             episode: None,
+            rate: None,
             rtt: RttEstimator::new(options.min_rto, options.max_rto)
                 .with_granularity(options.clock_granularity)
                 .with_slop(options.rto_slop),
@@ -166,13 +172,18 @@ impl Recovery {
         if let Some(episode) = self.episode.as_deref_mut().filter(|_| self.phase == Phase::FastRecovery) {
             episode.prr.on_sent(len);
         }
+        let flying = self.rate.is_some().then(|| self.in_flight());
+        let mut run = 0;
         if retransmit {
-            self.on_resent(now, &range);
+            run = self.on_resent(now, &range);
         }
         let new = range.end > self.ring.nxt();
         if new {
-            let run = self.episode.as_deref_mut().map_or_else(|| self.ring.last_run(), Episode::run_of_new);
+            run = self.episode.as_deref_mut().map_or_else(|| self.ring.last_run(), Episode::run_of_new);
             self.ring.push(now, run, range.end);
+        }
+        if let Some((rate, flying)) = self.rate.as_deref_mut().zip(flying) {
+            rate.on_sent(now, run, len, flying, || self.ring.oldest());
         }
         if self.deadline == Instant::MAX {
             // RFC 6298 5.1, RFC6298-5-1: the timer runs whenever something is outstanding.
@@ -183,14 +194,15 @@ impl Recovery {
         }
     }
 
-    fn on_resent(&mut self, now: Instant, range: &Range<Position>) {
+    /// Returns the run that it went out in.
+    fn on_resent(&mut self, now: Instant, range: &Range<Position>) -> u32 {
         let una = self.ring.una();
         let run = self.episode.as_deref_mut().map_or(0, |episode| episode.run_of_copies(range));
         self.ring.resend(now, run, range.clone());
         let len = range.end.since(range.start);
         let segments = u16::try_from(len.div_ceil(u64::from(self.mss))).unwrap_or(u16::MAX);
         self.unanswered = self.unanswered.saturating_add(segments);
-        let Some(episode) = self.episode.as_deref_mut() else { return };
+        let Some(episode) = self.episode.as_deref_mut() else { return run };
         episode.copies.push(now, run, range.clone());
         episode.first_resent.get_or_insert(now);
         episode.owed = false;
@@ -204,6 +216,50 @@ impl Recovery {
             // RFC 6675 6: the careful variant, where the oldest data starts its journey anew.
             self.rearm(now);
         }
+        run
+    }
+
+    /// Whether samples of the delivery rate are taken from now on. `modelled`: the congestion controller goes by them, and what
+    /// may go out in fast recovery follows from its window alone.
+    pub fn sample_rates(&mut self, wanted: bool, modelled: bool) {
+        if !wanted && !modelled {
+            self.rate = None;
+            return;
+        }
+        self.rate.get_or_insert_with(|| Box::new(Sampler::new())).modelled = modelled;
+    }
+
+    /// What was lost and what was delivered since the last call; nothing where no samples are taken.
+    pub fn take_samples(&mut self) -> (Option<LossSample>, Option<RateSample>) {
+        self.rate.as_deref_mut().map_or((None, None), Sampler::take)
+    }
+
+    /// Nothing is there to be sent although the window allows it: what is delivered in the next round trip says little of the
+    /// path (draft-ietf-ccwg-bbr 4.1.2.4).
+    pub fn mark_app_limited(&mut self) {
+        let in_flight = self.in_flight();
+        if let Some(rate) = self.rate.as_deref_mut() {
+            rate.mark_app_limited(in_flight);
+        }
+    }
+
+    /// Whether samples of the delivery rate are taken.
+    #[inline]
+    #[must_use]
+    pub const fn is_sampled(&self) -> bool {
+        self.rate.is_some()
+    }
+
+    /// Whether what flies has a gap where the application had nothing to send.
+    #[must_use]
+    pub fn is_app_limited(&self) -> bool {
+        self.rate.as_deref().is_some_and(Sampler::is_app_limited)
+    }
+
+    /// The delivery rate of late; `None` where no samples are taken.
+    #[must_use]
+    pub fn delivery_rate(&self) -> Option<DeliveryRate> {
+        self.rate.as_deref().map(Sampler::shown)
     }
 
     /// The path carries segments of `mss` payload bytes now. If that is less than before, what went out in larger
@@ -276,13 +332,17 @@ impl Recovery {
     pub fn quota(&self, cwnd: u64) -> u64 {
         let (in_flight, mss) = (self.in_flight(), u64::from(self.mss));
         let quota = match (self.phase, self.episode.as_deref()) {
-            (Phase::FastRecovery, Some(episode)) => episode.prr.quota(cwnd, in_flight, mss),
+            (Phase::FastRecovery, Some(episode)) if !self.is_modelled() => episode.prr.quota(cwnd, in_flight, mss),
             _ => cwnd.saturating_sub(in_flight),
         };
         // With nothing in flight no ACK will come to allow more; the timer would have to. And what the timer asks for
         // goes out, whatever has not been given up yet.
         let owed = self.episode.as_deref().is_some_and(|episode| episode.owed);
         if in_flight == 0 || owed { quota.max(mss) } else { quota }
+    }
+
+    fn is_modelled(&self) -> bool {
+        self.rate.as_deref().is_some_and(|rate| rate.modelled)
     }
 
     /// When the retransmission timer runs out; `None` while it is off.
@@ -386,9 +446,9 @@ impl Recovery {
     #[must_use]
     pub fn memory(&self) -> usize {
         let episode = self.episode.as_deref().map_or(0, |episode| size_of::<Episode>() + episode.copies.memory());
-        self.ring.memory() + episode
+        self.ring.memory() + episode + self.rate.as_deref().map_or(0, Sampler::memory)
     }
 }
 
 /// An idle connection must fit in 1 KiB with all that belongs to it; this is one of its larger parts.
-const _: () = assert!(size_of::<Recovery>() <= 176);
+const _: () = assert!(size_of::<Recovery>() <= 184);

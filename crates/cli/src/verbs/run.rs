@@ -90,6 +90,7 @@ fn execute(settings: Settings) -> Result<Exit, Failure> {
         congestion: settings.congestion.map(|congestion| match congestion {
             Congestion::Reno => Algorithm::NewReno,
             Congestion::Cubic => Algorithm::Cubic,
+            Congestion::Bbr => Algorithm::Bbr,
         }),
         descriptors: raise_descriptors(),
     };

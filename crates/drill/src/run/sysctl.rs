@@ -152,6 +152,7 @@ fn algorithm(name: &str) -> Option<Algorithm> {
     match name {
         "reno" | "newreno" => Some(Algorithm::NewReno),
         "cubic" => Some(Algorithm::Cubic),
+        "bbr" => Some(Algorithm::Bbr),
         _ => None,
     }
 }

@@ -5,7 +5,6 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use bowline_tcp::Algorithm;
 use bowline_tcp::info::{Info, ListenerInfo};
 use bowline_tcp::reason::{Hold, TimerKind};
 use bowline_tcp::state::State;
@@ -265,17 +264,12 @@ pub const fn ss_name(state: State) -> &'static str {
 }
 
 fn detail(info: &Info) -> Detail {
-    let algorithm = match info.algorithm {
-        Algorithm::NewReno => "reno",
-        Algorithm::Cubic => "cubic",
-        Algorithm::Local => "local",
-    };
     Detail {
         id: info.id,
         ts: info.timestamps,
         sack: info.sack,
         ecn: info.ecn,
-        algorithm: algorithm.to_owned(),
+        algorithm: info.algorithm.name().to_owned(),
         wscale: info.window_scale.map(|(ours, theirs)| (theirs, ours)),
         rto_us: micros(info.rto),
         backoff: info.backoff,

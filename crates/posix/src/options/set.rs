@@ -269,6 +269,7 @@ impl Host {
         let algorithm = match name {
             b"reno" | b"newreno" => Algorithm::NewReno,
             b"cubic" => Algorithm::Cubic,
+            b"bbr" => Algorithm::Bbr,
             _ if self.is_freebsd() => return Err(Errno::ESRCH),
             _ => return Err(Errno::ENOENT),
         };

@@ -102,8 +102,12 @@ impl HostSpec {
 }
 
 /// The controllers by their names.
-pub const ALGORITHMS: [(&str, Algorithm); 3] =
-    [("new-reno", Algorithm::NewReno), ("cubic", Algorithm::Cubic), ("local", Algorithm::Local)];
+pub const ALGORITHMS: [(&str, Algorithm); 4] = [
+    ("new-reno", Algorithm::NewReno),
+    ("cubic", Algorithm::Cubic),
+    ("bbr", Algorithm::Bbr),
+    ("local", Algorithm::Local),
+];
 
 /// A link: its ends, and what each direction is like.
 #[derive(Clone, Debug, Deserialize)]

@@ -8,7 +8,7 @@ use std::vec::Vec;
 use bowline_base::Instant;
 use proptest::prelude::*;
 
-use super::{AckSample, Congestion, CongestionControl, Controller, MAX_CWND, initial_window};
+use super::{AckSample, Congestion, CongestionControl, Controller, MAX_CWND, Start, initial_window};
 use crate::Algorithm;
 
 pub(super) const MSS: u64 = 1_460;
@@ -26,6 +26,7 @@ pub(super) fn acked(bytes: u64) -> AckSample {
         in_flight_before: u64::MAX,
         cwnd_limited: true,
         in_recovery: false,
+        ..AckSample::default()
     }
 }
 
@@ -38,7 +39,7 @@ pub(super) fn round(c: &mut dyn Controller, now: Instant) {
 }
 
 fn all() -> [CongestionControl; 3] {
-    [Algorithm::NewReno, Algorithm::Cubic, Algorithm::Local].map(|a| CongestionControl::new(a, MSS as u32))
+    [Algorithm::NewReno, Algorithm::Cubic, Algorithm::Local].map(|a| CongestionControl::new(a, Start::new(MSS as u32)))
 }
 
 #[test]
@@ -164,6 +165,7 @@ fn run(c: &mut CongestionControl, steps: &[(u64, Step)]) {
                     in_flight_before: before,
                     cwnd_limited: *limited,
                     in_recovery: *recovering,
+                    ..AckSample::default()
                 };
                 c.on_ack(now, &sample);
                 assert!(c.cwnd() >= before, "an ACK reduced the window");
@@ -200,7 +202,7 @@ proptest! {
 #[test]
 fn two_flows_that_share_a_queue_converge() {
     for algorithm in [Algorithm::NewReno, Algorithm::Cubic] {
-        let mut flows: Vec<_> = (0..2).map(|_| CongestionControl::new(algorithm, MSS as u32)).collect();
+        let mut flows: Vec<_> = (0..2).map(|_| CongestionControl::new(algorithm, Start::new(MSS as u32))).collect();
         // The first one starts with all of it, 200 segments at 50 ms.
         flows[0].on_congestion_event(Instant::ZERO, 400 * MSS, Congestion::FastRecovery);
         flows[1].on_congestion_event(Instant::ZERO, 4 * MSS, Congestion::FastRecovery);

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use super::context::Context;
 use super::tcb::Tcb;
 use crate::config::{OpenErrors, Options};
-use crate::congestion::CongestionControl;
 use crate::event::Readiness;
 use crate::reason::{LossReason, SendReason};
 use crate::segment::IcmpError;
@@ -83,6 +82,7 @@ impl Tcb {
 
     fn admit(&mut self, wanted: usize) -> Result<usize, CallError> {
         let capacity = self.send_capacity()?;
+        self.note_app_limited();
         let n = wanted.min(capacity);
         if n < wanted {
             self.user.wants_write = true;
@@ -208,7 +208,7 @@ impl Tcb {
             self.arm_keepalive(cx.now);
         }
         if before.algorithm != self.options.algorithm {
-            self.congestion = CongestionControl::new(self.algorithm(), self.snd.mss);
+            self.begin_congestion_control();
         }
         if before.receive_buffer != self.options.receive_buffer {
             self.rcv.window.set_buffer(self.options.receive_buffer);

@@ -44,6 +44,8 @@ impl Tcb {
             backoff: rtt.backoff().max(snd.probe_backoff),
             soft_error: self.soft_error,
             algorithm: self.algorithm(),
+            model: self.congestion.model(),
+            delivery_rate: self.recovery.delivery_rate(),
             cwnd: self.congestion.cwnd(),
             ssthresh: self.congestion.ssthresh(),
             in_flight: self.recovery.in_flight(),

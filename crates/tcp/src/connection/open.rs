@@ -11,7 +11,7 @@ use super::timers::Timers;
 use super::timestamps::TimestampClock;
 use crate::FourTuple;
 use crate::config::{Algorithm, Options, WindowPolicy};
-use crate::congestion::{CongestionControl, Controller};
+use crate::congestion::{CongestionControl, Controller, Start};
 use crate::negotiate::{Negotiated, OurSide, initial_window, timestamps_len};
 use crate::packed::PackedTuple;
 use crate::reason::Hold;
@@ -88,6 +88,7 @@ impl Tcb {
                 tcb.recovery = Recovery::new(&tcb.options, tcb.snd.nxt);
                 tcb.recovery.set_sack(tcb.sack);
                 tcb.recovery.set_mss(tcb.snd.mss);
+                tcb.recovery.sample_rates(tcb.options.rate_samples, tcb.congestion.models_path());
                 if let Some(rtt) = rtt {
                     tcb.recovery.on_handshake(now, rtt);
                 }
@@ -119,7 +120,7 @@ impl Tcb {
             ecn: false,
             window_scale: None,
             recovery: Recovery::new(&options, iss),
-            congestion: CongestionControl::new(algorithm, u32::from(peer_mss)),
+            congestion: CongestionControl::new(algorithm, Start { mss: u32::from(peer_mss), seed: iss.wire() }),
             timers: Timers::new(),
             timed: false,
             challenge: ChallengeBudget::full(),
@@ -171,7 +172,14 @@ impl Tcb {
         self.ecn = agreed.ecn;
         self.update_mss();
         self.recovery.set_sack(agreed.sack);
-        self.congestion = CongestionControl::new(self.algorithm(), self.snd.mss);
+        self.begin_congestion_control();
+    }
+
+    /// A controller that knows nothing yet, and samples for it if it goes by them.
+    pub(crate) fn begin_congestion_control(&mut self) {
+        let start = Start { mss: self.snd.mss, seed: self.snd.iss.wire() };
+        self.congestion = CongestionControl::new(self.algorithm(), start);
+        self.recovery.sample_rates(self.options.rate_samples, self.congestion.models_path());
     }
 
     /// The text that fits a full segment (RFC 9293 3.7.1, MUST-16): what the peer takes, what the path carries, less

@@ -359,7 +359,7 @@ mod tests {
             ("user", size_of::<Attachment>()),
         ];
         // With a slot's 8 bytes, the timer wheel's 24 and the hash table's 5 to 10 this is 1 KiB. Nothing of an idle
-        // connection lies on the heap: tests/smoke.rs looks.
-        assert!(size_of::<Tcb>() <= 984, "{sizes:?}");
+        // connection lies on the heap: tests/smoke.rs looks. 8 bytes are where samples of the delivery rate would be.
+        assert!(size_of::<Tcb>() <= 992, "{sizes:?}");
     }
 }

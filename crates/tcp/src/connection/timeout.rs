@@ -29,6 +29,7 @@ impl Tcb {
             && let Some((_, kind)) = self.recovery.alarm().filter(|&(at, _)| at <= cx.now)
         {
             self.fired(cx, kind);
+            self.note_app_limited();
             match kind {
                 TimerKind::Reordering => self.on_reordering_timeout(cx),
                 TimerKind::TailLossProbe => self.recovery.on_probe_timeout(),
@@ -61,6 +62,7 @@ impl Tcb {
     /// RFC 8985 6.2: the path has had time to reorder, and something has not come.
     fn on_reordering_timeout(&mut self, cx: &mut Context<'_>) {
         let outcome = self.recovery.on_reordering_timeout(cx.now);
+        self.tell_losses(cx.now);
         self.take_recovery(cx, &outcome);
     }
 
@@ -85,6 +87,7 @@ impl Tcb {
         if let Some(range) = outcome.lost {
             cx.record(self.tuple, self.id, || Trace::Lost { range, why: LossReason::Timeout });
         }
+        self.tell_losses(cx.now);
         if self.snd.syn_acknowledged() {
             self.congestion.on_timeout(cx.now, outcome.flight_size, outcome.first);
             cx.record(self.tuple, self.id, || Trace::Recovery(RecoveryChange::TimeoutRecovery));

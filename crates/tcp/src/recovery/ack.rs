@@ -33,6 +33,8 @@ pub(super) struct Work {
     pub(super) lowest_lost: Option<Position>,
     /// When the last copy that is believed lost had been sent.
     pub(super) lost_copy: Option<Instant>,
+    /// All that it made us believe lost.
+    pub(super) losses: Losses,
     pub(super) outcome: AckOutcome,
 }
 
@@ -46,6 +48,7 @@ impl Work {
             highest: None,
             lowest_lost: None,
             lost_copy: None,
+            losses: Losses::default(),
             outcome: AckOutcome {
                 prior_in_flight: recovery.in_flight(),
                 flight_size: recovery.ring.outstanding(),
@@ -55,6 +58,7 @@ impl Work {
     }
 
     pub(super) fn note_lost(&mut self, losses: Losses, reason: LossReason) {
+        self.losses.join(&losses);
         let Some(range) = losses.first else { return };
         self.outcome.newly_lost += losses.bytes;
         self.lowest_lost = Some(self.lowest_lost.map_or(range.start, |p| p.min(range.start)));
@@ -81,6 +85,7 @@ impl Recovery {
                 // The common case: data arrived in order, and nothing was amiss.
                 self.advance(now, ack, &mut work);
                 work.outcome.delivered = work.outcome.newly_acked;
+                self.take_rate(now, &work);
                 return work.outcome;
             }
             if !self.is_duplicate(ack) {
@@ -164,7 +169,21 @@ impl Recovery {
         if work.advanced || self.phase != Phase::Open {
             self.arm_probe(now);
         }
+        self.take_rate(now, &work);
         work.outcome
+    }
+
+    /// What the ACK, or the timer, says of the rate at which the path delivers.
+    pub(super) fn take_rate(&mut self, now: Instant, work: &Work) {
+        if let Some(rate) = self.rate.as_deref_mut() {
+            rate.on_delivered(now, work.outcome.delivered);
+            rate.on_lost(&work.losses);
+            let min_rtt = self.rtt.min_rtt().unwrap_or_default();
+            rate.sample(now, work.outcome.delivered, work.delivery.newest, min_rtt);
+            if self.ring.outstanding() == 0 {
+                rate.on_idle();
+            }
+        }
     }
 
     /// Keeps the episode as long as anything is amiss, or may prove not to have been.

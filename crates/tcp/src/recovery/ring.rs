@@ -256,6 +256,12 @@ impl Ring {
         self.records.back().map_or(0, |record| record.run.next_multiple_of(2))
     }
 
+    /// The oldest transmission of what is not known to have arrived.
+    pub(super) fn oldest(&self) -> (Instant, u32) {
+        let waiting = self.records.iter().filter(|record| record.fate != Fate::Sacked);
+        waiting.map(|record| (record.sent_at, record.run)).min().unwrap_or((Instant::MAX, 0))
+    }
+
     /// What is outstanding, in segments of `mss` bytes of text; a FIN at `fin` travels with the text before it. What was
     /// written in smaller pieces and left at one instant counts as if it had been joined. For people: it looks at all.
     pub(super) fn segments(&self, mss: u64, fin: Option<Position>) -> Outstanding {

@@ -16,6 +16,8 @@ pub enum Congestion {
     Reno,
     /// CUBIC (RFC 9438)
     Cubic,
+    /// BBR, version 3 (draft-ietf-ccwg-bbr)
+    Bbr,
 }
 
 /// What is on the command line.

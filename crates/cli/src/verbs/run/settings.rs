@@ -57,6 +57,7 @@ impl Settings {
         let congestion = args.congestion.map(|congestion| match congestion {
             Congestion::Reno => "reno".to_owned(),
             Congestion::Cubic => "cubic".to_owned(),
+            Congestion::Bbr => "bbr".to_owned(),
         });
         Self {
             network: args.network.resolve(seed),

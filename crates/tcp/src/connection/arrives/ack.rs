@@ -7,7 +7,7 @@ use bowline_wire::tcp::TcpFlags;
 use core::ops::Range;
 
 use super::{Check, Segment, discard, done, reset};
-use crate::congestion::{AckSample, Congestion, Controller};
+use crate::congestion::{AckSample, Congestion, Controller, RateSample};
 use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
 use crate::event::Readiness;
@@ -80,6 +80,7 @@ impl Tcb {
         let echo = segment.header.options.timestamps.filter(|_| advances).map(|t| t.echo);
         let echo_rtt = self.timestamps.zip(echo).and_then(|(clock, echo)| clock.elapsed(cx.now, echo));
         let phase = self.recovery.phase();
+        self.note_app_limited();
         let outcome = self.recovery.on_ack(
             cx.now,
             &Ack {
@@ -124,6 +125,7 @@ impl Tcb {
     /// Congestion control hears what recovery found out: first what left the network, then what that changed.
     fn tell_congestion(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>, outcome: &AckOutcome, before: Phase) {
         let flight = outcome.prior_in_flight;
+        let rate = self.tell_losses(cx.now);
         let rtt = self.recovery.rtt();
         let sample = AckSample {
             acked: outcome.delivered,
@@ -133,10 +135,40 @@ impl Tcb {
             in_flight_before: flight,
             cwnd_limited: self.snd.hold == Hold::Congestion || flight * 2 > self.congestion.cwnd(),
             in_recovery: before == Phase::FastRecovery || self.recovery.phase() == Phase::FastRecovery,
+            in_flight: self.recovery.in_flight(),
+            phase: self.recovery.phase(),
+            sack: self.sack,
+            rate,
         };
         self.congestion.on_ack(cx.now, &sample);
+        if self.recovery.is_sampled() && self.congestion.holds_back() {
+            self.recovery.mark_app_limited();
+        }
         self.take_recovery(cx, outcome);
         self.take_ecn_echo(cx, segment, outcome.flight_size);
+    }
+
+    /// A controller that models the path hears what is believed lost; what an ACK says of the delivery rate is returned for it.
+    pub(in crate::connection) fn tell_losses(&mut self, now: Instant) -> Option<RateSample> {
+        if !self.recovery.is_sampled() {
+            return None;
+        }
+        let (loss, rate) = self.recovery.take_samples();
+        if let Some(loss) = loss {
+            self.congestion.on_loss(now, &loss);
+        }
+        rate
+    }
+
+    /// draft-ietf-ccwg-bbr 4.1.3.4: before anything is sent or acknowledged, whether there was something to send at all.
+    pub(in crate::connection) fn note_app_limited(&mut self) {
+        if self.recovery.is_sampled()
+            && self.snd.unsent() == 0
+            && self.recovery.lost() == 0
+            && self.recovery.in_flight() < self.congestion.cwnd()
+        {
+            self.recovery.mark_app_limited();
+        }
     }
 
     /// What recovery has decided, for the controller, the counters and the trace.

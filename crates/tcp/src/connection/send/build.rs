@@ -9,6 +9,7 @@ use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{SackBlock, TcpFlags, TcpHeader, TcpOptions};
 
 use super::Plan;
+use crate::congestion::Controller;
 use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
 use crate::negotiate::{initial_window, timestamps_len};
@@ -152,6 +153,9 @@ impl Tcb {
         if plan.range.is_empty() {
             self.note_probe_sent(cx, plan.why);
             return;
+        }
+        if self.recovery.is_sampled() && self.recovery.in_flight() == 0 && self.recovery.is_app_limited() {
+            self.congestion.on_restart(cx.now, self.recovery.rtt().srtt());
         }
         if plan.why == SendReason::TailLossProbe {
             self.recovery.on_probe_sent(cx.now, plan.range.clone(), plan.again);

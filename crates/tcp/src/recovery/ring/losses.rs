@@ -16,16 +16,32 @@ pub(in crate::recovery) struct Losses {
     pub(in crate::recovery) bytes: u64,
     /// The first stretch of them.
     pub(in crate::recovery) first: Option<Range<Position>>,
+    /// How many stretches that do not touch.
+    pub(in crate::recovery) stretches: u32,
+    /// When the last of them had been sent, and in which run.
+    pub(in crate::recovery) last_sent: Option<(Instant, u32)>,
+    /// Where it ends.
+    end: Position,
 }
 
 impl Losses {
-    fn add(&mut self, part: Range<Position>) {
+    fn add(&mut self, record: &Record, part: Range<Position>) {
         self.bytes += part.end.since(part.start);
+        self.stretches += u32::from(self.first.is_none() || self.end != part.start);
+        self.last_sent = self.last_sent.max(Some((record.sent_at, record.run)));
+        self.end = part.end;
         match &mut self.first {
             None => self.first = Some(part),
             Some(first) if first.end == part.start => first.end = part.end,
             Some(_) => {}
         }
+    }
+
+    /// These, too.
+    pub(in crate::recovery) fn join(&mut self, other: &Self) {
+        self.bytes += other.bytes;
+        self.stretches += other.stretches;
+        self.last_sent = self.last_sent.max(other.last_sent);
     }
 }
 
@@ -43,7 +59,7 @@ impl Ring {
         while let Some(record) = self.records.get_mut(index).filter(|_| from < end) {
             if record.fate == Fate::Flying && doomed(record, from..record.end) {
                 record.fate = Fate::Lost;
-                losses.add(from..record.end);
+                losses.add(record, from..record.end);
             }
             from = record.end;
             index += 1;
