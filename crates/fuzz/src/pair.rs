@@ -4,57 +4,24 @@
 //! everything arrives, or both are told why not, and nothing is left over.
 #![allow(clippy::panic, reason = "a fuzz target panics on a finding")]
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bowline_base::Instant;
-use bowline_tcp::{
-    Arrival, CallError, Config, ConnectionError, ConnectionKey, Endpoint, FourTuple, Listen, ListenerKey, Options,
-    Path, State,
-};
-use bowline_wire::Piece;
-use bowline_wire::tcp::TcpHeader;
-use bytes::Bytes;
+use bowline_tcp::{Config, ConnectionError, Listen, ListenerKey, Options, Path, State};
 
 use crate::input::Input;
 use crate::options::change;
 use crate::segment::addresses;
 
+mod side;
+
+use side::Side;
+
 /// Bytes that each side writes at most.
 const WRITES: u64 = 200_000;
-/// Segments that may be on their way in one direction; what comes beyond is lost.
-const FLYING: usize = 256;
-/// Segments that one side may send at one instant: far more than its windows hold at the smallest segments.
-const BURST: usize = 50_000;
 /// Deadlines until everything is over once the network has healed.
 const ROUNDS: usize = 60_000;
-
-/// A segment on its way.
-#[derive(Clone, Debug)]
-struct Flying {
-    tuple: FourTuple,
-    header: TcpHeader,
-    payload: Vec<u8>,
-    size: Option<u16>,
-}
-
-/// One endpoint, and its user.
-struct Side {
-    endpoint: Endpoint,
-    key: Option<ConnectionKey>,
-    /// What it has sent and nobody has received.
-    out: VecDeque<Flying>,
-    /// What it writes is told from what the other one writes.
-    voice: u8,
-    written: u64,
-    read: u64,
-    shut: bool,
-    aborted: bool,
-    /// The peer's end was read.
-    eof: bool,
-    error: Option<ConnectionError>,
-}
 
 /// The target.
 pub fn run(data: &[u8]) {
@@ -71,101 +38,6 @@ pub fn explore(data: &[u8]) -> [u64; 2] {
     }
     pair.heal();
     pair.sides.map(|side| side.read)
-}
-
-const fn byte(voice: u8, at: u64) -> u8 {
-    (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8 ^ voice
-}
-
-impl Side {
-    fn new(config: Config, voice: u8) -> Self {
-        let endpoint = Endpoint::new(config, [voice; 32]);
-        let out = VecDeque::new();
-        Self {
-            endpoint,
-            key: None,
-            out,
-            voice,
-            written: 0,
-            read: 0,
-            shut: false,
-            aborted: false,
-            eof: false,
-            error: None,
-        }
-    }
-
-    fn write(&mut self, now: Instant, len: u64) {
-        let Some(key) = self.key.filter(|_| !self.shut) else { return };
-        let data: Vec<u8> = (self.written..self.written + len).map(|at| byte(self.voice, at)).collect();
-        self.written += self.endpoint.send(now, key, &data).unwrap_or(0) as u64;
-    }
-
-    /// Reads up to `most` bytes, which must be those that the other side wrote.
-    fn read(&mut self, now: Instant, most: usize, voice: u8, written: u64) {
-        let Some(key) = self.key.filter(|_| !self.eof) else { return };
-        let mut out = vec![0; most];
-        match self.endpoint.receive(now, key, &mut out) {
-            Ok(0) if most > 0 => {
-                assert_eq!(self.read, written, "the end of the stream came before all of it");
-                self.eof = true;
-            }
-            Ok(len) => {
-                for (at, got) in (self.read..).zip(&out[..len]) {
-                    assert_eq!(*got, byte(voice, at), "byte {at} is another one");
-                }
-                self.read += len as u64;
-                assert!(self.read <= written, "more was read than was written");
-            }
-            Err(CallError::Ended(error)) => self.error = Some(error),
-            Err(_) => {}
-        }
-    }
-
-    fn shutdown(&mut self, now: Instant) {
-        if let Some(key) = self.key.filter(|_| !self.shut) {
-            let told = self.endpoint.shutdown(now, key);
-            self.shut = told.is_ok();
-            if let Err(CallError::Ended(error)) = told {
-                self.error = Some(error);
-            }
-        }
-    }
-
-    /// Takes out all that there is to send.
-    fn drain(&mut self, now: Instant) {
-        let mut sent = 0;
-        while let Some(flying) = self.endpoint.poll_transmit(now, |departure| Flying {
-            tuple: FourTuple::new(departure.tuple.remote, departure.tuple.local),
-            payload: departure.payload.concat(),
-            size: departure.segment_size,
-            header: departure.header,
-        }) {
-            sent += 1;
-            assert!(sent < BURST, "no end to what is sent at {now}");
-            if self.out.len() < FLYING {
-                self.out.push_back(flying);
-            }
-        }
-        while self.endpoint.poll_event().is_some() {}
-    }
-
-    fn arrive(&mut self, now: Instant, flying: &Flying) {
-        let arrival = Arrival {
-            tuple: flying.tuple,
-            header: &flying.header,
-            text: &[Piece::from(Bytes::from(flying.payload.clone()))],
-            segment_size: flying.size,
-            congestion_experienced: false,
-            path: Path::new(1500),
-        };
-        self.endpoint.handle_segment(now, &arrival);
-    }
-
-    /// Whether its user has nothing more to hear.
-    fn is_told(&self) -> bool {
-        self.aborted || self.error.is_some() || (self.eof && self.shut)
-    }
 }
 
 struct Pair {

@@ -17,9 +17,10 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::Side;
 use crate::host::{Arrow, Host, Input, Step};
-use crate::ledger::{End, Ledger};
 use crate::scenario::{Call, Scenario, Strays};
 use crate::segment::{Segment, SegmentId, Segments};
+
+mod beside;
 
 /// Steps after which two sides that both want to end, on a network that is kind, must have ended.
 const MOST: usize = 400;
@@ -260,7 +261,7 @@ impl World {
     fn judge(&self, state: &State) -> Result<(), Wrong> {
         for side in Side::BOTH {
             let (ours, theirs) = (self.host(state, side).ledger(), self.host(state, side.other()).ledger());
-            judge_beside(side, ours, theirs, self.scenario.cookies)
+            beside::judge(side, ours, theirs, self.scenario.cookies)
                 .map_err(|what| Wrong(format!("{side:?}: {what}")))?;
         }
         Ok(())
@@ -385,52 +386,4 @@ fn guarded<R>(f: impl FnOnce() -> Result<R, String>) -> Result<R, Wrong> {
             Err(Wrong(format!("panic: {}", text.unwrap_or_default())))
         }
     }
-}
-
-/// One side's ledger against the other's.
-fn judge_beside(side: Side, ours: &Ledger, theirs: &Ledger, cookies: bool) -> Result<(), String> {
-    for life in ours.lives.iter().filter(|life| life.established) {
-        let Some(irs) = life.irs else { return Err("established without a SYN of the peer's".into()) };
-        let mut peers = theirs.lives.iter().enumerate();
-        let mut find = || peers.find(|(_, peer)| peer.iss == irs && peer.irs == Some(life.iss));
-        let (peer, twin) = (find(), find());
-        if twin.is_some() {
-            // A cookie is kept nowhere, and so is good for as long as it is not too old (RFC 4987 3.6).
-            return if cookies { Ok(()) } else { Err("the peer has had these initial numbers twice".into()) };
-        }
-        let Some((number, peer)) = peer else {
-            // Nobody has the other end: a half-open connection (RFC 9293 3.5.1), or one whose user does not have it yet.
-            if life.got > 0 || life.eof {
-                return Err("data came out of a connection that nobody has the other end of".into());
-            }
-            continue;
-        };
-        let written: Vec<u8> = (0..peer.wrote).map(|at| Ledger::byte(side.other(), number, at)).collect();
-        if !written.starts_with(&life.read) {
-            return Err(format!("read {:?} where {written:?} was written", life.read));
-        }
-        if life.got > peer.wrote || life.read.len() > life.got.max(peer.wrote) {
-            return Err(format!("{} bytes arrived of {} written", life.got, peer.wrote));
-        }
-        if life.eof && !(peer.shut && life.read.len() == peer.wrote) {
-            return Err(format!("the stream ended after {} of {} bytes", life.read.len(), peer.wrote));
-        }
-        if life.flushed && peer.end.is_none() && peer.got < life.wrote {
-            return Err(format!("all is acknowledged, and {} of {} bytes arrived", peer.got, life.wrote));
-        }
-    }
-    let live = |ledger: &Ledger| {
-        let mut lives = ledger.lives.iter().filter(|life| life.established && life.end.is_none());
-        lives.next_back().map(|life| (life.iss, life.irs))
-    };
-    if let (Some((iss, irs)), Some((their_iss, their_irs))) = (live(ours), live(theirs))
-        && (irs != Some(their_iss) || their_irs != Some(iss))
-    {
-        return Err("both are established, with different initial numbers".into());
-    }
-    let orderly = ours.lives.iter().filter(|life| life.end == Some(End::Orderly));
-    if orderly.clone().any(|life| !life.flushed) {
-        return Err("ended in order before all was acknowledged".into());
-    }
-    Ok(())
 }
