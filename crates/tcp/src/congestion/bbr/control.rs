@@ -23,13 +23,9 @@ impl Bbr {
         initial_window(u32::try_from(self.mss).unwrap_or(u32::MAX))
     }
 
-    /// Whether the rate follows from a model, and no longer from the initial window.
-    pub(super) const fn has_seen_rtt(&self) -> bool {
-        self.bw > 0
-    }
-
     /// InitPacingRate: the initial window in a round trip, or in a millisecond while none is known.
     pub(super) fn init_pacing_rate(&mut self, srtt: Option<Duration>) {
+        self.has_seen_rtt = srtt.is_some();
         let rtt = srtt.unwrap_or(Duration::from_millis(1)).max(Duration::from_micros(1));
         let nominal = u128::from(self.initial_cwnd()) * 1_000_000_000 / rtt.as_nanos().max(1);
         self.pacing_rate = share(u64::try_from(nominal).unwrap_or(u64::MAX), self.state.pacing_gain());

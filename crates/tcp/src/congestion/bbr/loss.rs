@@ -32,6 +32,7 @@ impl Bbr {
             self.save_state();
         }
         self.note_loss();
+        self.lost_in_round = self.lost_in_round.saturating_add(loss.bytes);
         self.loss_stretches = self.loss_stretches.saturating_add(loss.stretches);
         if self.is_bw_probe_sample && self.is_inflight_too_high(loss.lost, loss.sent_in_flight) {
             self.handle_inflight_too_high(now, inflight_at_loss(loss), loss.app_limited);
@@ -50,6 +51,7 @@ impl Bbr {
     /// row are to prove a full pipe.
     pub(super) fn handle_mark(&mut self, now: Instant, in_flight: u64) {
         self.note_loss();
+        self.is_mark_in_round = true;
         let (round, count) = self.marked;
         let in_a_row = count > 0 && self.round_count <= round + 2;
         self.marked = (self.round_count, if in_a_row { count.saturating_add(1) } else { 1 });
@@ -77,6 +79,7 @@ impl Bbr {
         self.recovering = false;
         self.restore_cwnd();
         self.is_loss_in_round = false;
+        self.lost_in_round = 0;
         self.loss_stretches = 0;
         self.reset_full_bw();
         self.bw_shortterm = self.bw_shortterm.max(saved.bw_shortterm);

@@ -62,14 +62,16 @@ impl Bbr {
         }
         if self.loss_round_start {
             self.adapt_lower_bounds();
-            // The exit from Startup still asks for the stretches of this round.
             self.is_loss_in_round = false;
+            self.is_mark_in_round = false;
         }
     }
 
-    /// AdaptLowerBoundsFromCongestion: once a round, if it had losses. Who asks for more expects some.
+    /// AdaptLowerBoundsFromCongestion: once a round, if it lost too much. Who asks for more expects that.
     fn adapt_lower_bounds(&mut self) {
-        if self.state.is_probing_bw() || !self.is_loss_in_round {
+        let sent = self.latest.inflight.saturating_add(self.lost_in_round);
+        let lost = self.is_loss_in_round && self.is_inflight_too_high(self.lost_in_round, sent);
+        if self.state.is_probing_bw() || !(lost || self.is_mark_in_round) {
             return;
         }
         if self.bw_shortterm == INFINITE {
@@ -86,13 +88,17 @@ impl Bbr {
     pub(super) fn advance_latest_delivery_signals(&mut self, rs: &RateSample) {
         if self.loss_round_start {
             self.latest = Latest { bw: rs.rate, inflight: rs.delivered };
+            // What the exit from Startup has asked for in the meantime.
             self.loss_stretches = 0;
+            self.lost_in_round = 0;
         }
     }
 
     /// ResetCongestionSignals.
     pub(super) fn reset_congestion_signals(&mut self) {
         self.is_loss_in_round = false;
+        self.is_mark_in_round = false;
+        self.lost_in_round = 0;
         self.latest = Latest::default();
     }
 

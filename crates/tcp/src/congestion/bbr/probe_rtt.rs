@@ -91,7 +91,7 @@ impl Bbr {
         self.idle_restart = true;
         self.extra_acked_since = Some(now);
         self.extra_acked_delivered = 0;
-        if !self.has_seen_rtt() {
+        if !self.has_seen_rtt {
             self.init_pacing_rate(srtt);
         }
         if self.is_probe_bw() {
