@@ -90,6 +90,8 @@ pub enum Verdict {
     Failed,
     /// The script cannot be read, or asks for what is not there.
     Invalid,
+    /// The script was not run, for it is about other profiles.
+    Skipped,
 }
 
 /// One script in one version of IP, and what came of it.

@@ -22,7 +22,7 @@ pub struct Plan {
     pub profile: Profile,
     /// Versions of IP to run in, as far as a script admits them; default all.
     pub versions: Vec<IpVersion>,
-    /// Names that are defined for all scripts.
+    /// Names that are defined for all scripts, beside that of the profile (`Bowline`, `Linux` or `FreeBSD`).
     pub defines: Defines,
     /// How long packets are looked for after the last line; default: time does not move on.
     pub linger: Duration,
@@ -119,7 +119,9 @@ pub fn run_file(file: &Path, plan: &Plan) -> Vec<Outcome> {
 /// Runs a script, once for each version that it admits.
 #[must_use]
 pub fn run_source(source: &Source, plan: &Plan) -> Vec<Outcome> {
-    let script = match parse(source, &plan.defines) {
+    let mut defines = plan.defines.clone();
+    defines.entry(name_of(plan.profile).to_owned()).or_default();
+    let script = match parse(source, &defines) {
         Ok(script) => script,
         Err(error) => {
             return vec![invalid(
@@ -130,6 +132,10 @@ pub fn run_source(source: &Source, plan: &Plan) -> Vec<Outcome> {
             )];
         }
     };
+    if !script.options.is_for(plan.profile) {
+        let why = format!("not for {}", plan.profile.name());
+        return vec![Outcome { message: Some(why), ..Outcome::new(&source.name, None, Verdict::Skipped) }];
+    }
     let versions: Vec<_> = plan.versions.iter().copied().filter(|version| script.options.admits(*version)).collect();
     if versions.is_empty() {
         let asked: Vec<_> = plan.versions.iter().map(|version| version.name()).collect();
@@ -137,6 +143,15 @@ pub fn run_source(source: &Source, plan: &Plan) -> Vec<Outcome> {
         return vec![invalid(&source.name, why, None, None)];
     }
     versions.into_iter().map(|version| run_once(source, &script, plan, version)).collect()
+}
+
+/// What `#ifdef` asks for to tell profiles apart: `FreeBSD` is what that system's own suite calls it.
+const fn name_of(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Bowline => "Bowline",
+        Profile::Linux => "Linux",
+        Profile::FreeBsd => "FreeBSD",
+    }
 }
 
 fn run_once(source: &Source, script: &Script, plan: &Plan, version: IpVersion) -> Outcome {

@@ -71,6 +71,7 @@ pub const fn drop_reason(why: DropReason) -> &'static str {
         DropReason::InvalidAddress => "invalid address",
         DropReason::Refused => "refused",
         DropReason::TimeWait => "in TIME-WAIT",
+        DropReason::SynFin => "SYN and FIN at once",
     }
 }
 

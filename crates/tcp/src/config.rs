@@ -6,6 +6,10 @@ use bowline_wire::tcp::Layout;
 
 use crate::congestion::Custom;
 
+mod odd;
+
+pub use odd::{OddSegments, SynFin, TimeWaitSyn};
+
 /// What is the same for all connections of an [`Endpoint`](crate::Endpoint).
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -89,7 +93,8 @@ pub enum WindowPolicy {
     /// The window opens by steps worth a segment, and rounding by the scale gives a little more than there is, as on Linux.
     #[default]
     Steps,
-    /// The buffer is rounded up to whole segments, and each segment offers all that is free, as on FreeBSD.
+    /// The buffer is rounded up to whole segments, and each segment offers all that is free, as on FreeBSD. What fits into
+    /// the buffer lies in the window, even where the window field cannot say so for want of a scale.
     Everything,
 }
 
@@ -222,6 +227,8 @@ pub struct Options {
     pub ecn_retries: u8,
     /// Which ICMP errors end an active open; default: unreachable destinations.
     pub open_errors: OpenErrors,
+    /// How segments are met that no orderly peer sends; default: as RFC 9293 and RFC 5961 ask.
+    pub odd: OddSegments,
     /// The IP traffic class of what is sent (DSCP in the upper six bits; MUST-48); default 0.
     pub traffic_class: u8,
     /// The IP time to live of what is sent (MUST-49); default 64.
@@ -267,6 +274,7 @@ impl Default for Options {
             ecn_when_asked: true,
             ecn_retries: 0,
             open_errors: OpenErrors::default(),
+            odd: OddSegments::default(),
             traffic_class: 0,
             hop_limit: 64,
         }

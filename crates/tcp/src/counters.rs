@@ -115,7 +115,7 @@ impl Counters {
     pub fn count_drop(&mut self, why: DropReason) {
         let counter = match why {
             DropReason::Checksum => &mut self.in_csum_errors,
-            DropReason::Malformed | DropReason::InvalidAddress => &mut self.in_errs,
+            DropReason::Malformed | DropReason::InvalidAddress | DropReason::SynFin => &mut self.in_errs,
             DropReason::ListenOverflow => {
                 self.listen_drops += 1;
                 &mut self.listen_overflows

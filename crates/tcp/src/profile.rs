@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use crate::{Config, Layout, OpenErrors, Options, WindowPolicy};
+use crate::{Config, Layout, OddSegments, OpenErrors, Options, SynFin, TimeWaitSyn, WindowPolicy};
 
 /// A system whose choices to start with, where the RFCs leave one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
@@ -91,6 +91,13 @@ impl Options {
                 synack_retries: 3,
                 ecn_retries: 1,
                 open_errors: OpenErrors::TimeExceeded,
+                odd: OddSegments {
+                    syn_fin: SynFin::SynOnly,
+                    take_old_acks: true,
+                    repeat_fin: true,
+                    time_wait_syn: TimeWaitSyn::Ignore,
+                    ..OddSegments::default()
+                },
                 ..Self::default()
             },
         }

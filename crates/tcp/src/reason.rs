@@ -78,6 +78,8 @@ pub enum DropReason {
     Refused,
     /// TIME-WAIT holds the four-tuple.
     TimeWait,
+    /// It has both a SYN and a FIN, which the options refuse.
+    SynFin,
 }
 
 /// What keeps data from leaving.

@@ -101,6 +101,9 @@ the tool: a packet that no line expects is a failure, also right after the last 
 must be those that were written there. Commands in backticks configure the stack, where it knows
 them; no shell runs.
 
+A script may say which profiles it is for (--profile=bowline,linux in its first lines); with others
+it is skipped. The profile's name is defined in it: #ifdef FreeBSD, Linux or Bowline.
+
 A failure is shown with the line, what was expected and seen, and a diagram of what happened.
 
 Examples:
@@ -183,7 +186,7 @@ fn told(args: &Args, outcomes: &[Outcome], took: Duration) -> String {
         for remark in &outcome.remarks {
             out.push_str(&format!("remark {}\n{remark}\n", outcome.name()));
         }
-        if outcome.verdict != Verdict::Passed {
+        if matches!(outcome.verdict, Verdict::Failed | Verdict::Invalid) {
             let word = if outcome.verdict == Verdict::Failed { "FAILED" } else { "INVALID" };
             let detail = outcome.detail.as_deref().unwrap_or_default();
             out.push_str(&format!("{word} {}\n{detail}\n", outcome.name()));
@@ -218,7 +221,7 @@ impl Progress {
 
     fn tell(&self, outcomes: &[Outcome]) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        let failed = outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Passed).count();
+        let failed = outcomes.iter().filter(|outcome| matches!(outcome.verdict, Verdict::Failed | Verdict::Invalid)).count();
         let failed = self.failed.fetch_add(failed, Ordering::Relaxed) + failed;
         if self.shown {
             let words = if failed == 0 { String::new() } else { format!(", {failed} not passed") };

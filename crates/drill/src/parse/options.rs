@@ -5,6 +5,8 @@
 
 use std::net::IpAddr;
 
+use bowline_posix::Profile;
+
 use super::Parser;
 use crate::lex::{Defines, Kind, Token};
 use crate::script::{IpVersion, Options};
@@ -40,6 +42,10 @@ pub(super) fn options(parser: &mut Parser) -> Result<Options, ScriptError> {
 
 fn set(options: &mut Options, name: &str, value: Value<'_>) -> Result<(), ScriptError> {
     match name {
+        "profile" => {
+            let profiles: Option<Vec<_>> = value.text()?.split(',').map(Profile::from_name).collect();
+            options.profiles = Some(profiles.ok_or_else(|| value.wrong("bowline, linux, freebsd, or two of them"))?);
+        }
         "ip_version" => {
             let version = IpVersion::from_name(value.text()?);
             options.ip_version = Some(version.ok_or_else(|| value.wrong("ipv4, ipv6 or ipv4-mapped-ipv6"))?);

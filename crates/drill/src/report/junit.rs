@@ -12,10 +12,11 @@ pub fn junit(outcomes: &[Outcome]) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(
         out,
-        "<testsuite name=\"bowline drill\" tests=\"{}\" failures=\"{}\" errors=\"{}\" time=\"{seconds:.6}\">",
+        "<testsuite name=\"bowline drill\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{seconds:.6}\">",
         outcomes.len(),
         count(Verdict::Failed),
         count(Verdict::Invalid),
+        count(Verdict::Skipped),
     );
     for outcome in outcomes {
         let version = outcome.version.map_or("none", super::IpVersion::name);
@@ -28,6 +29,7 @@ pub fn junit(outcomes: &[Outcome]) -> String {
             }
             Verdict::Failed => "failure",
             Verdict::Invalid => "error",
+            Verdict::Skipped => "skipped",
         };
         let message = escape(outcome.message.as_deref().unwrap_or_default());
         let detail = escape(outcome.detail.as_deref().unwrap_or_default());

@@ -16,6 +16,8 @@ pub struct Summary {
     pub failed: usize,
     /// Not to be run.
     pub invalid: usize,
+    /// Scripts that are for other profiles.
+    pub skipped: usize,
     /// How long all of them took, one after the other.
     pub took: Duration,
 }
@@ -29,13 +31,14 @@ impl Summary {
                 Verdict::Passed => summary.passed += 1,
                 Verdict::Failed => summary.failed += 1,
                 Verdict::Invalid => summary.invalid += 1,
+                Verdict::Skipped => summary.skipped += 1,
             }
             summary.took += outcome.took;
         }
         summary
     }
 
-    /// All of them.
+    /// All but those that were skipped.
     #[must_use]
     pub const fn total(&self) -> usize {
         self.passed + self.failed + self.invalid
@@ -58,11 +61,14 @@ pub fn table(outcomes: &[Outcome]) -> String {
     }
     rows.push(("total".to_owned(), Summary::of(outcomes)));
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max("scripts".len());
-    let mut out = format!("{:width$}  {:>7}  {:>7}  {:>7}  {:>9}\n", "scripts", "passed", "failed", "invalid", "ms");
+    let mut out = format!(
+        "{:width$}  {:>7}  {:>7}  {:>7}  {:>7}  {:>9}\n",
+        "scripts", "passed", "failed", "invalid", "skipped", "ms"
+    );
     for (name, summary) in rows {
-        let Summary { passed, failed, invalid, took } = summary;
+        let Summary { passed, failed, invalid, skipped, took } = summary;
         let millis = took.as_secs_f64() * 1e3;
-        let _ = writeln!(out, "{name:width$}  {passed:>7}  {failed:>7}  {invalid:>7}  {millis:>9.1}");
+        let _ = writeln!(out, "{name:width$}  {passed:>7}  {failed:>7}  {invalid:>7}  {skipped:>7}  {millis:>9.1}");
     }
     out
 }

@@ -16,6 +16,7 @@ fn outcomes() -> Vec<Outcome> {
             ..Outcome::new("b/two.pkt", Some(IpVersion::V6), Verdict::Failed)
         },
         Outcome::new("b/three.pkt", None, Verdict::Invalid),
+        Outcome { message: Some("not for linux".to_owned()), ..Outcome::new("b/four.pkt", None, Verdict::Skipped) },
     ]
 }
 

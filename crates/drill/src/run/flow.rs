@@ -35,6 +35,8 @@ pub(crate) struct Flow {
     local_isn: Option<(u32, u32)>,
     /// The peer's initial sequence number, which is the script's.
     remote_isn: Option<u32>,
+    /// Whether nobody listened when the peer began: then a SYN gives no number to count from.
+    pub(crate) is_unheard: bool,
     /// A SYN with another number than `remote_isn`: a new incarnation, if our SYN-ACK says so.
     fresh_syn: Option<u32>,
     /// The first TSval that was seen, and what the script calls it.
@@ -62,6 +64,7 @@ impl Flow {
             remote_port,
             local_isn: None,
             remote_isn: None,
+            is_unheard: false,
             fresh_syn: None,
             first_ts: None,
             ts: BTreeMap::new(),
@@ -99,7 +102,7 @@ impl Flow {
         let is_syn = flags.contains(TcpFlags::SYN);
         let begins = is_syn || self.stage == Stage::Passive;
         if begins && self.remote_isn.is_none() {
-            self.remote_isn = Some(seq);
+            self.remote_isn = Some(if is_syn && self.is_unheard { 0 } else { seq });
         } else if is_syn && !flags.contains(TcpFlags::ACK) && self.remote_isn != Some(seq) {
             self.fresh_syn = Some(seq);
         }
@@ -183,7 +186,11 @@ impl Flow {
     /// Learns our initial sequence number from the first SYN, or from that of a new incarnation.
     fn learn(&mut self, tcp: &SeenTcp, script_isn: u32) {
         let is_new = match (self.local_isn, self.fresh_syn) {
-            (None, _) => true,
+            (None, fresh) => {
+                let answered = fresh.filter(|fresh| tcp.ack == fresh.wrapping_add(1));
+                self.remote_isn = answered.or(self.remote_isn);
+                true
+            }
             (Some((live, _)), Some(fresh)) if live != tcp.seq && tcp.flags.contains(TcpFlags::ACK) => {
                 self.remote_isn = Some(fresh);
                 self.first_ts = None;

@@ -18,14 +18,27 @@ struct State {
 
 impl Names for State {
     fn value(&self, name: &str) -> Option<i128> {
-        let field = self.info.as_ref().and_then(|info| Field::read(self.abi.tcp_info(), info, name));
-        let constant = || self.abi.constant(name).or_else(|| self.abi.constant(other_spelling(name)?));
+        let read = |name: &str| self.info.as_ref().and_then(|info| Field::read(self.abi.tcp_info(), info, name));
+        let field = read(name).or_else(|| read(other_field(name)?));
+        let constant = || self.abi.constant(name).or_else(|| self.abi.constant(&other_spelling(name)?));
         field.map(i128::from).or_else(|| constant().map(i128::from))
     }
 }
 
-/// A state's name on the other system: its number is that of the system under test.
-fn other_spelling(name: &str) -> Option<&'static str> {
+/// A field's name on the other system, where both count the same.
+fn other_field(name: &str) -> Option<&'static str> {
+    match name {
+        "tcpi_total_retrans" => Some("tcpi_snd_rexmitpack"),
+        "tcpi_snd_rexmitpack" => Some("tcpi_total_retrans"),
+        _ => None,
+    }
+}
+
+/// A state's name on the other system, or as suites for FreeBSD spell it: its number is that of the system under test.
+fn other_spelling(name: &str) -> Option<String> {
+    if let Some(state) = name.strip_prefix("TCPI_") {
+        return Some(format!("TCPS_{state}"));
+    }
     const STATES: [(&str, &str); 11] = [
         ("TCP_CLOSE", "TCPS_CLOSED"),
         ("TCP_LISTEN", "TCPS_LISTEN"),
@@ -40,8 +53,8 @@ fn other_spelling(name: &str) -> Option<&'static str> {
         ("TCP_TIME_WAIT", "TCPS_TIME_WAIT"),
     ];
     STATES.iter().find_map(|(linux, freebsd)| match name {
-        _ if name == *linux => Some(*freebsd),
-        _ if name == *freebsd => Some(*linux),
+        _ if name == *linux => Some((*freebsd).to_owned()),
+        _ if name == *freebsd => Some((*linux).to_owned()),
         _ => None,
     })
 }

@@ -66,6 +66,7 @@ impl Runner<'_> {
                 let local = local.unwrap_or(self.script.options.bind_port);
                 let mut flow = Flow::new(Stage::Passive, Some(local), remote);
                 flow.is_stream = is_stream;
+                flow.is_unheard = self.listener.is_none();
                 self.flows.push(flow);
                 self.current = Some(self.flows.len() - 1);
                 Ok(self.flows.len() - 1)

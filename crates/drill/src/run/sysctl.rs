@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bowline_posix::{HostConfig, Profile};
-use bowline_tcp::{Algorithm, Keepalive, OpenErrors, Options};
+use bowline_tcp::{Algorithm, Keepalive, OpenErrors, Options, SynFin};
 
 /// What a setting concerns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,6 +86,12 @@ impl Settings {
             "net.inet.tcp.icmp_may_rst" => flag.map(|may| {
                 options.open_errors = if may { OpenErrors::TimeExceeded } else { OpenErrors::Nothing };
             }),
+            "net.inet.tcp.insecure_rst" => put(&mut options.odd.challenge_resets, flag.map(|insecure| !insecure)),
+            "net.inet.tcp.insecure_syn" => put(&mut options.odd.challenge_syns, flag.map(|insecure| !insecure)),
+            "net.inet.tcp.drop_synfin" => {
+                let taken = self.defaults.0.odd.syn_fin;
+                put(&mut options.odd.syn_fin, flag.map(|drops| if drops { SynFin::Nothing } else { taken }))
+            }
             "kern.ipc.maxsockbuf" => size.map(|most| options.window_shift = Some(shift_for(most))),
             "net.inet.tcp.keepinit" => millis.map(|span| self.open_patience = Some(span)),
             "net.ipv4.tcp_congestion_control" | "net.inet.tcp.cc.algorithm" => {
@@ -263,7 +269,6 @@ const FIXED: &[(&str, &str)] = &[
     ("net.inet.tcp.delayed_ack", "1"),
     ("net.inet.tcp.do_lrd", "0"),
     ("net.inet.tcp.do_prr", "1"),
-    ("net.inet.tcp.drop_synfin", "0"),
     ("net.inet.tcp.dsack_enable", "1"),
     ("net.inet.tcp.fast_finwait2_recycle", "0"),
     ("net.inet.tcp.fastopen.client_enable", "0|1"),
@@ -271,8 +276,6 @@ const FIXED: &[(&str, &str)] = &[
     ("net.inet.tcp.functions_default", "freebsd"),
     ("net.inet.tcp.initcwnd_segments", "10"),
     ("net.inet.tcp.insecure_ack", "0"),
-    ("net.inet.tcp.insecure_rst", "0"),
-    ("net.inet.tcp.insecure_syn", "0"),
     ("net.inet.tcp.maxunacktime", "0"),
     ("net.inet.tcp.minmss", "216"),
     ("net.inet.tcp.mssdflt", "536"),

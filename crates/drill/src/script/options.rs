@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use bowline_posix::Profile;
 use serde::Serialize;
 
 use super::Micros;
@@ -51,6 +52,8 @@ impl IpVersion {
 /// What a script asks of the runner.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
+    /// The only profiles it is for, because it says what others do otherwise; default: all of them.
+    pub profiles: Option<Vec<Profile>>,
     /// The only version it is for; without it, all of them.
     pub ip_version: Option<IpVersion>,
     /// The local port that `bind(3, ..., ...)` takes; default 8080.
@@ -90,6 +93,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            profiles: None,
             ip_version: None,
             bind_port: 8080,
             connect_port: 8080,
@@ -118,6 +122,12 @@ impl Options {
         let fits =
             |address: Option<IpAddr>| address.is_none_or(|address| address.is_ipv4() == version.is_v4_on_the_wire());
         self.ip_version.is_none_or(|only| only == version) && fits(self.local_ip) && fits(self.remote_ip)
+    }
+
+    /// Whether it is for this profile.
+    #[must_use]
+    pub fn is_for(&self, profile: Profile) -> bool {
+        self.profiles.as_ref().is_none_or(|only| only.contains(&profile))
     }
 
     /// The device's MTU in bytes. By default 1500; but 1520 where a script for all versions runs in IPv6, so that its segments

@@ -88,7 +88,13 @@ impl Host {
     /// The receive buffer as it is now: rounding to segments at the end of the handshake, or tuning, may have made it larger.
     fn receive_buffer(&self, now: Instant, socket: &Socket) -> u32 {
         let info = socket.connection().and_then(|key| self.stack.tcp().info(now, key));
-        let info = info.filter(|info| !matches!(info.state, State::SynSent | State::SynReceived));
+        // FreeBSD rounds as soon as the peer's segment size is known, Linux when the handshake is over.
+        let known = |state| match state {
+            State::SynSent => false,
+            State::SynReceived => self.is_freebsd(),
+            _ => true,
+        };
+        let info = info.filter(|info| known(info.state));
         let factor = if self.is_freebsd() { 1 } else { 2 };
         let tuned = info.map_or(0, |info| u32::try_from(info.receive_buffer * factor).unwrap_or(u32::MAX));
         tuned.max(socket.settings.rcvbuf)

@@ -103,6 +103,8 @@ pub(crate) enum Reply {
     Nothing,
     /// A RST at this sequence number, SEG.ACK of what arrived.
     Reset,
+    /// The connection's own RST: it has been given up.
+    ResetOfOurs,
 }
 
 /// Stops with a segment that is not processed.

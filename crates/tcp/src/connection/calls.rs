@@ -95,7 +95,8 @@ impl Tcb {
         if self.user.orphan {
             return Err(CallError::NoConnection);
         }
-        if !self.rcv.queue.is_empty() {
+        // RFC 9293 3.10.3: what came with the peer's SYN is not delivered before the connection is established.
+        if !self.rcv.queue.is_empty() && self.state != State::SynReceived {
             return Ok(true);
         }
         // A FIN that came before a RST was the end of the stream, as on Linux.

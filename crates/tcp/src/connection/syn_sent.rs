@@ -10,9 +10,12 @@ use super::arrives::{Check, Segment, discard, done, reset};
 use super::context::Context;
 use super::tcb::Tcb;
 use crate::ConnectionError;
+use crate::config::SynFin;
 use crate::congestion::Controller;
+use crate::event::Readiness;
 use crate::reason::{DropReason, SendReason};
 use crate::recovery::Ack;
+use crate::recv::{Arrived, Inserted};
 use crate::state::Cause;
 
 impl Tcb {
@@ -32,7 +35,7 @@ impl Tcb {
             return discard(DropReason::NoConnection);
         }
         self.take_syn(cx, segment);
-        if acknowledges { self.complete_active_open(cx, segment) } else { self.open_simultaneously(cx) }
+        if acknowledges { self.complete_active_open(cx, segment) } else { self.open_simultaneously(cx, segment) }
     }
 
     /// First check: an ACK must be of our SYN, else it belongs to an older incarnation (RFC 9293 3.5.1).
@@ -75,7 +78,8 @@ impl Tcb {
         let seq = self.rcv.irs;
         let text = seq + 1 + segment.text_len() as u64;
         segment.seq = seq;
-        segment.fin = segment.fin.map(|_| text);
+        let counts = self.options.odd.syn_fin == SynFin::Both;
+        segment.fin = segment.fin.filter(|_| counts).map(|_| text);
         segment.end = text + u64::from(segment.fin.is_some());
         self.set_window(segment);
     }
@@ -101,9 +105,30 @@ impl Tcb {
     }
 
     /// Both sides opened at once: SYN-RECEIVED, and our SYN goes out again with the ACK of theirs.
-    fn open_simultaneously(&mut self, cx: &mut Context<'_>) -> Check {
+    /// Text and FIN that came along wait for the handshake's end (RFC 9293 3.10.7.3, last paragraph but one).
+    fn open_simultaneously(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) -> Check {
         self.advance(cx, Cause::Syn);
         self.snd.syn_again = true;
+        segment.seq += 1;
+        if segment.text_len() > 0 {
+            self.trim_to_window(segment);
+            let limit = self.rcv.window.memory_limit();
+            self.rcv.queue.insert_pieces(segment.seq, (segment.text, segment.text_len()), limit);
+        }
+        if segment.fin == Some(self.rcv.nxt()) {
+            self.rcv.fin_at = segment.fin;
+        }
         done()
+    }
+
+    /// The connection is established: what came with the peer's SYN is the user's now, and will be acknowledged.
+    pub(super) fn deliver_early_text(&mut self, now: Instant) {
+        let len = self.rcv.queue.len();
+        if len > 0 {
+            let inserted = Inserted { advanced: len as u64, new: len as u64, ..Inserted::default() };
+            let arrived = Arrived { len, segments: 1, size: len, fin: false, mark_changed: false };
+            self.rcv.acks.on_segment(now, &inserted, arrived);
+            self.notify(Readiness::READABLE);
+        }
     }
 }

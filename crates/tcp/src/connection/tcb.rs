@@ -119,6 +119,11 @@ impl ReceiveHalf {
     pub(crate) fn nxt(&self) -> Position {
         self.queue.rcv_nxt()
     }
+
+    /// RCV.NXT + RCV.WND: what lies before it, and not before RCV.NXT, is in the window.
+    pub(crate) fn right_edge(&self) -> Position {
+        self.window.acceptable_edge(&self.queue).max(self.nxt())
+    }
 }
 
 /// What the caller and the endpoint's queues know of the connection.
@@ -271,6 +276,12 @@ impl Tcb {
     /// Bytes of text received in order.
     pub(crate) fn bytes_received(&self) -> u64 {
         self.rcv.nxt().since(self.rcv.irs + 1).saturating_sub(u64::from(self.rcv.fin_received))
+    }
+
+    /// RCV.NXT. What came along with the peer's SYN is queued in SYN-RECEIVED, and does not count before it is established
+    /// (RFC 9293 3.10.7.3).
+    pub(crate) fn rcv_nxt(&self) -> Position {
+        if self.state == State::SynReceived { self.rcv.irs + 1 } else { self.rcv.nxt() }
     }
 
     /// What TIME-WAIT needs of the connection.

@@ -11,7 +11,7 @@ use bowline_wire::tcp::{TcpFlags, TcpHeader};
 
 use super::demux::Slot;
 use super::{Control, Endpoint};
-use crate::config::Options;
+use crate::config::{Options, TimeWaitSyn};
 use crate::connection::open::{Handshake, announced_mss};
 use crate::connection::{Birth, Tcb};
 use crate::listener::{HalfOpen, HalfOpenOutcome, ListenOutcome, PendingOutcome, PendingSyn};
@@ -19,7 +19,7 @@ use crate::negotiate::{Negotiated, OurSide};
 use crate::reason::{DropReason, SendReason};
 use crate::segment::{Arrival, IcmpError};
 use crate::state::{Cause, State};
-use crate::time_wait::{Gone, TimeWaitOutcome};
+use crate::time_wait::{Gone, TimeWaitEntry, TimeWaitOutcome};
 use crate::trace::Trace;
 use crate::{FourTuple, ListenerKey};
 
@@ -37,6 +37,12 @@ impl Endpoint {
             .iter()
             .find_map(|wanted| self.ports.get(wanted))
             .copied()
+    }
+
+    /// The options of the listener for a destination; where nobody listens, those that new connections start with.
+    pub(super) fn options_for(&self, tuple: &FourTuple) -> &Options {
+        let listener = self.listener_for(tuple).and_then(|key| self.listeners.get(key.index, key.generation));
+        listener.map_or(&self.options, |listener| listener.options())
     }
 
     /// A segment that no connection claims. `above`: the four-tuple comes out of TIME-WAIT, and our new sequence
@@ -301,6 +307,9 @@ impl Endpoint {
         let timestamps = listener.map(|listener| listener.options().timestamps);
         let takes_syns = listener.is_some_and(|listener| !listener.is_accept_queue_full());
         let id = self.time_wait.id(place).unwrap_or(0);
+        if self.ignores_in_time_wait(place, arrival) {
+            return self.note_dropped(now, arrival, id, State::TimeWait, DropReason::TimeWait);
+        }
         let len = arrival.text_len() as u32;
         let outcome = self.time_wait.on_segment(now, place, arrival.header, len, timestamps);
         let state = State::TimeWait;
@@ -327,6 +336,16 @@ impl Endpoint {
             TimeWaitOutcome::AcceptSyn(_) => self.note_dropped(now, arrival, id, state, DropReason::TimeWait),
             TimeWaitOutcome::Drop(why) => self.note_dropped(now, arrival, id, state, why),
         }
+    }
+
+    /// Whether this is a SYN that begins nothing new, and is not challenged either.
+    fn ignores_in_time_wait(&self, place: u32, arrival: &Arrival<'_>) -> bool {
+        let (flags, others) = (arrival.header.flags, TcpFlags::ACK | TcpFlags::RST);
+        let is_syn = flags.contains(TcpFlags::SYN) && !flags.intersects(others);
+        let is_new = |entry: &TimeWaitEntry| entry.is_surpassed_by(arrival.header);
+        is_syn
+            && self.options_for(&arrival.tuple).odd.time_wait_syn == TimeWaitSyn::Ignore
+            && !self.time_wait.get(place).is_some_and(is_new)
     }
 
     /// Ends a TIME-WAIT before its time.

@@ -10,6 +10,7 @@ use crate::FourTuple;
 use crate::connection::{Context, Reply};
 use crate::reason::{DropReason, SendReason};
 use crate::segment::{Arrival, IcmpError};
+use crate::config::SynFin;
 use crate::state::State;
 use crate::trace::{Record, Trace};
 
@@ -17,6 +18,9 @@ impl Endpoint {
     /// A segment arrives. Its checksum has been verified (RFC 9293 3.1, MUST-3), and its addresses are those of hosts.
     pub fn handle_segment(&mut self, now: Instant, arrival: &Arrival<'_>) {
         self.counters.in_segs += arrival.count();
+        if arrival.header.flags.contains(TcpFlags::SYN | TcpFlags::FIN) && self.refuses_syn_fin(&arrival.tuple) {
+            return self.note_dropped(now, arrival, 0, State::Closed, DropReason::SynFin);
+        }
         match self.find(&arrival.tuple) {
             Some(Slot::Connection(index)) => {
                 self.recent = index;
@@ -34,10 +38,21 @@ impl Endpoint {
         }
     }
 
+    /// Whether whoever has this four-tuple drops segments with both a SYN and a FIN.
+    fn refuses_syn_fin(&self, tuple: &FourTuple) -> bool {
+        let of_connection = match self.find(tuple) {
+            Some(Slot::Connection(index)) => self.connections.at(index).map(|(_, tcb)| &*tcb.options),
+            _ => None,
+        };
+        of_connection.unwrap_or_else(|| self.options_for(tuple)).odd.syn_fin == SynFin::Nothing
+    }
+
     pub(super) fn for_connection(&mut self, now: Instant, index: u32, arrival: &Arrival<'_>) {
         let reply = self.with(now, index, |tcb, cx| (tcb.segment_arrives(cx, arrival), tcb.id, tcb.state));
-        if let Some((Reply::Reset, id, state)) = reply {
-            self.reset(now, arrival, id, state);
+        match reply {
+            Some((Reply::Reset, id, state)) => self.reset(now, arrival, id, state),
+            Some((Reply::ResetOfOurs, ..)) => self.say_reset_of(now, index),
+            Some((Reply::Nothing, ..)) | None => {}
         }
     }
 

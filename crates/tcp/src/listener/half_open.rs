@@ -36,6 +36,8 @@ bitflags::bitflags! {
         const ANSWERED = 32;
         /// Its options are written in FreeBSD's layout.
         const FREEBSD_LAYOUT = 64;
+        /// Any RST in the window ends it.
+        const TAKES_ANY_RESET = 128;
     }
 }
 
@@ -110,6 +112,7 @@ impl HalfOpen {
         flags.set(Flags::SACK, sack);
         flags.set(Flags::ECN, ecn);
         flags.set(Flags::FREEBSD_LAYOUT, options.layout == Layout::FreeBsd);
+        flags.set(Flags::TAKES_ANY_RESET, !options.odd.challenge_resets);
         let (ours, theirs) = window_scale.unwrap_or_default();
         let (ts_offset, ts_recent) = timestamps.unwrap_or_default();
         Self {
@@ -261,7 +264,8 @@ impl HalfOpen {
         }
         // Second: RST. RFC 5961 3.2: only at the exact number.
         if flags.contains(TcpFlags::RST) {
-            return if offset == 0 { Forget } else { self.answer(now, DropReason::ResetChallenged) };
+            let counts = offset == 0 || self.flags.contains(Flags::TAKES_ANY_RESET);
+            return if counts { Forget } else { self.answer(now, DropReason::ResetChallenged) };
         }
         // Fourth: SYN. RFC 9293 would return to LISTEN; RFC 5961 4.2 challenges, lest a blind SYN end a handshake. A peer
         // that has started anew answers the challenge with a RST at the exact number, and its next SYN is welcome.

@@ -123,6 +123,18 @@ impl ReceiveWindow {
         self.right
     }
 
+    /// The position after the last that is taken. More than was offered, with a policy that offers all that is free, where
+    /// the field was too small for it.
+    #[must_use]
+    pub fn acceptable_edge(&self, queue: &ReceiveQueue) -> Position {
+        match self.policy {
+            WindowPolicy::Steps => self.right,
+            WindowPolicy::Everything => {
+                self.right.max(queue.rcv_nxt() + self.buffer().saturating_sub(queue.len()) as u64)
+            }
+        }
+    }
+
     /// RCV.WND: what is left of the window last offered, beyond `rcv_nxt`.
     #[must_use]
     pub fn rcv_wnd(&self, rcv_nxt: Position) -> u64 {

@@ -194,6 +194,11 @@ impl TimeWaitEntry {
         }
     }
 
+    /// Whether a SYN is beyond all that the connection has seen, by its number or by its timestamp.
+    pub(crate) fn is_surpassed_by(&self, syn: &TcpHeader) -> bool {
+        (syn.seq.0.wrapping_sub(self.rcv_nxt.0) as i32) > 0 || self.timestamp_age(syn) == Some(Age::Newer)
+    }
+
     /// Whether a new active open may take over this four-tuple: with timestamps, and a second after it was last used
     /// (Linux `tcp_tw_reuse`), so that ours are newer than all the peer has seen. `time_wait` is 2MSL.
     #[must_use]

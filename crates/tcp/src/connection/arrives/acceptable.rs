@@ -23,7 +23,12 @@ impl Tcb {
         if segment.has(TcpFlags::RST) {
             return discard(DropReason::ResetIgnored);
         }
-        let duplicate = segment.end <= self.rcv.nxt() && segment.len() > 0;
+        let tells = segment.ack > self.snd.una && segment.has(TcpFlags::ACK) && !segment.has(TcpFlags::SYN);
+        if self.options.odd.take_old_acks && tells && segment.end <= self.rcv_nxt() {
+            // It may be all that was missing, and then nobody is left to answer.
+            self.check_ack(cx, segment)?;
+        }
+        let duplicate = segment.end <= self.rcv_nxt() && segment.len() > 0;
         if duplicate && segment.text_len() > 0 {
             self.rcv.acks.set_dsack(segment.seq..segment.end);
         }
@@ -39,10 +44,12 @@ impl Tcb {
 
     /// The four cases of RFC 9293 3.10.7.4, with two allowances.
     fn in_window(&self, segment: &Segment<'_>) -> bool {
-        let (nxt, right) = (self.rcv.nxt(), self.rcv.window.right_edge().max(self.rcv.nxt()));
+        let (nxt, right) = (self.rcv_nxt(), self.rcv.right_edge());
         if segment.len() == 0 {
-            // As Linux does, an ACK exactly at the right edge passes: a sender that has filled our window puts it there.
-            return nxt <= segment.seq && segment.seq <= right;
+            // As Linux does, an ACK exactly at the right edge passes: a sender that has filled our window puts it there. A RST
+            // does not (RFC 5961 3.2), unless the window is closed.
+            let beyond = if segment.has(TcpFlags::RST) && right > nxt { right } else { right + 1 };
+            return nxt <= segment.seq && segment.seq < beyond;
         }
         if right == nxt {
             // The window is closed: what begins at its edge passes for its ACK, RST and URG (RFC 9293 3.4, MUST-66); its text

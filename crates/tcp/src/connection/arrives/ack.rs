@@ -51,6 +51,7 @@ impl Tcb {
         if self.state == State::SynReceived {
             self.advance(cx, Cause::AckOfSyn);
             self.become_established(cx);
+            self.deliver_early_text(cx.now);
         }
         self.set_window(segment);
         Check::Continue(())

@@ -15,7 +15,7 @@ impl Tcb {
         if let Some(at) = segment.fin
             && self.rcv.fin_at.is_none_or(|known| !self.rcv.fin_received && (at < known || known < nxt))
             && at >= nxt
-            && at < self.rcv.window.right_edge().max(nxt + 1)
+            && at < self.rcv.right_edge().max(nxt + 1)
         {
             self.rcv.fin_at = Some(at);
         }

@@ -17,7 +17,7 @@ impl Tcb {
             return Check::Continue(());
         }
         // RFC 9293 3.5.3, SHLD-2: text that came along is no hindrance. RFC 5961 3.2, RFC5961-3.2-2, RFC5961-3.2-3.
-        if segment.seq != self.rcv.nxt() {
+        if segment.seq != self.rcv_nxt() && self.options.odd.challenge_resets {
             self.challenge(cx);
             return discard(DropReason::ResetChallenged);
         }
@@ -32,8 +32,7 @@ impl Tcb {
                 cx.counters.attempt_fails += 1;
                 self.end(cx, Cause::Reset, Some(ConnectionError::Refused));
             }
-            // Both sides had closed: nobody is left to be told of an error.
-            State::Closing | State::LastAck => self.end(cx, Cause::Reset, None),
+            // In CLOSING and LAST-ACK as well: the peer may have thrown away what it had not acknowledged.
             _ => {
                 // What had arrived before can still be read, as on Linux: the peer's RST comes after it. RFC 9293 3.6,
                 // MUST-12: then the user learns that it was a reset, and not an end in order.

@@ -3,10 +3,12 @@
 
 use bowline_wire::tcp::TcpFlags;
 
-use super::{Check, Segment, discard};
+use super::{Check, Reply, Segment, Stop, discard};
+use crate::ConnectionError;
 use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
 use crate::reason::DropReason;
+use crate::state::Cause;
 
 impl Tcb {
     /// Challenges any SYN.
@@ -14,8 +16,16 @@ impl Tcb {
         if !segment.has(TcpFlags::SYN) {
             return Check::Continue(());
         }
+        if !self.options.odd.challenge_syns {
+            return self.reset_for_syn(cx);
+        }
         cx.counters.syn_challenge += 1;
         self.challenge(cx);
         discard(DropReason::SynChallenged)
+    }
+    /// RFC 793 3.9: both ends are told that the connection is no more.
+    fn reset_for_syn(&mut self, cx: &mut Context<'_>) -> Check {
+        self.end(cx, Cause::Reset, Some(ConnectionError::Reset));
+        Check::Break(Stop { dropped: None, reply: Reply::ResetOfOurs })
     }
 }

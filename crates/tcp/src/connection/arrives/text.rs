@@ -35,9 +35,8 @@ impl Tcb {
     }
 
     /// Cuts off what lies beyond the window (and a FIN with it), as if it had not been sent yet.
-    fn trim_to_window(&self, segment: &mut Segment<'_>) {
-        let right = self.rcv.window.right_edge().max(self.rcv.nxt());
-        let fits = right.since(segment.seq) as usize;
+    pub(in crate::connection) fn trim_to_window(&self, segment: &mut Segment<'_>) {
+        let fits = self.rcv.right_edge().since(segment.seq) as usize;
         if segment.text_len() > fits {
             segment.truncate(fits);
         }

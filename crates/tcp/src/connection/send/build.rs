@@ -29,6 +29,7 @@ impl Tcb {
         let text_start = plan.range.start + u64::from(syn);
         let text = text_start..plan.range.end.min(self.snd.buffer.end()).max(text_start);
         let fin = !plan.range.is_empty() && plan.range.end > self.snd.buffer.end() && self.snd.closed && !syn;
+        let repeats_fin = self.repeats_fin(plan);
         let len = text.end.since(text.start);
         let mss = u64::from(self.snd.mss);
         let count = if len <= mss { 1 } else { len.div_ceil(mss) };
@@ -36,7 +37,10 @@ impl Tcb {
         let header = &mut out.header;
         self.fill_header(cx, plan, syn, header);
         header.flags.set(TcpFlags::SYN, syn);
-        header.flags.set(TcpFlags::FIN, fin);
+        header.flags.set(TcpFlags::FIN, fin || repeats_fin);
+        if repeats_fin {
+            header.seq = wire(self.snd.end() - 1);
+        }
         header.flags.set(TcpFlags::PSH, plan.push && len > 0); // RFC 9293 3.9.1.2, MUST-61
         out.traffic_class = self.mark_congestion(header, plan, len > 0);
         out.segment_size = (len > mss).then_some(u16::try_from(mss).unwrap_or(u16::MAX));
@@ -47,15 +51,26 @@ impl Tcb {
         text
     }
 
+    /// Whether an acknowledgement tells the peer once more that we have closed: if the options say so, until it knows. It is
+    /// no retransmission that recovery would count.
+    fn repeats_fin(&self, plan: &Plan) -> bool {
+        self.options.odd.repeat_fin
+            && plan.range.is_empty()
+            && self.snd.closed
+            && plan.range.start == self.snd.end()
+            && !self.snd.fin_acknowledged()
+            && !matches!(plan.why, SendReason::ChallengeAck | SendReason::WindowProbe | SendReason::Keepalive)
+    }
+
     /// The header but for SYN, FIN and PSH. Taking the window here is what advertises it.
     fn fill_header(&mut self, cx: &Context<'_>, plan: &Plan, syn: bool, header: &mut TcpHeader) {
         header.src_port = self.tuple.local_port();
         header.dst_port = self.tuple.remote_port();
         header.seq = SeqNumber(plan.range.start.wire());
         if self.state != State::SynSent {
-            header.ack = SeqNumber(self.rcv.nxt().wire());
+            header.ack = wire(self.rcv_nxt());
             header.flags |= TcpFlags::ACK;
-            self.rcv.last_ack = self.rcv.nxt();
+            self.rcv.last_ack = self.rcv_nxt();
         }
         // RFC 9293 3.7.1, MUST-65, RFC 7323 2.2, RFC 2018 2, RFC2018-2-1: what is negotiated stands on SYNs only.
         if syn {
@@ -89,7 +104,7 @@ impl Tcb {
             src_port: self.tuple.local_port(),
             dst_port: self.tuple.remote_port(),
             seq: SeqNumber(self.snd.nxt.wire()),
-            ack: SeqNumber(self.rcv.nxt().wire()),
+            ack: wire(self.rcv_nxt()),
             flags: TcpFlags::RST | TcpFlags::ACK,
             options: TcpOptions { timestamps: self.timestamps.map(|clock| clock.option(now)), ..TcpOptions::default() },
             ..TcpHeader::default()

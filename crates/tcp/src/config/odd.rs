@@ -1,0 +1,60 @@
+//! What becomes of segments that no orderly peer sends, where systems differ from RFC 9293 with RFC 5961. Decides nothing:
+//! these are values that the checks of `connection/arrives` and their like ask for.
+
+/// How odd segments are met. The defaults are what RFC 9293 3.10.7 asks for, with the mitigations of RFC 5961.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct OddSegments {
+    /// Whether only a RST at RCV.NXT resets, and another one in the window is challenged (RFC 5961 3.2); default true.
+    /// Otherwise every RST in the window resets (RFC 9293 3.10.7.4 without the mitigation; FreeBSD's `insecure_rst`).
+    pub challenge_resets: bool,
+    /// Whether a SYN on a connection is challenged wherever it lies (RFC 5961 4.2); default true. Otherwise one in the window
+    /// is answered with a RST and ends the connection (RFC 793 3.9; FreeBSD's `insecure_syn`). In a listener's SYN queue and in
+    /// TIME-WAIT it is challenged in either case.
+    pub challenge_syns: bool,
+    /// What a FIN means that comes with a SYN; default: [`SynFin::Both`].
+    pub syn_fin: SynFin,
+    /// Whether a segment from before the window is dropped for its number alone, as RFC 9293 3.10.7.4 has it; default false:
+    /// so it is. Otherwise it counts if it acknowledges something new, as on FreeBSD.
+    pub take_old_acks: bool,
+    /// Whether an acknowledgement carries our FIN again while that is not acknowledged, as on FreeBSD; default false. A
+    /// challenge does not.
+    pub repeat_fin: bool,
+    /// What is done with a SYN in TIME-WAIT that may not begin a new connection; default: [`TimeWaitSyn::Challenge`].
+    pub time_wait_syn: TimeWaitSyn,
+}
+
+impl Default for OddSegments {
+    fn default() -> Self {
+        Self {
+            challenge_resets: true,
+            challenge_syns: true,
+            syn_fin: SynFin::default(),
+            take_old_acks: false,
+            repeat_fin: false,
+            time_wait_syn: TimeWaitSyn::default(),
+        }
+    }
+}
+
+/// What a FIN means that comes with a SYN.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum SynFin {
+    /// What both say, one after the other (RFC 9293 3.10.7.3: the FIN waits until the connection is established).
+    #[default]
+    Both,
+    /// The FIN is passed over, as on FreeBSD; its sender sends it again, for it is not acknowledged.
+    SynOnly,
+    /// Nothing: the segment is dropped, as with FreeBSD's `drop_synfin`.
+    Nothing,
+}
+
+/// What is done with a SYN in TIME-WAIT that may not begin a new connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum TimeWaitSyn {
+    /// It is challenged (RFC 9293 3.10.7.4, RFC 5961 4.2). A SYN at RCV.NXT or beyond begins a new connection (RFC 6191).
+    #[default]
+    Challenge,
+    /// It is dropped without a word, as on FreeBSD, where only a SYN beyond RCV.NXT or with a newer timestamp begins a new
+    /// connection.
+    Ignore,
+}
