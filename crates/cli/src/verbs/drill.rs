@@ -221,7 +221,8 @@ impl Progress {
 
     fn tell(&self, outcomes: &[Outcome]) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        let failed = outcomes.iter().filter(|outcome| matches!(outcome.verdict, Verdict::Failed | Verdict::Invalid)).count();
+        let failed =
+            outcomes.iter().filter(|outcome| matches!(outcome.verdict, Verdict::Failed | Verdict::Invalid)).count();
         let failed = self.failed.fetch_add(failed, Ordering::Relaxed) + failed;
         if self.shown {
             let words = if failed == 0 { String::new() } else { format!(", {failed} not passed") };

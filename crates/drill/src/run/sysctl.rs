@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bowline_posix::{HostConfig, Profile};
-use bowline_tcp::{Algorithm, Keepalive, OpenErrors, Options, SynFin};
+use bowline_tcp::{Algorithm, Keepalive, OddSegments, OpenErrors, Options, SynFin};
 
 /// What a setting concerns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,11 +86,8 @@ impl Settings {
             "net.inet.tcp.icmp_may_rst" => flag.map(|may| {
                 options.open_errors = if may { OpenErrors::TimeExceeded } else { OpenErrors::Nothing };
             }),
-            "net.inet.tcp.insecure_rst" => put(&mut options.odd.challenge_resets, flag.map(|insecure| !insecure)),
-            "net.inet.tcp.insecure_syn" => put(&mut options.odd.challenge_syns, flag.map(|insecure| !insecure)),
-            "net.inet.tcp.drop_synfin" => {
-                let taken = self.defaults.0.odd.syn_fin;
-                put(&mut options.odd.syn_fin, flag.map(|drops| if drops { SynFin::Nothing } else { taken }))
+            "net.inet.tcp.insecure_rst" | "net.inet.tcp.insecure_syn" | "net.inet.tcp.drop_synfin" => {
+                flag.map(|on| meet_odd_segments(&mut options.odd, self.defaults.0.odd.syn_fin, name, on))
             }
             "kern.ipc.maxsockbuf" => size.map(|most| options.window_shift = Some(shift_for(most))),
             "net.inet.tcp.keepinit" => millis.map(|span| self.open_patience = Some(span)),
@@ -143,6 +140,15 @@ impl Settings {
 /// The smallest shift with which a window of this many bytes can be announced, as FreeBSD chooses it for the largest buffer.
 fn shift_for(most: u32) -> u8 {
     (0..14).find(|&shift| u32::from(u16::MAX) << shift >= most).unwrap_or(14)
+}
+
+/// `insecure_rst`, `insecure_syn` and `drop_synfin`; `otherwise` is what a SYN with a FIN means without the last.
+fn meet_odd_segments(odd: &mut OddSegments, otherwise: SynFin, name: &str, on: bool) {
+    match name {
+        "net.inet.tcp.insecure_rst" => odd.challenge_resets = !on,
+        "net.inet.tcp.insecure_syn" => odd.challenge_syns = !on,
+        _ => odd.syn_fin = if on { SynFin::Nothing } else { otherwise },
+    }
 }
 
 /// FreeBSD's `keepinit`.

@@ -7,10 +7,10 @@ use bowline_wire::tcp::{TcpFlags, TcpHeader};
 use super::demux::Slot;
 use super::{Control, Endpoint};
 use crate::FourTuple;
+use crate::config::SynFin;
 use crate::connection::{Context, Reply};
 use crate::reason::{DropReason, SendReason};
 use crate::segment::{Arrival, IcmpError};
-use crate::config::SynFin;
 use crate::state::State;
 use crate::trace::{Record, Trace};
 

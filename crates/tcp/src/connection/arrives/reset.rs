@@ -32,7 +32,7 @@ impl Tcb {
                 cx.counters.attempt_fails += 1;
                 self.end(cx, Cause::Reset, Some(ConnectionError::Refused));
             }
-            // In CLOSING and LAST-ACK as well: the peer may have thrown away what it had not acknowledged.
+            // In CLOSING and LAST-ACK as well (as on Linux and FreeBSD): what was not acknowledged may never have arrived.
             _ => {
                 // What had arrived before can still be read, as on Linux: the peer's RST comes after it. RFC 9293 3.6,
                 // MUST-12: then the user learns that it was a reset, and not an end in order.
