@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bowline_posix::{HostConfig, Profile};
-use bowline_tcp::{Algorithm, Keepalive, OddSegments, OpenErrors, Options, SynFin};
+use bowline_tcp::{Algorithm, Keepalive, OpenErrors, Options, SynFin};
 
 /// What a setting concerns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,7 +47,7 @@ impl Settings {
     /// Sets one setting.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<Change, String> {
         let value = value.trim_matches('"');
-        if let Some(done) = self.known(name, value) {
+        if let Some(done) = self.odd_segments(name, value).or_else(|| self.known(name, value)) {
             return done;
         }
         let Some((_, default)) = FIXED.iter().find(|(known, _)| *known == name) else {
@@ -58,6 +58,24 @@ impl Settings {
             return Ok(Change::Nothing);
         }
         Err(format!("the stack behaves as with {name}={default}, and has no {value}"))
+    }
+
+    /// Those about segments that no orderly peer sends.
+    fn odd_segments(&mut self, name: &str, value: &str) -> Option<Result<Change, String>> {
+        let name = name.strip_prefix("net.inet.tcp.")?;
+        if !["insecure_rst", "insecure_syn", "drop_synfin"].contains(&name) {
+            return None;
+        }
+        let Ok(on) = value.parse::<u8>().map(|flag| flag != 0) else {
+            return Some(Err(format!("{value} is no value of {name}")));
+        };
+        let odd = &mut self.host.stack.tcp.options.odd;
+        match name {
+            "insecure_rst" => odd.challenge_resets = !on,
+            "insecure_syn" => odd.challenge_syns = !on,
+            _ => odd.syn_fin = if on { SynFin::Nothing } else { self.defaults.0.odd.syn_fin },
+        }
+        Some(Ok(Change::Sockets))
     }
 
     /// Settings that the stack has.
@@ -86,9 +104,6 @@ impl Settings {
             "net.inet.tcp.icmp_may_rst" => flag.map(|may| {
                 options.open_errors = if may { OpenErrors::TimeExceeded } else { OpenErrors::Nothing };
             }),
-            "net.inet.tcp.insecure_rst" | "net.inet.tcp.insecure_syn" | "net.inet.tcp.drop_synfin" => {
-                flag.map(|on| meet_odd_segments(&mut options.odd, self.defaults.0.odd.syn_fin, name, on))
-            }
             "kern.ipc.maxsockbuf" => size.map(|most| options.window_shift = Some(shift_for(most))),
             "net.inet.tcp.keepinit" => millis.map(|span| self.open_patience = Some(span)),
             "net.ipv4.tcp_congestion_control" | "net.inet.tcp.cc.algorithm" => {
@@ -140,15 +155,6 @@ impl Settings {
 /// The smallest shift with which a window of this many bytes can be announced, as FreeBSD chooses it for the largest buffer.
 fn shift_for(most: u32) -> u8 {
     (0..14).find(|&shift| u32::from(u16::MAX) << shift >= most).unwrap_or(14)
-}
-
-/// `insecure_rst`, `insecure_syn` and `drop_synfin`; `otherwise` is what a SYN with a FIN means without the last.
-fn meet_odd_segments(odd: &mut OddSegments, otherwise: SynFin, name: &str, on: bool) {
-    match name {
-        "net.inet.tcp.insecure_rst" => odd.challenge_resets = !on,
-        "net.inet.tcp.insecure_syn" => odd.challenge_syns = !on,
-        _ => odd.syn_fin = if on { SynFin::Nothing } else { otherwise },
-    }
 }
 
 /// FreeBSD's `keepinit`.
