@@ -3,6 +3,7 @@
 //! | module | what | beside |
 //! |---|---|---|
 //! | [`memory`] | two hosts in one thread, nothing between them but a queue | smoltcp |
+//! | [`sim`] | flows through one narrow place, in virtual time | smoltcp |
 //! | [`tun`] | one end of a bulk transfer over a TUN device, the kernel at the other | smoltcp |
 //! | [`gateway`] | real programs behind a gateway | slirp4netns, pasta, and no gateway at all |
 //!
@@ -21,6 +22,7 @@ pub mod peer;
 #[cfg(target_os = "linux")]
 pub mod process;
 pub mod report;
+pub mod sim;
 #[cfg(target_os = "linux")]
 pub mod tun;
 

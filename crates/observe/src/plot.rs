@@ -45,6 +45,7 @@ struct Window {
     cwnd: f64,
     ssthresh: Option<f64>,
     rtt: Option<f64>,
+    pacing: Option<f64>,
 }
 
 impl Plot {
@@ -81,10 +82,11 @@ impl Plot {
                 self.acked.push((at, seq));
                 thin(&mut self.acked, self.limit);
             }
-            Trace::Congestion { cwnd, ssthresh, srtt, .. } => {
+            Trace::Congestion { cwnd, ssthresh, srtt, pacing_rate, .. } => {
                 let ssthresh = (*ssthresh != u64::MAX).then_some(*ssthresh as f64);
                 let rtt = srtt.map(|srtt| srtt.as_secs_f64() * 1000.0);
-                self.windows.push(Window { at, cwnd: *cwnd as f64, ssthresh, rtt });
+                let pacing = pacing_rate.map(|rate| rate as f64);
+                self.windows.push(Window { at, cwnd: *cwnd as f64, ssthresh, rtt, pacing });
                 thin(&mut self.windows, self.limit);
             }
             _ => {}
@@ -110,7 +112,8 @@ impl Plot {
         out
     }
 
-    /// The congestion window and slow-start threshold (left scale) and the smoothed round-trip time (right scale).
+    /// The congestion window and slow-start threshold (left scale), the smoothed round-trip time (right scale) and the pacing
+    /// rate (a scale of its own, whose end the legend tells).
     #[must_use]
     pub fn congestion(&self) -> String {
         let width = self.windows.iter().map(|w| w.at).fold(0.0, f64::max);
@@ -124,7 +127,15 @@ impl Plot {
         times.line(&mut out, "rtt", self.windows.iter().filter_map(|w| Some((w.at, w.rtt?))));
         let (x, y) = (WIDTH - MARGIN + 4.0, MARGIN);
         let _ = write!(out, "<text x=\"{x}\" y=\"{y}\">{slowest:.1} ms</text>");
-        legend(&mut out, &[("cwnd", "cwnd"), ("thresh", "ssthresh"), ("rtt", "smoothed RTT")]);
+        let fastest = self.windows.iter().filter_map(|w| w.pacing).fold(0.0, f64::max);
+        let mut names = vec![("cwnd", "cwnd"), ("thresh", "ssthresh"), ("rtt", "smoothed RTT")];
+        let pacing = format!("pacing, up to {}/s", words::bytes(fastest as u64));
+        if fastest > 0.0 {
+            let rates = Axes::new(width, fastest);
+            rates.line(&mut out, "pacing", self.windows.iter().filter_map(|w| Some((w.at, w.pacing?))));
+            names.push(("pacing", &pacing));
+        }
+        legend(&mut out, &names);
         out.push_str("</svg>\n");
         out
     }

@@ -13,6 +13,7 @@ use core::time::Duration;
 use bowline_base::Instant;
 use bowline_tcp::{Algorithm, Keepalive, Options, Profile};
 
+use crate::abi::options::Opt;
 use crate::abi::{Abi, Errno, Linger, options};
 use crate::call::Fd;
 use crate::host::Host;
@@ -90,6 +91,11 @@ impl Host {
         self.fds.socket(fd)?;
         let opt = options::find(self.abi, level, name).ok_or_else(|| self.unknown(level))?;
         let mut value = self.get(now, fd, opt)?;
+        if opt == Opt::MaxPacingRate && (len < value.len() || self.is_freebsd()) {
+            // Half of it has room for what fits in there; all ones say that it does not, or that there is no limit.
+            let rate = value.iter().rev().fold(0, |rate, byte| (rate << 8) | u64::from(*byte));
+            value = u32::try_from(rate).unwrap_or(u32::MAX).to_le_bytes().into();
+        }
         value.truncate(len);
         Ok(value)
     }

@@ -172,6 +172,11 @@ pub struct Options {
     /// [`Info::delivery_rate`](crate::Info::delivery_rate); default false, true as Linux. It takes some 250 bytes of a
     /// connection that has sent.
     pub rate_samples: bool,
+    /// Whether the window is spread over the round trip instead of leaving in bursts; default true. Never with
+    /// [`Algorithm::Local`], nor on paths of less than 2 ms; always where a controller names its own rate.
+    pub pacing: bool,
+    /// The most bytes a second that leave, headers not counted (`SO_MAX_PACING_RATE`); default: no limit, which zero means too.
+    pub max_pacing_rate: Option<u64>,
     /// The smallest retransmission time-out; default 200 ms, as Linux (RFC 6298 2.4 would have 1 s), at least 1 ms.
     pub min_rto: Duration,
     /// The largest retransmission time-out; default 120 s, as Linux.
@@ -250,6 +255,8 @@ impl Default for Options {
             delayed_ack: Duration::from_millis(40),
             algorithm: Algorithm::default(),
             rate_samples: false,
+            pacing: true,
+            max_pacing_rate: None,
             min_rto: Duration::from_millis(200),
             max_rto: Duration::from_secs(120),
             clock_granularity: Duration::ZERO,

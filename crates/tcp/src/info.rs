@@ -71,6 +71,10 @@ pub struct Info {
     pub cwnd: u64,
     /// Slow-start threshold; `None` before the first loss.
     pub ssthresh: Option<u64>,
+    /// The rate at which data leaves, in bytes a second; `None` where nothing but the windows limits it.
+    pub pacing_rate: Option<u64>,
+    /// The most that the user lets it be (`SO_MAX_PACING_RATE`).
+    pub max_pacing_rate: Option<u64>,
     /// Bytes believed in flight.
     pub in_flight: u64,
     /// The peer's window.
@@ -120,6 +124,8 @@ pub struct Info {
     pub positions: Positions,
     /// Times that fast recovery began.
     pub recoveries: u64,
+    /// Recoveries, time-outs among them, that proved needless and were taken back.
+    pub undone: u64,
     /// Times that the retransmission timer ran out.
     pub timeouts: u64,
     /// Out-of-order segments received.
@@ -180,6 +186,8 @@ impl Info {
             delivery_rate: None,
             cwnd: 0,
             ssthresh: None,
+            pacing_rate: None,
+            max_pacing_rate: None,
             in_flight: 0,
             snd_wnd: 0,
             rcv_wnd: 0,
@@ -204,6 +212,7 @@ impl Info {
             receiver: Receiver::default(),
             positions: Positions::default(),
             recoveries: 0,
+            undone: 0,
             timeouts: 0,
             out_of_order: 0,
             reordering: 3,

@@ -70,6 +70,7 @@ impl Options {
                 syn_retries: 6,
                 linear_syns: 4,
                 rate_samples: true,
+                pacing: false,
                 ..Self::default()
             },
             // net.inet.tcp: recvspace and sendspace 64 KiB, recvbuf_max and sendbuf_max 2 MiB, delacktime 40 ms without a
@@ -98,6 +99,7 @@ impl Options {
                     time_wait_syn: TimeWaitSyn::Ignore,
                     ..OddSegments::default()
                 },
+                pacing: false,
                 ..Self::default()
             },
         }

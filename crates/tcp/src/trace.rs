@@ -81,6 +81,8 @@ pub enum Trace {
         srtt: Option<Duration>,
         /// The retransmission time-out, without backoff.
         rto: Duration,
+        /// The rate at which data leaves, in bytes a second; `None` where nothing but the window limits it.
+        pacing_rate: Option<u64>,
     },
     /// A timer fired.
     Timer(TimerKind),

@@ -11,7 +11,7 @@ mod told;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use bowline_bench::{Report, Result, memory};
+use bowline_bench::{Report, Result, memory, sim};
 use clap::ValueEnum;
 
 use crate::usage::{USAGE, complain};
@@ -24,6 +24,8 @@ pub(crate) use namespaces::{PEER, be_peer};
 pub enum Part {
     /// Two hosts in one thread, nothing between them but a queue, beside smoltcp
     Memory,
+    /// One to 64 flows through one narrow place in virtual time, as in smoltcp's own test, beside smoltcp
+    Sim,
     /// A sink and a source on a TUN device, the kernel at the other end, beside smoltcp
     Tun,
     /// iperf3, wrk, round trips and short connections through `bowline run`, slirp4netns, pasta and no gateway
@@ -37,7 +39,7 @@ pub enum Part {
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// What to measure; without it memory, tun and gateway, one after the other
+    /// What to measure; without it memory, sim, tun and gateway, one after the other
     #[arg(value_enum, value_name = "WHAT")]
     pub parts: Vec<Part>,
     /// A first impression: short turns, and one of each unless --runs says more
@@ -56,7 +58,7 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Contenders take turns, so that a noisy neighbour hits all of them; a figure is the median of its
-turns. What cannot be measured is named below the tables, with the reason. tun and gateway make
+turns. In sim a turn is a seed, the first of them smoltcp's own, and what is not random repeats. What cannot be measured is named below the tables, with the reason. tun and gateway make
 namespaces of their own, need no root where users may make them, and send nothing out of this
 machine. gateway uses what is installed of iperf3, wrk, nginx, slirp4netns and pasta.
 
@@ -65,6 +67,7 @@ Bytes for an idle connection need an allocator that counts, which would slow thi
 
 Examples:
   bowline bench --quick
+  bowline bench sim --runs 20
   bowline bench memory --only 'MTU 1500, checksums'
   bowline bench tun --runs 3
   bowline bench gateway --only pasta --json > pasta.json
@@ -93,11 +96,13 @@ impl Settings {
         }
         let mut parts = args.parts.clone();
         if parts.is_empty() {
-            parts = vec![Part::Memory];
+            parts = vec![Part::Memory, Part::Sim];
             parts.extend([Part::Tun, Part::Gateway].into_iter().filter(|_| cfg!(target_os = "linux")));
         }
-        if !cfg!(target_os = "linux") && parts.iter().any(|part| *part != Part::Memory) {
-            return Err("TUN devices and gateways are measured on Linux: `bowline bench memory` works here".to_owned());
+        if !cfg!(target_os = "linux") && parts.iter().any(|part| !matches!(part, Part::Memory | Part::Sim)) {
+            return Err(
+                "TUN devices and gateways are measured on Linux: `bowline bench memory sim` works here".to_owned()
+            );
         }
         let runs = args.runs.map(usize::from);
         Ok(Self { parts, quick: args.quick, runs, only: args.only.clone(), json: args.json })
@@ -160,6 +165,7 @@ fn tell(line: &str) {
 fn measure(part: Part, settings: &Settings) -> Result<Report> {
     match part {
         Part::Memory => Ok(in_memory(settings)),
+        Part::Sim => Ok(in_virtual_time(settings)),
         #[cfg(target_os = "linux")]
         Part::Tun => namespaces::over_tun(settings),
         #[cfg(target_os = "linux")]
@@ -174,6 +180,13 @@ fn in_memory(settings: &Settings) -> Report {
     plan.runs = settings.runs.unwrap_or(plan.runs);
     plan.only.clone_from(&settings.only);
     memory::speed(&mut told::contenders(memory::contenders()), &plan)
+}
+
+fn in_virtual_time(settings: &Settings) -> Report {
+    let mut plan = if settings.quick { sim::Plan::quick() } else { sim::Plan::default() };
+    plan.runs = settings.runs.unwrap_or(plan.runs);
+    plan.only.clone_from(&settings.only);
+    sim::multi_flow(&sim::contenders(), &plan, &tell)
 }
 
 #[cfg(test)]

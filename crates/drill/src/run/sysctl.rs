@@ -32,7 +32,9 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(host: HostConfig) -> Self {
+    pub(crate) fn new(mut host: HostConfig) -> Self {
+        // Scripts say what leaves at once. As on Linux, nothing is paced unless the queueing discipline does it.
+        host.stack.tcp.options.pacing = false;
         let options = host.stack.tcp.options.clone();
         let keep = options.keepalive.unwrap_or_default();
         Self { open_patience: open_patience(host.profile), host, keep, defaults: (options, keep) }
@@ -100,6 +102,7 @@ impl Settings {
             "net.ipv4.tcp_ecn" | "net.inet.tcp.ecn.enable" => small
                 .filter(|mode| *mode <= 2)
                 .map(|mode| (options.ecn, options.ecn_when_asked) = (mode == 1, mode != 0)),
+            "net.core.default_qdisc" => put(&mut options.pacing, Some(value == "fq")),
             "net.inet.tcp.ecn.maxretries" => put(&mut options.ecn_retries, small),
             "net.inet.tcp.icmp_may_rst" => flag.map(|may| {
                 options.open_errors = if may { OpenErrors::TimeExceeded } else { OpenErrors::Nothing };
@@ -141,10 +144,8 @@ impl Settings {
                 return Some(done.map(|()| Change::Host).ok_or_else(wrong));
             }
             "net.ipv4.ip_local_port_range" => {
-                let ports: Option<Vec<u16>> = value.split_whitespace().map(|port| port.parse().ok()).collect();
-                let Some([first, last]) = ports.as_deref() else { return Some(Err(wrong())) };
-                self.host.stack.tcp.ephemeral_ports = (*first, *last);
-                return Some(Ok(Change::Host));
+                let set = put(&mut self.host.stack.tcp.ephemeral_ports, ports(value));
+                return Some(set.map(|()| Change::Host).ok_or_else(wrong));
             }
             _ => return None,
         };
@@ -175,6 +176,13 @@ fn algorithm(name: &str) -> Option<Algorithm> {
     }
 }
 
+/// `first last`.
+fn ports(value: &str) -> Option<(u16, u16)> {
+    let ports: Option<Vec<u16>> = value.split_whitespace().map(|port| port.parse().ok()).collect();
+    let Some([first, last]) = ports.as_deref() else { return None };
+    Some((*first, *last))
+}
+
 /// `least default most`, of which Linux gives half to data of the receive queue.
 fn memory(value: &str, options: &mut Options, is_receive: bool) -> Option<Change> {
     let sizes: Option<Vec<u32>> = value.split_whitespace().map(|size| size.parse().ok()).collect();
@@ -203,7 +211,6 @@ const FIXED: &[(&str, &str)] = &[
     ("net.core.optmem_max", "*"),
     ("net.core.somaxconn", "*"),
     ("net.core.netdev_max_backlog", "*"),
-    ("net.core.default_qdisc", "*"),
     ("net.ipv4.tcp_max_syn_backlog", "*"),
     ("net.ipv4.tcp_max_orphans", "*"),
     ("net.ipv4.tcp_available_congestion_control", "*"),

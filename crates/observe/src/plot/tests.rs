@@ -18,6 +18,7 @@ fn both_plots_are_drawn_and_bounded() {
             in_flight: 0,
             srtt: Some(Duration::from_millis(20)),
             rto: Duration::from_millis(220),
+            pacing_rate: (number > 10).then_some(1_448_000),
         });
     }
     let mut plot = Plot::new("a <connection>", 100);
@@ -27,9 +28,10 @@ fn both_plots_are_drawn_and_bounded() {
     assert!(sequence.contains("a &lt;connection&gt;"));
     assert!(sequence.matches("<circle").count() <= 102, "bounded");
     let congestion = plot.congestion();
-    for class in ["cwnd", "thresh", "rtt"] {
+    for class in ["cwnd", "thresh", "rtt", "pacing"] {
         assert!(congestion.contains(&format!("<path class=\"{class}\" d=")), "{class}");
     }
+    assert!(congestion.contains("pacing, up to "), "the legend tells the scale of the rate");
 }
 
 #[test]

@@ -107,6 +107,10 @@ fn traffic(out: &mut String, info: &Detail) {
         word(out, format_args!("send {rate:.0}bps"));
     }
     nonzero(out, &[("lastsnd", info.lastsnd_ms), ("lastrcv", info.lastrcv_ms), ("lastack", info.lastack_ms)]);
+    if let Some(rate) = info.pacing_rate {
+        let most = info.max_pacing_rate.map(|most| format!("/{}bps", most.saturating_mul(8))).unwrap_or_default();
+        word(out, format_args!("pacing_rate {}bps{most}", rate.saturating_mul(8)));
+    }
 }
 
 fn limits(out: &mut String, info: &Detail) {

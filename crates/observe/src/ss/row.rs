@@ -97,6 +97,10 @@ detail! {
     cwnd: u64,
     /// Slow-start threshold.
     ssthresh: Option<u64>,
+    /// The rate at which data leaves, in bytes a second.
+    pacing_rate: Option<u64>,
+    /// The most that the user lets it be.
+    max_pacing_rate: Option<u64>,
     /// Believed in flight.
     in_flight: u64,
     /// Sent, retransmissions included.
@@ -283,6 +287,8 @@ fn detail(info: &Info) -> Detail {
         pmtu: info.path_mtu,
         cwnd: info.cwnd,
         ssthresh: info.ssthresh,
+        pacing_rate: info.pacing_rate,
+        max_pacing_rate: info.max_pacing_rate,
         in_flight: info.in_flight,
         bytes_sent: info.bytes_sent,
         bytes_retrans: info.bytes_retrans,

@@ -34,6 +34,8 @@ fn info(state: State) -> Info {
         algorithm: Algorithm::Cubic,
         cwnd: 14_480,
         ssthresh: Some(7240),
+        pacing_rate: Some(34_752_000),
+        max_pacing_rate: Some(100_000_000),
         in_flight: 1448,
         snd_wnd: 65_536,
         rcv_wnd: 131_072,

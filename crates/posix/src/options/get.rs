@@ -78,6 +78,7 @@ impl Host {
                 out.i32(settings.linger.seconds);
                 out.0
             }
+            Opt::MaxPacingRate => settings.tcp.max_pacing_rate.unwrap_or(u64::MAX).to_le_bytes().into(),
             Opt::ListenQLimit => int(listener.map_or(0, |info| info.backlog as i64)),
             Opt::ListenQLen => int(listener.map_or(0, |info| info.accept_queue as i64)),
             Opt::ListenIncQLen => int(listener.map_or(0, |info| info.syn_queue as i64)),

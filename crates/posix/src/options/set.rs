@@ -63,6 +63,7 @@ impl Host {
                 return Ok(());
             }
             Opt::Linger => return self.set_linger(now, fd, value),
+            Opt::MaxPacingRate => return self.set_max_pacing_rate(now, fd, value),
             _ => {}
         }
         let number = int(value)?;
@@ -92,6 +93,19 @@ impl Host {
             _ => return Err(Errno::ENOPROTOOPT),
         }
         Ok(())
+    }
+
+    /// Bytes a second, 32 bits of them or, on Linux, 64; all ones: no limit.
+    fn set_max_pacing_rate(&mut self, now: Instant, fd: Fd, value: &[u8]) -> Result<(), Errno> {
+        let rate = match (value, self.is_freebsd()) {
+            ([a, b, c, d, e, f, g, h, ..], false) => u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
+            _ => match int(value)? as u32 {
+                u32::MAX => u64::MAX,
+                rate => rate.into(),
+            },
+        };
+        let rate = Some(rate).filter(|rate| *rate != u64::MAX);
+        self.change(now, fd, |options| options.max_pacing_rate = rate)
     }
 
     fn set_linger(&mut self, now: Instant, fd: Fd, value: &[u8]) -> Result<(), Errno> {

@@ -136,6 +136,30 @@ fn names_times_and_linger_are_structs() {
 }
 
 #[test]
+fn the_pacing_rate_is_limited_in_bytes_a_second() {
+    for profile in [Profile::Linux, Profile::FreeBsd] {
+        let mut wire = Wire::new([profile; 2]);
+        let (client, _) = wire.connected(false);
+        let (level, name) = ("SOL_SOCKET", "SO_MAX_PACING_RATE");
+        assert_eq!(bytes_of(&mut wire, client, level, name, 4), Ok(vec![0xff; 4]), "no limit");
+        set_bytes(&mut wire, client, level, name, &125_000_u32.to_le_bytes()).unwrap();
+        assert_eq!(bytes_of(&mut wire, client, level, name, 4), Ok(125_000_u32.to_le_bytes().into()));
+        assert_eq!(set_bytes(&mut wire, client, level, name, &[1, 2]), Err(Errno::EINVAL));
+        if profile == Profile::Linux {
+            let fields = wire.hosts[CLIENT].abi().tcp_info();
+            let info = bytes_of(&mut wire, client, "IPPROTO_TCP", "TCP_INFO", 1_000).unwrap();
+            assert_eq!(Field::read(fields, &info, "tcpi_max_pacing_rate"), Some(125_000));
+            let fast = 10_000_000_000_u64.to_le_bytes();
+            set_bytes(&mut wire, client, level, name, &fast).unwrap();
+            assert_eq!(bytes_of(&mut wire, client, level, name, 8), Ok(fast.into()));
+            assert_eq!(bytes_of(&mut wire, client, level, name, 4), Ok(vec![0xff; 4]), "as much as fits");
+        }
+        set_bytes(&mut wire, client, level, name, &[0xff; 4]).unwrap();
+        assert_eq!(bytes_of(&mut wire, client, level, name, 4), Ok(vec![0xff; 4]), "no limit again");
+    }
+}
+
+#[test]
 fn tcp_info_is_told_in_either_system_s_words() {
     for (profile, state, cwnd) in [(Profile::Linux, 1, 10), (Profile::FreeBsd, 4, 14_480)] {
         let mut wire = Wire::new([profile; 2]);

@@ -55,6 +55,7 @@ fn host(sim: &Sim, name: &str, spec: &HostSpec) -> Result<Host, ScenarioError> {
     options.send_buffer = bytes(spec.send_buffer, options.send_buffer);
     options.receive_buffer = bytes(spec.receive_buffer, options.receive_buffer);
     options.receive_buffer_max = bytes(spec.receive_buffer_max, options.receive_buffer_max);
+    options.pacing = spec.pacing.unwrap_or(options.pacing);
     options.sack = spec.sack.unwrap_or(options.sack);
     options.timestamps = spec.timestamps.unwrap_or(options.timestamps);
     options.ecn = spec.ecn.unwrap_or(options.ecn);

@@ -75,6 +75,8 @@ pub struct HostSpec {
     pub receive_buffer: Option<Size>,
     /// What autotuning may raise that to.
     pub receive_buffer_max: Option<Size>,
+    /// Whether it spreads its windows over the round trip.
+    pub pacing: Option<bool>,
     /// Whether it offers selective acknowledgements.
     pub sack: Option<bool>,
     /// Whether it offers timestamps.

@@ -211,6 +211,7 @@ impl Tcb {
         if before.algorithm != self.options.algorithm {
             self.begin_congestion_control();
         }
+        self.decide_pacing();
         if before.receive_buffer != self.options.receive_buffer {
             self.rcv.window.set_buffer(self.options.receive_buffer);
         }

@@ -14,15 +14,11 @@ impl Tcb {
     /// Everything one can know about it. For people, not for the data path.
     pub(crate) fn describe(&self, now: Instant, key: Option<ConnectionKey>) -> Info {
         let (rtt, stats, snd, rcv) = (self.recovery.rtt(), &self.stats, &self.snd, &self.rcv);
-        let counted = self.recovery.stats();
         let spent = now.since(stats.hold_since);
         let held = |kinds: &[Hold]| if kinds.contains(&snd.hold) { spent } else { Duration::ZERO };
         let busy = if snd.hold == Hold::Application { Duration::ZERO } else { spent };
-        Info {
+        let info = Info {
             key,
-            id: self.id,
-            tuple: self.tuple.unpack(),
-            state: self.state,
             recv_queue: rcv.queue.len() as u64,
             send_queue: snd.buffer.len(),
             notsent: snd.unsent(),
@@ -48,32 +44,20 @@ impl Tcb {
             delivery_rate: self.recovery.delivery_rate(),
             cwnd: self.congestion.cwnd(),
             ssthresh: self.congestion.ssthresh(),
+            pacing_rate: self.pacing_rate(),
+            max_pacing_rate: self.max_pacing_rate(),
             in_flight: self.recovery.in_flight(),
             snd_wnd: u64::from(snd.wnd),
             rcv_wnd: rcv.window.right_edge().since(rcv.nxt()),
             receive_buffer: rcv.window.buffer() as u64,
-            bytes_sent: stats.bytes_sent,
-            bytes_retrans: stats.bytes_retrans,
-            bytes_acked: self.bytes_acked(),
-            bytes_received: self.bytes_received(),
-            segs_out: stats.segs_out,
-            segs_in: stats.segs_in,
-            data_segs_out: stats.data_segs_out,
-            data_segs_in: stats.data_segs_in,
-            total_retrans: u64::from(stats.total_retrans),
             phase: self.recovery.phase(),
             reduced_by_ecn: self.ecn && snd.syn_acknowledged() && snd.una <= snd.ecn_until,
             outstanding: self.recovery.outstanding_segments(snd.closed.then(|| snd.buffer.end())),
             duplicate_acks: self.recovery.duplicate_acks(),
-            duplicates: u64::from(counted.duplicates),
-            reorderings: u64::from(counted.reordered),
             retries: self.recovery.retries(),
             probes: snd.probes,
             receiver: self.describe_receiver(),
             positions: Positions { snd_una: snd.una.wire(), snd_nxt: snd.nxt.wire(), rcv_nxt: rcv.nxt().wire() },
-            recoveries: u64::from(counted.recoveries),
-            timeouts: u64::from(counted.timeouts),
-            out_of_order: u64::from(stats.out_of_order),
             reordering: self.recovery.reordering(),
             last_data_sent: now.since(stats.last_data_sent.max(self.opened)),
             last_data_received: now.since(stats.last_data_received.max(self.opened)),
@@ -84,7 +68,29 @@ impl Tcb {
             cwnd_limited: stats.cwnd_limited.get() + held(&[Hold::Congestion, Hold::Pacing]),
             memory: (rcv.queue.memory() + snd.buffer.memory() + self.recovery.memory()) as u64,
             age: now.since(self.opened),
-        }
+            ..Info::bare(self.id, self.tuple.unpack(), self.state)
+        };
+        self.add_counts(info)
+    }
+
+    fn add_counts(&self, mut info: Info) -> Info {
+        let (stats, counted) = (&self.stats, self.recovery.stats());
+        info.bytes_sent = stats.bytes_sent;
+        info.bytes_retrans = stats.bytes_retrans;
+        info.bytes_acked = self.bytes_acked();
+        info.bytes_received = self.bytes_received();
+        info.segs_out = stats.segs_out;
+        info.segs_in = stats.segs_in;
+        info.data_segs_out = stats.data_segs_out;
+        info.data_segs_in = stats.data_segs_in;
+        info.total_retrans = u64::from(stats.total_retrans);
+        info.duplicates = u64::from(counted.duplicates);
+        info.reorderings = u64::from(counted.reordered);
+        info.recoveries = u64::from(counted.recoveries);
+        info.undone = u64::from(counted.undone);
+        info.timeouts = u64::from(counted.timeouts);
+        info.out_of_order = u64::from(stats.out_of_order);
+        info
     }
 
     fn describe_receiver(&self) -> Receiver {
@@ -106,6 +112,7 @@ impl Tcb {
         let (at, kind) = self.recovery.alarm().unwrap_or((Instant::MAX, TimerKind::Retransmit));
         let running = [
             (kind, at, self.snd.retries),
+            (TimerKind::Pacing, self.departure_deadline(), 0),
             (TimerKind::Persist, self.timers.deadline(Timer::Persist), self.snd.probes),
             (TimerKind::DelayedAck, self.rcv.acks.deadline().unwrap_or(Instant::MAX), 0),
             (TimerKind::Keepalive, self.timers.deadline(Timer::Keepalive), self.snd.probes),

@@ -119,6 +119,8 @@ impl Tcb {
             sack: false,
             ecn: false,
             window_scale: None,
+            paced: false,
+            waits_for_departure: false,
             recovery: Recovery::new(&options, iss),
             congestion: CongestionControl::new(algorithm, Start { mss: u32::from(peer_mss), seed: iss.wire() }),
             timers: Timers::new(),
@@ -180,6 +182,7 @@ impl Tcb {
         let start = Start { mss: self.snd.mss, seed: self.snd.iss.wire() };
         self.congestion = CongestionControl::new(self.algorithm(), start);
         self.recovery.sample_rates(self.options.rate_samples, self.congestion.models_path());
+        self.decide_pacing();
     }
 
     /// The text that fits a full segment (RFC 9293 3.7.1, MUST-16): what the peer takes, what the path carries, less
@@ -222,6 +225,7 @@ impl SendHalf {
             peer_mss,
             mss: u32::from(peer_mss),
             hold: Hold::Application,
+            departure: Instant::ZERO,
             probe: None,
             uncorked: false,
             syn_again: false,

@@ -3,6 +3,7 @@
 pub(crate) mod buffer;
 mod build;
 mod keepalive;
+mod pacing;
 mod persist;
 mod plan;
 mod sws;

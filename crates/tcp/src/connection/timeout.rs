@@ -36,6 +36,9 @@ impl Tcb {
                 _ => self.on_retransmission_timeout(cx),
             }
         }
+        if self.may_depart(cx.now) {
+            self.fired(cx, TimerKind::Pacing);
+        }
         if !self.is_over() && self.timers.fire(Timer::Persist, cx.now) {
             self.fired(cx, TimerKind::Persist);
             self.on_persist(cx);

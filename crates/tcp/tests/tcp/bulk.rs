@@ -16,10 +16,10 @@ use crate::bench::pair::{End, Pair};
 const PORT: u16 = 80;
 
 /// What a transfer came to.
-struct Result {
-    took: Duration,
-    bytes: u64,
-    sender: Info,
+pub(crate) struct Result {
+    pub(crate) took: Duration,
+    pub(crate) bytes: u64,
+    pub(crate) sender: Info,
     /// The round-trip time of the handshake.
     handshake: Duration,
 }
@@ -32,9 +32,9 @@ impl Result {
 }
 
 /// A transfer from the client to the server.
-struct Bulk {
-    pair: Pair,
-    client: ConnectionKey,
+pub(crate) struct Bulk {
+    pub(crate) pair: Pair,
+    pub(crate) client: ConnectionKey,
     server: ConnectionKey,
     rest: Bytes,
     received: u64,
@@ -44,7 +44,7 @@ struct Bulk {
 }
 
 impl Bulk {
-    fn new(seed: u64, weather: Weather, options: [Options; 2], len: usize) -> Self {
+    pub(crate) fn new(seed: u64, weather: Weather, options: [Options; 2], len: usize) -> Self {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         // A cookie without a timestamp forgets SACK and window scaling: that is another test.
@@ -73,7 +73,7 @@ impl Bulk {
     }
 
     /// One step of the world; the reader reads and the writer writes all that it can.
-    fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         let Self { pair, client, server, rest, received, .. } = self;
         if !rest.is_empty() {
             let _ = pair.call(End::Client, |end, now| end.send_bytes(now, *client, rest));
@@ -95,7 +95,7 @@ impl Bulk {
         }
     }
 
-    fn info(&self) -> Info {
+    pub(crate) fn info(&self) -> Info {
         self.pair.ends[End::Client as usize].info(self.pair.now, self.client).expect("it lives")
     }
 
@@ -119,13 +119,13 @@ fn replay(seed: u64) -> String {
     format!("seed {seed}: BOWLINE_SEED={seed} cargo nextest run -p bowline-tcp --test tcp bulk")
 }
 
-fn transfer(seed: u64, weather: Weather, options: &Options, len: usize) -> Result {
+pub(crate) fn transfer(seed: u64, weather: Weather, options: &Options, len: usize) -> Result {
     Bulk::new(seed, weather, [options.clone(), options.clone()], len).run()
 }
 
 /// 20 Mbit/s, 40 ms, and a queue of twice what is in flight then.
 const LINK: Weather = Weather { rate: Some((2_500_000, 200_000)), delay: Duration::from_millis(20), ..CALM };
-const CALM: Weather = Weather {
+pub(crate) const CALM: Weather = Weather {
     loss: 0,
     duplicate: 0,
     reorder: 0,

@@ -16,6 +16,7 @@ mod chaos;
 mod close;
 mod noticed;
 mod open;
+mod pacing;
 mod past;
 mod patience;
 mod random;

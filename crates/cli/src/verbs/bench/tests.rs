@@ -16,7 +16,7 @@ fn resolve(words: &[&str]) -> Result<Settings, String> {
 #[test]
 fn without_a_word_everything_that_this_program_can_is_measured() {
     let settings = resolve(&[]).unwrap();
-    assert_eq!(settings.parts, [Part::Memory, Part::Tun, Part::Gateway]);
+    assert_eq!(settings.parts, [Part::Memory, Part::Sim, Part::Tun, Part::Gateway]);
     assert_eq!((settings.quick, settings.runs, settings.only.as_str(), settings.json), (false, None, "", false));
 }
 

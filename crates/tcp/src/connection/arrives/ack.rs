@@ -141,9 +141,13 @@ impl Tcb {
             sack: self.sack,
             rate,
         };
+        let before = cx.trace.is_enabled().then(|| (self.congestion.cwnd(), self.congestion.ssthresh()));
         self.congestion.on_ack(cx.now, &sample);
         if self.recovery.is_sampled() && self.congestion.holds_back() {
             self.recovery.mark_app_limited();
+        }
+        if before.is_some_and(|before| before != (self.congestion.cwnd(), self.congestion.ssthresh())) {
+            self.record_congestion(cx);
         }
         self.take_recovery(cx, outcome);
         self.take_ecn_echo(cx, segment, outcome.flight_size);
@@ -216,15 +220,15 @@ impl Tcb {
     }
 
     /// What the controller thinks, for the trace.
-    pub(crate) fn record_congestion(&mut self, cx: &mut Context<'_>) {
-        let (tuple, id) = (self.tuple, self.id);
-        let (congestion, recovery) = (&self.congestion, &self.recovery);
-        cx.record(tuple, id, || Trace::Congestion {
-            cwnd: congestion.cwnd(),
-            ssthresh: congestion.ssthresh().unwrap_or(u64::MAX),
+    pub(crate) fn record_congestion(&self, cx: &mut Context<'_>) {
+        let recovery = &self.recovery;
+        cx.record(self.tuple, self.id, || Trace::Congestion {
+            cwnd: self.congestion.cwnd(),
+            ssthresh: self.congestion.ssthresh().unwrap_or(u64::MAX),
             in_flight: recovery.in_flight(),
             srtt: recovery.rtt().srtt(),
             rto: recovery.rtt().rto(),
+            pacing_rate: self.pacing_rate(),
         });
     }
 

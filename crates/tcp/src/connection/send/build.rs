@@ -178,6 +178,9 @@ impl Tcb {
         } else {
             self.recovery.on_sent(cx.now, plan.range.clone(), plan.again);
         }
+        if self.paced && len > 0 {
+            self.note_departure(cx.now, len);
+        }
         self.snd.syn_again = false;
         self.snd.nxt = self.snd.nxt.max(plan.range.end);
         self.stuck_since = self.stuck_since.min(cx.now);

@@ -52,7 +52,7 @@ impl Tcb {
         {
             return Some(plan);
         }
-        if let Some(plan) = self.plan_tail_loss_probe().or_else(|| self.plan_retransmission()) {
+        if let Some(plan) = self.plan_tail_loss_probe().or_else(|| self.plan_retransmission(cx.now)) {
             return Some(plan);
         }
         if matches!(self.rcv.acks.pending(), Some(SendReason::DuplicateAck | SendReason::ChallengeAck)) {
@@ -102,7 +102,7 @@ impl Tcb {
 
     /// What is believed lost, a super-segment at a time, as far as recovery lets it go. RFC 9293 3.8.6, SHLD-16, MAY-7: the
     /// peer's window, which may have shrunk, does not hold it back. RFC 2018 8, RFC2018-8-1: it is all still in the queue.
-    fn plan_retransmission(&mut self) -> Option<Plan> {
+    fn plan_retransmission(&mut self, now: Instant) -> Option<Plan> {
         let lost = self.recovery.next_lost()?;
         if self.recovery.prefers_new_data() && self.snd.unsent().min(self.snd.usable()) >= u64::from(self.snd.mss) {
             return None;
@@ -113,7 +113,14 @@ impl Tcb {
         }
         let fin = self.snd.buffer.end();
         let text_end = lost.end.min(fin);
-        let len = text_end.since(lost.start).min(MAX_TEXT).min(quota.max(mss));
+        let mut len = text_end.since(lost.start).min(MAX_TEXT).min(quota.max(mss));
+        if self.recovery.in_flight() > 0 && len > 0 {
+            // With nothing in flight the timer has run out, and has waited long enough.
+            len = self.let_go(now, len);
+            if len == 0 {
+                return None;
+            }
+        }
         let len = self.snd.buffer.gatherable(lost.start, len);
         let len = if len > mss { len - len % mss } else { len };
         let mut end = lost.start + len;
@@ -162,7 +169,11 @@ impl Tcb {
         if len > 0 && self.restarts_after_idle(cx.now) {
             (len, hold) = self.sendable_text(unsent);
         }
-        self.set_hold(cx, if len > 0 { Hold::Nothing } else { hold });
+        if len > 0 {
+            len = self.let_go(cx.now, len);
+            hold = if len > 0 { Hold::Nothing } else { Hold::Pacing };
+        }
+        self.set_hold(cx, hold);
         if hold == Hold::Cork && len == 0 {
             self.arm_cork(cx.now);
         }
@@ -174,7 +185,9 @@ impl Tcb {
         // A FIN takes no window of ours to give: it leaves with the last text, or alone once that is sent.
         let fin = self.snd.closed && all;
         if len == 0 && !fin {
-            self.update_persist(cx.now);
+            if hold != Hold::Pacing {
+                self.update_persist(cx.now);
+            }
             return None;
         }
         let limited = self.recovery.in_flight() >= self.congestion.cwnd();
