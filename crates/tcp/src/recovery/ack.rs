@@ -123,6 +123,10 @@ impl Recovery {
             // the ACK that was lost, and the time until the copy was sent, are no part of a round trip.
             return;
         }
+        if now > self.deadline {
+            // The timer would have run out before: the machine was asleep, and that is no round trip either.
+            return;
+        }
         // RFC 6298 3, RFC6298-3-1, Karn's rule (RFC 9293 3.8.1, MUST-18): where a copy was acknowledged, nothing can be
         // told, neither of the data behind it, which may have waited for the copy.
         let own = if delivery.resent { None } else { delivery.ack_sent.or(delivery.sack_sent) };

@@ -63,14 +63,15 @@ fn the_user_s_limit_holds_whatever_the_window_allows() {
 
 #[test]
 fn a_wait_for_the_next_departure_is_told() {
-    let options = Options { max_pacing_rate: Some(10_000), ..Options::default() };
-    let mut bulk = Bulk::new(1, CALM, [options, Options::default()], 1 << 20);
+    let options = Options { max_pacing_rate: Some(100_000), ..Options::default() };
+    let long = Weather { delay: Duration::from_millis(50), ..CALM };
+    let mut bulk = Bulk::new(1, long, [options, Options::default()], 1 << 20);
     while bulk.info().hold != Hold::Pacing {
         bulk.step();
     }
     let (kind, left, _) = bulk.info().timer.expect("a timer runs");
     assert_eq!(kind, TimerKind::Pacing);
-    assert!(left <= Duration::from_secs(2), "the first window at 10 kB/s: {left:?}");
+    assert!(left <= Duration::from_millis(29), "two segments at 100 kB/s: {left:?}");
     // Zero is no limit, as on Linux.
     let key = bulk.client;
     let lift = |options: &mut Options| options.max_pacing_rate = Some(0);

@@ -9,7 +9,7 @@ use bowline_base::Instant;
 use core::time::Duration;
 
 use crate::Algorithm;
-use crate::congestion::Controller;
+use crate::congestion::{Controller, initial_window};
 use crate::connection::tcb::Tcb;
 
 /// What a window is sent at, in hundredths of cwnd by the round-trip time: so that slow start may double it (Linux
@@ -26,6 +26,8 @@ const LEAST_BURST: u64 = 2;
 const MOST_BURST: u64 = 64 << 10;
 /// On shorter paths a window is not spread: it would be gone before a timer is through.
 const SHORT_PATH: Duration = Duration::from_millis(2);
+/// A window is spread over no more than this. Few paths are longer, and a machine that slept through a round trip is none.
+const LONGEST_SPREAD: Duration = Duration::from_secs(1);
 /// No rate is less: a window of one segment in a minute and more.
 const LEAST_RATE: u64 = 16;
 
@@ -58,6 +60,7 @@ impl Tcb {
     fn window_rate(&self) -> Option<u64> {
         let srtt = self.recovery.rtt().srtt().filter(|srtt| *srtt >= SHORT_PATH && self.options.pacing)?;
         let cwnd = self.congestion.cwnd();
+        let srtt = srtt.min(LONGEST_SPREAD);
         // What the peer takes, or our queue holds, in a round trip, no congestion window makes more.
         let most = u64::from(self.snd.max_wnd.min(self.options.send_buffer));
         let doubles = cwnd <= most && self.congestion.ssthresh().is_none_or(|threshold| cwnd < threshold / 2);
@@ -80,14 +83,25 @@ impl Tcb {
         if !self.paced {
             return len;
         }
-        if self.snd.nxt.since(self.snd.iss) < crate::congestion::initial_window(self.snd.mss) {
-            return len;
+        let at_once = self.unpaced_room();
+        if at_once > 0 {
+            return len.min(at_once);
         }
         if now < self.snd.departure {
             self.waits_for_departure = true;
             return 0;
         }
         self.pacing_rate().map_or(len, |rate| len.min(self.burst(rate)))
+    }
+
+    /// An initial window may leave in one go (RFC 6928), at the beginning and after a pause: answers of a few segments need not
+    /// wait. Not where somebody has named a rate.
+    fn unpaced_room(&self) -> u64 {
+        if self.max_pacing_rate().is_some() || self.congestion.pacing_rate().is_some() {
+            return 0;
+        }
+        let room = initial_window(self.snd.mss).saturating_sub(self.recovery.outstanding());
+        room - room % u64::from(self.snd.mss)
     }
 
     /// So much text leaves: the next departure is put off. One burst may be made up for, where a timer was late or there was
