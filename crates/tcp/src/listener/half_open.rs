@@ -301,8 +301,7 @@ impl HalfOpen {
         let window = u32::from(self.window);
         match (len, window) {
             (0, 0) => first == 0,
-            (_, 0) => false,
-            (0, _) => first < window,
+            // What is empty ends where it begins, and nothing lies in a closed window.
             _ => first < window || last < window,
         }
     }

@@ -136,6 +136,31 @@ fn a_caller_who_never_asks_costs_no_memory() {
     assert!(left.is_sorted() && left.ends_with(&[99_998, 99_999]));
 }
 
+#[test]
+fn those_that_wait_are_asked_after_ever_more_rarely() {
+    let mut listener = Listener::new(None, None, 3, true, Options::default().into());
+    let asked = core::cell::Cell::new(0);
+    for index in 0..10_000 {
+        let waits = |_| {
+            asked.set(asked.get() + 1);
+            true
+        };
+        listener.push_pending(PendingKey { index, generation: 0 }, waits);
+    }
+    assert!((10_000..=30_000).contains(&asked.get()), "{} questions", asked.get());
+}
+
+#[test]
+fn another_backlog_holds_from_then_on() {
+    let mut listener = listener(0);
+    listener.push_accept(connection(0));
+    assert!(listener.is_accept_queue_full());
+    listener.set_backlog(1);
+    assert!(!listener.is_accept_queue_full());
+    listener.set_backlog(usize::MAX);
+    assert_eq!(listener.info(Instant::ZERO, ListenerKey { index: 0, generation: 0 }).backlog, 4096);
+}
+
 proptest! {
     /// Whatever comes, in whatever order: the queues stay within their bounds.
     #[test]

@@ -270,4 +270,10 @@ fn it_says_what_it_holds() {
     assert!(!table.is_empty() && table.memory() > size_of::<TimeWaitEntry>());
     let entry = place.and_then(|place| table.get(place)).expect("the entry");
     assert_eq!((entry.snd_nxt(), entry.rcv_nxt()), (SeqNumber(SND_NXT), SeqNumber(RCV_NXT)));
+    assert_eq!(place.and_then(|place| table.id(place)), Some(1));
+    for (timestamps, has) in [(None, false), (Some((0, 7)), true), (Some((7, 0)), true)] {
+        let (place, _) = table.insert(Instant::ZERO, &Remains { timestamps, ..remains(2, true) });
+        let entry = place.and_then(|place| table.get(place));
+        assert_eq!(entry.map(TimeWaitEntry::has_timestamps), Some(has), "{timestamps:?}");
+    }
 }

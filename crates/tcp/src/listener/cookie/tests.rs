@@ -177,6 +177,21 @@ fn guessing_is_hopeless() {
 }
 
 #[test]
+fn numbers_of_two_tuples_have_nothing_in_common() {
+    // RFC 6528 3: who knows the number of one connection knows nothing of another's, in any of its bits.
+    let options = Options::default();
+    let number = |port| {
+        let ours = OurSide { tuple: tuple(false, port), ..ours(&options, false) };
+        cookies().syn_ack(NOW, &ours, &syn(5, 1440)).seq.0
+    };
+    let first = number(4000);
+    let same = |bit: u32| (4001..4257).filter(|port| (number(*port) ^ first) >> bit & 1 == 0).count();
+    for bit in 0..32 {
+        assert!((64..=192).contains(&same(bit)), "bit {bit} is the same in {} of 256", same(bit));
+    }
+}
+
+#[test]
 fn its_timestamp_is_not_later_than_the_true_one() {
     let options = Options::default();
     let ours = ours(&options, false);

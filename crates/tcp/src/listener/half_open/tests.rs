@@ -92,6 +92,7 @@ fn every_segment_means_what_3_10_7_4_says() {
         (ACK | FIN | TcpFlags::PSH, 0, good, 20, Complete),
         (ACK, 9_999, good, 1_000, Complete),
         (ACK, -500, good, 501, Complete),
+        (ACK | FIN, -500, good, 500, Complete),
         // … but not where their numbers are not acceptable.
         (ACK, -1, good, 0, Answer(OutOfWindow)),
         (ACK, -500, good, 500, Answer(OutOfWindow)),
