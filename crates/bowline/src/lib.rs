@@ -52,6 +52,7 @@ mod udp;
 mod waiters;
 
 pub use bowline_stack::{Cidr, Config, Datagram, Echo, IcmpError, UdpBind, UdpFailure, UdpInfo, UdpSend};
+pub use bowline_tcp::congestion;
 pub use bowline_tcp::{
     Algorithm, ConnectionError, Counters, FourTuple, Info, Keepalive, Listen, ListenerInfo, Options, State,
 };

@@ -65,7 +65,7 @@ fn once() -> u32 {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostSpec {
-    /// The congestion controller of its connections: `new-reno`, `cubic`, `local`.
+    /// The congestion controller of its connections: `new-reno`, `cubic`, `bbr`, `local`.
     pub congestion: Option<String>,
     /// The MTU of its card; default 1500.
     pub mtu: Option<u16>,

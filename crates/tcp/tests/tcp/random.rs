@@ -239,7 +239,9 @@ fn random_options(random: &mut Randomness, calm: bool) -> Options {
         ecn: coin(2),
         ..Options::default()
     };
-    options.algorithm = [Algorithm::NewReno, Algorithm::Cubic, Algorithm::Local][random.below(3) as usize];
+    options.algorithm =
+        [Algorithm::NewReno, Algorithm::Cubic, Algorithm::Local, Algorithm::Bbr][random.below(4) as usize];
+    options.rate_samples = random.below(3) == 0;
     if random.below(3) == 0 {
         options.send_buffer = 1_000 + random.below(30_000) as u32;
     }

@@ -28,7 +28,7 @@ impl Bbr {
         self.has_seen_rtt = srtt.is_some();
         let rtt = srtt.unwrap_or(Duration::from_millis(1)).max(Duration::from_micros(1));
         let nominal = u128::from(self.initial_cwnd()) * 1_000_000_000 / rtt.as_nanos().max(1);
-        self.pacing_rate = share(u64::try_from(nominal).unwrap_or(u64::MAX), self.state.pacing_gain());
+        self.pacing_rate = share(u64::try_from(nominal).unwrap_or(u64::MAX), self.state.pacing_gain()).max(1);
         self.set_send_quantum();
     }
 

@@ -86,13 +86,15 @@ impl Bbr {
                 self.is_bw_probe_sample = true;
                 self.start_probe_bw_up(rs);
             }
-            State::ProbeBwUp => {
-                if self.is_time_to_go_down(rs) {
-                    self.prev_probe_too_high = false;
-                    self.start_probe_bw_down(now);
-                }
-            }
+            State::ProbeBwUp => self.go_down_in_time(now, rs),
             _ => {}
+        }
+    }
+
+    fn go_down_in_time(&mut self, now: Instant, rs: &RateSample) {
+        if self.is_time_to_go_down(rs) {
+            self.prev_probe_too_high = false;
+            self.start_probe_bw_down(now);
         }
     }
 

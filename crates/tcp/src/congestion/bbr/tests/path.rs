@@ -216,7 +216,7 @@ impl Run {
             self.mark_app_limited();
         }
         while let Some(packet) = self.flight.front() {
-            if left == 0 && !packet.dropped || (packet.dropped && left == 0) || packet.ack_at > self.now {
+            if left == 0 || packet.ack_at > self.now {
                 break;
             }
             let Some(packet) = self.flight.pop_front() else { break };

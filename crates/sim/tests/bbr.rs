@@ -1,0 +1,168 @@
+//! BBR in the production stack over simulated links: what it promises of bandwidth, queues and company.
+
+use bowline_sim::Scenario;
+use bowline_sim::scenario::{Report, Settings};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn run(text: &str) -> Result<Report, Box<dyn std::error::Error>> {
+    Ok(Scenario::parse(text)?.run(&Settings::default())?)
+}
+
+/// One bulk flow of `seconds` with this controller over one link, whose further keys are given.
+fn one(congestion: &str, seconds: u32, link: &str) -> Result<Report, Box<dyn std::error::Error>> {
+    run(&format!(
+        r#"
+        duration = "{seconds}s"
+        [hosts.a]
+        congestion = "{congestion}"
+        send_buffer = "16MiB"
+        [hosts.b]
+        receive_buffer_max = "16MiB"
+        [[link]]
+        ends = ["a", "b"]
+        {link}
+        [[flow]]
+        from = "a"
+        to = "b"
+        "#
+    ))
+}
+
+/// What the link carries of text, in bit/s: 1,448 bytes of 1,500.
+const fn text(rate: f64) -> f64 {
+    rate * 1_448.0 / 1_500.0
+}
+
+#[test]
+fn one_percent_of_chance_loss_at_100_ms_leaves_nine_tenths_of_the_link() -> Outcome {
+    let link = r#"rate = "100mbit"
+        delay = "50ms"
+        queue = "1250kB"
+        toward.b = { loss = "1%" }"#;
+    let (bbr, cubic) = (one("bbr", 60, link)?, one("cubic", 60, link)?);
+    assert!(bbr.goodput >= 0.9 * text(100e6), "{bbr}");
+    assert!(cubic.goodput <= 0.2 * text(100e6), "the loss is no obstacle to CUBIC either: {cubic}");
+    Ok(())
+}
+
+#[test]
+fn where_the_queue_is_deep_it_stays_short() -> Outcome {
+    // Eight times what the path holds.
+    let link = r#"rate = "50mbit"
+        delay = "20ms"
+        queue = "2MB""#;
+    let (bbr, cubic) = (one("bbr", 60, link)?, one("cubic", 60, link)?);
+    assert!(bbr.goodput >= 0.9 * text(50e6), "{bbr}");
+    let [(bbr_mean, bbr_p99), (cubic_mean, _)] = [&bbr, &cubic].map(|report| report.links[0].wait);
+    assert!(bbr_mean <= 0.008, "{bbr}");
+    assert!(bbr_p99 <= 0.05, "{bbr}");
+    assert!(cubic_mean >= 0.1, "CUBIC fills it: {cubic}");
+    Ok(())
+}
+
+#[test]
+fn a_policer_loses_little_of_it() -> Outcome {
+    let link = r#"rate = "100mbit"
+        delay = "20ms"
+        queue = "500kB"
+        toward.b = { policer = { rate = "20mbit", burst = "50kB" } }"#;
+    let report = one("bbr", 60, link)?;
+    assert!(report.retransmitted <= 0.05, "{report}");
+    assert!(report.goodput >= 0.75 * text(20e6), "{report}");
+    Ok(())
+}
+
+/// Two hosts and a third, which share a bottleneck of 50 Mbit/s and 40 ms.
+fn shared(first: &str, second: &str, queue: &str) -> Result<Report, Box<dyn std::error::Error>> {
+    run(&format!(
+        r#"
+        duration = "60s"
+        [hosts.a]
+        congestion = "{first}"
+        [hosts.b]
+        congestion = "{second}"
+        [hosts.c]
+        [[link]]
+        ends = ["a", "r"]
+        delay = "1ms"
+        [[link]]
+        ends = ["b", "r"]
+        delay = "1ms"
+        [[link]]
+        ends = ["r", "c"]
+        rate = "50mbit"
+        delay = "19ms"
+        queue = "{queue}"
+        [[flow]]
+        from = "a"
+        to = "c"
+        [[flow]]
+        from = "b"
+        to = "c"
+        start = "2s"
+        "#
+    ))
+}
+
+#[test]
+fn neither_bbr_nor_cubic_starves_beside_the_other() -> Outcome {
+    // What the path holds is 250 kB.
+    for queue in ["125kB", "250kB", "500kB"] {
+        let report = shared("bbr", "cubic", queue)?;
+        let shares: Vec<f64> = report.flows.iter().map(|flow| flow.goodput / text(50e6)).collect();
+        println!("{queue}: {shares:.3?}\n{report}");
+        assert!(shares.iter().all(|share| *share >= 0.15), "a queue of {queue}: {shares:.3?}\n{report}");
+        assert!(shares.iter().sum::<f64>() >= 0.9, "a queue of {queue}: {shares:.3?}\n{report}");
+    }
+    Ok(())
+}
+
+#[test]
+fn two_connections_of_it_share_fairly() -> Outcome {
+    let report = shared("bbr", "bbr", "250kB")?;
+    assert!(report.fairness >= Some(0.9), "{report}");
+    Ok(())
+}
+
+#[test]
+fn connections_of_different_round_trips_all_get_something() -> Outcome {
+    let mut scenario = String::from(
+        "duration = \"120s\"\n[hosts.z]\n[[link]]\nends = [\"r\", \"z\"]\nrate = \"100mbit\"\ndelay = \"5ms\"\nqueue = \"1MB\"\n",
+    );
+    for (name, delay) in [("a", 10), ("b", 15), ("c", 20), ("d", 30), ("e", 40), ("f", 60)] {
+        scenario += &format!(
+            "[hosts.{name}]\ncongestion = \"bbr\"\n[[link]]\nends = [\"{name}\", \"r\"]\ndelay = \"{delay}ms\"\n[[flow]]\nfrom = \"{name}\"\nto = \"z\"\n"
+        );
+    }
+    let report = run(&scenario)?;
+    assert!(report.goodput >= 0.9 * text(100e6), "{report}");
+    assert!(report.fairness >= Some(0.7), "{report}");
+    let least = report.flows.iter().map(|flow| flow.goodput).fold(f64::MAX, f64::min);
+    assert!(least >= text(100e6) / 6.0 / 4.0, "{report}");
+    Ok(())
+}
+
+#[test]
+fn startup_fills_the_link_in_a_few_round_trips_and_loses_little() -> Outcome {
+    let report = run(r#"
+        [hosts.a]
+        congestion = "bbr"
+        send_buffer = "16MiB"
+        [hosts.b]
+        receive_buffer_max = "16MiB"
+        [[link]]
+        ends = ["a", "b"]
+        rate = "200mbit"
+        delay = "50ms"
+        queue = "2500kB"
+        [[flow]]
+        from = "a"
+        to = "b"
+        bytes = "100MB"
+    "#)?;
+    // 4.14 s at the link's rate; ten doublings are a second.
+    assert!(report.flows[0].done && report.seconds <= 5.6, "{report}");
+    assert!(report.retransmitted <= 0.02, "{report}");
+    Ok(())
+}
