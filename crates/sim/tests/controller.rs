@@ -10,6 +10,6 @@ fn a_controller_of_ones_own_keeps_the_queue_short() -> Result<(), Box<dyn std::e
     let [(time, wait, name), (cubic_time, cubic_wait, _)] = example::compare()?;
     assert_eq!(name, "delay");
     assert!(time < cubic_time * 3 / 2, "{time:?} and {cubic_time:?}");
-    assert!(wait < Duration::from_millis(10) && cubic_wait > 5 * wait, "{wait:?} and {cubic_wait:?}");
+    assert!(wait < Duration::from_millis(100) && cubic_wait > 3 * wait, "{wait:?} and {cubic_wait:?}");
     Ok(())
 }

@@ -239,9 +239,7 @@ fn random_options(random: &mut Randomness, calm: bool) -> Options {
         ecn: coin(2),
         ..Options::default()
     };
-    options.algorithm =
-        [Algorithm::NewReno, Algorithm::Cubic, Algorithm::Local, Algorithm::Bbr][random.below(4) as usize];
-    options.rate_samples = random.below(3) == 0;
+    options.algorithm = [Algorithm::NewReno, Algorithm::Cubic, Algorithm::Local][random.below(3) as usize];
     if random.below(3) == 0 {
         options.send_buffer = 1_000 + random.below(30_000) as u32;
     }
@@ -264,6 +262,19 @@ fn random_options(random: &mut Randomness, calm: bool) -> Options {
     options
 }
 
+/// What came later than the first conversations, from chance of its own: the seeds of before still have the weather and the
+/// programs of before.
+fn more_options(random: &mut Randomness, options: &mut Options) {
+    if random.below(4) == 0 {
+        options.algorithm = Algorithm::Bbr;
+    }
+    options.rate_samples = random.below(3) == 0;
+    options.pacing = random.below(3) > 0;
+    if random.below(6) == 0 {
+        options.max_pacing_rate = Some(20_000 + random.below(10_000_000));
+    }
+}
+
 impl Conversation {
     fn new(seed: u64) -> Self {
         let mut bytes = [0; 32];
@@ -271,7 +282,10 @@ impl Conversation {
         let mut random = Randomness::new(bytes);
         let calm = random.below(2) == 0;
         let weather = random_weather(&mut random, calm);
-        let options = [random_options(&mut random, calm), random_options(&mut random, calm)];
+        let mut options = [random_options(&mut random, calm), random_options(&mut random, calm)];
+        bytes[31] = 1;
+        let mut more = Randomness::new(bytes);
+        options.iter_mut().for_each(|options| more_options(&mut more, options));
         let mtu = [1500, 1500, 576, 1280, 9000, 65_535][random.below(6) as usize];
         let ipv6 = mtu >= 1280 && random.below(3) == 0;
         let mut pair = Pair::new(&mut random, weather, options, ipv6, mtu);
