@@ -48,7 +48,10 @@ pub fn parse(source: &Source, defines: &Defines) -> Result<Script, ScriptError> 
         Some(first) if !matches!(first.when, When::At(0) | When::After(0)) => {
             Err(ScriptError::new(first.place, "the first event must be at time 0"))
         }
-        Some(_) => Ok(Script { options, init, events, cleanup }),
+        Some(_) => {
+            let folder = std::path::Path::new(&source.name).parent().unwrap_or(std::path::Path::new(""));
+            Ok(Script { folder: folder.to_owned(), options, init, events, cleanup })
+        }
     }
 }
 

@@ -18,6 +18,8 @@ pub type Micros = u64;
 /// A whole script.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Script {
+    /// Where it lies: its commands are looked for from there.
+    pub folder: std::path::PathBuf,
     /// What it asks of the runner.
     pub options: Options,
     /// The command before the first event, which takes no time.

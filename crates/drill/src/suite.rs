@@ -26,6 +26,8 @@ pub struct Plan {
     pub defines: Defines,
     /// How long packets are looked for after the last line; default: time does not move on.
     pub linger: Duration,
+    /// Whether packets after the last line fail scripts of suites, too; default no.
+    pub strict: bool,
     /// How many scripts run at once; default 1.
     pub jobs: usize,
 }
@@ -37,6 +39,7 @@ impl Default for Plan {
             versions: IpVersion::ALL.to_vec(),
             defines: Defines::new(),
             linger: Duration::ZERO,
+            strict: false,
             jobs: 1,
         }
     }
@@ -159,7 +162,7 @@ fn run_once(source: &Source, script: &Script, plan: &Plan, version: IpVersion) -
         return Outcome::new(&source.name, Some(version), Verdict::Passed);
     }
     let begin = Instant::now();
-    let result = run(script, Setting { profile: plan.profile, version, linger: plan.linger });
+    let result = run(script, Setting { profile: plan.profile, version, linger: plan.linger, strict: plan.strict });
     let took = begin.elapsed();
     match result {
         Ok(passed) => Outcome {

@@ -86,6 +86,7 @@ pub const fn hold(what: Hold) -> &'static str {
         Hold::Cork => "TCP_CORK",
         Hold::SillyWindow => "silly-window avoidance",
         Hold::Pacing => "pacing",
+        Hold::Buffer => "the send buffer",
         Hold::Nothing => "nothing",
     }
 }

@@ -151,6 +151,7 @@ impl Host {
             _ => return Err(Errno::EINVAL),
         };
         let (family, settings, patience) = (socket.family, socket.settings.clone(), socket.settings.receive_timeout);
+        let notices = socket.notices.inherited();
         // FreeBSD's accepted sockets do not block where the listener does not.
         let inherits = self.profile == Profile::FreeBsd && !blocking && flags == 0;
         while let Some(key) = self.stack.tcp_mut().accept(now, listener) {
@@ -161,6 +162,7 @@ impl Host {
                 return Err(Errno::ECONNABORTED);
             }
             let mut socket = Socket::new(family, Role::Open(key), settings);
+            socket.notices = notices;
             socket.local = Some(tuple.local);
             (socket.bound, socket.reported) = (true, true);
             let address = Some(socket.show(tuple.remote));

@@ -81,6 +81,8 @@ pub struct Host {
     connections: HashMap<ConnectionKey, Fd>,
     listeners: HashMap<ListenerKey, Fd>,
     datagrams: HashMap<UdpKey, Fd>,
+    /// Descriptors that wait to be told of what they sent.
+    pub(crate) noticed: Vec<Fd>,
     outbox: VecDeque<Vec<u8>>,
 }
 
@@ -119,6 +121,7 @@ impl Host {
             connections: HashMap::new(),
             listeners: HashMap::new(),
             datagrams: HashMap::new(),
+            noticed: Vec::new(),
             outbox: VecDeque::new(),
         }
     }
@@ -150,8 +153,13 @@ impl Host {
 
     /// A packet arrives: raw IP, as from a TUN device. Nothing is checked before; what makes no sense is counted and dropped.
     pub fn packet_in(&mut self, now: Instant, packet: &[u8]) {
+        self.joined_packet_in(now, packet, None);
+    }
+
+    /// The same, of a packet that a device has put together of segments, each with `segment_size` bytes of text but the last.
+    pub fn joined_packet_in(&mut self, now: Instant, packet: &[u8], segment_size: Option<u16>) {
         let pinned = packet.len();
-        let packet = RxPacket { data: Bytes::copy_from_slice(packet), pinned, ..RxPacket::default() };
+        let packet = RxPacket { data: Bytes::copy_from_slice(packet), pinned, segment_size, ..RxPacket::default() };
         self.stack.handle_packet(now, self.interface, packet);
         self.drain(now);
     }
@@ -237,6 +245,7 @@ impl Host {
                 Event::EchoReply(_) | Event::EchoError(..) => {}
             }
         }
+        self.tell_notices(now);
     }
 
     fn touch(&mut self, fd: Option<Fd>) {

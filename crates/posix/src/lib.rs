@@ -58,6 +58,7 @@ mod epoll;
 mod error;
 mod host;
 mod names;
+mod notices;
 mod options;
 mod ready;
 mod receive;

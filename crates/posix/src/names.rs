@@ -66,7 +66,8 @@ impl Host {
         if socket.local.is_some() || !matches!(socket.role, Role::Idle | Role::Datagram(None)) {
             return Err(Errno::EINVAL);
         }
-        if !wanted.ip().is_unspecified() && !self.is_local(wanted.ip()) {
+        let is_free = socket.settings.free_bind && !wanted.ip().is_multicast();
+        if !wanted.ip().is_unspecified() && !is_free && !self.is_local(wanted.ip()) {
             return Err(Errno::EADDRNOTAVAIL);
         }
         self.name(now, fd, wanted)

@@ -53,6 +53,7 @@ impl Settings {
             recvhoplimit: false,
             recvtclass: false,
             bind_no_port: false,
+            free_bind: false,
             inq: false,
             cork: tcp.cork,
             tcp,

@@ -5,12 +5,13 @@ use bowline_stack::UdpCallError;
 use bowline_tcp::{CallError, ConnectionKey, Profile};
 
 use crate::abi::options::Opt;
-use crate::abi::{Address, ControlMessage, Errno, Writer};
+use crate::abi::{ControlMessage, Errno};
 use crate::call::{Call, Fd, Reply, Waiting};
 use crate::descriptors::File;
 use crate::error;
 use crate::host::{Host, Step};
-use crate::socket::{QueuedError, Role, Socket};
+use crate::notices::QueuedError;
+use crate::socket::{Role, Socket};
 
 /// The most that one call reads, in bytes: what Linux reads at most is more, but no queue here is as long.
 const MAX_READ: usize = 1 << 26;
@@ -249,41 +250,18 @@ impl Host {
 
     /// The stack holds an ICMP error for a datagram socket.
     pub(crate) fn on_datagram_error(&mut self, key: bowline_stack::UdpKey) {
-        /// Errors that wait for a reader, at most.
-        const MOST: usize = 16;
         while let Some(failure) = self.stack.udp_failure(key) {
             let is_v4 = failure.remote.is_ipv4();
             let errno = error::of_icmp(self.profile, failure.error, is_v4);
             let icmp = error::icmp_of(failure.error, is_v4);
             let Some(socket) = self.datagram_socket(key) else { return };
             let wants = if is_v4 { socket.settings.recverr } else { socket.settings.recverr6 };
-            if wants && socket.errors.len() < MOST {
-                socket.errors.push_back(QueuedError { errno, icmp, is_v4, destination: failure.remote });
+            if wants {
+                socket.queue_error(QueuedError::Icmp { errno, icmp, destination: failure.remote });
             }
             socket.error = Some(errno);
             socket.activity += 1;
         }
-    }
-
-    /// `MSG_ERRQUEUE`: the oldest error, as a control message with `struct sock_extended_err`. The packet it is about is
-    /// not kept, and no bytes of it are given.
-    fn receive_error(&mut self, fd: Fd) -> Step {
-        let abi = self.abi;
-        let socket = self.fds.socket_mut(fd)?;
-        let queued = socket.errors.pop_front().ok_or(Errno::EAGAIN)?;
-        let origin = abi.get(if queued.is_v4 { "SO_EE_ORIGIN_ICMP" } else { "SO_EE_ORIGIN_ICMP6" });
-        let mut data = Writer::default();
-        data.u32(queued.errno.number(abi) as u32);
-        data.bytes(&[origin as u8, queued.icmp.0, queued.icmp.1, 0]);
-        data.u32(0);
-        data.u32(0);
-        let mut offender = queued.destination;
-        offender.set_port(0);
-        data.bytes(&Address::Inet(offender).encode(abi));
-        let (level, kind) = if queued.is_v4 { Opt::RecvErr } else { Opt::RecvErr6 }.place(abi);
-        let address = Some(socket.show(queued.destination));
-        let control = vec![ControlMessage { level, kind, data: data.0 }];
-        Ok(Some(Reply { address, flags: abi.get("MSG_ERRQUEUE"), control, ..Reply::default() }))
     }
 
     /// Whether this is FreeBSD, in what differs.

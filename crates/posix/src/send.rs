@@ -2,7 +2,7 @@
 
 use bowline_base::Instant;
 use bowline_stack::UdpSend;
-use bowline_tcp::{CallError, ConnectionKey};
+use bowline_tcp::{CallError, Readiness, Then};
 use bytes::Bytes;
 
 use crate::abi::options::Opt;
@@ -74,8 +74,13 @@ impl Host {
             _ if freebsd => return Err(Errno::ENOTCONN),
             _ => return Err(Errno::EPIPE),
         };
+        // Who has slept for want of room is woken once a third of the queue is free.
+        let is_woken = self.stack.tcp().readiness(key).contains(Readiness::WRITABLE);
+        if blocking && waiting.sent > 0 && !is_woken && !waiting.is_late(now) && self.stack.tcp().error(key).is_none() {
+            return Ok(None);
+        }
         let urgent = flags & self.abi.get("MSG_OOB") != 0;
-        self.cork_for_more(now, fd, key, flags);
+        let then = self.then(flags);
         let mut rest = rest_of(waiting);
         while !rest.is_empty() {
             let tcp = self.stack.tcp_mut();
@@ -83,18 +88,34 @@ impl Host {
             let sent = if urgent {
                 tcp.send_urgent(now, key, &rest).inspect(|n| drop(rest.split_to(*n)))
             } else {
-                tcp.send_bytes(now, key, &mut rest)
+                tcp.send_with(now, key, &mut rest, then)
             };
-            match sent {
-                Ok(n) => waiting.sent += n,
+            let step = match sent {
+                Ok(n) => {
+                    waiting.sent += n;
+                    continue;
+                }
                 Err(CallError::WouldBlock) => {
                     let step = self.would_block(now, waiting, blocking, patience);
-                    return step.or_else(|errno| partly(waiting, errno));
+                    step.or_else(|errno| partly(waiting, errno))
                 }
-                Err(error) => return partly(waiting, error::of_call(error)),
+                Err(error) => partly(waiting, error::of_call(error)),
+            };
+            if !matches!(step, Ok(None)) {
+                self.note_written_by(fd, waiting, flags);
             }
+            return step;
         }
+        self.note_written_by(fd, waiting, flags);
         Ok(Some(Reply::value(waiting.sent)))
+    }
+
+    /// A call has written what it could: its notices are about that.
+    fn note_written_by(&mut self, fd: Fd, waiting: &Waiting, flags: i32) {
+        let linux = self.abi == crate::Abi::Linux;
+        if linux && waiting.sent > 0 {
+            self.note_written(fd, flags & self.abi.get("MSG_ZEROCOPY") != 0);
+        }
     }
 
     /// What a stream cannot do is said before anything is done.
@@ -105,10 +126,6 @@ impl Host {
         if linux && flags & self.abi.get("MSG_FASTOPEN") != 0 {
             return Err(Errno::EOPNOTSUPP);
         }
-        // FreeBSD: MSG_EOR means nothing on a stream; Linux ends a segment there, which the send queue does not.
-        if linux && flags & self.abi.get("MSG_EOR") != 0 {
-            return Err(Errno::EOPNOTSUPP);
-        }
         if self.is_freebsd() && to.is_some() {
             let open = matches!(self.fds.socket(fd)?.role, Role::Open(_) | Role::Opening(_));
             return Err(if open { Errno::EISCONN } else { Errno::EOPNOTSUPP });
@@ -116,14 +133,14 @@ impl Host {
         if control.is_empty() { Ok(()) } else { Err(Errno::EINVAL) }
     }
 
-    /// `MSG_MORE` is a cork until the next call without it.
-    fn cork_for_more(&mut self, now: Instant, fd: Fd, key: ConnectionKey, flags: i32) {
+    /// What the flags say of what follows. `MSG_MORE` outweighs `MSG_EOR`, which on FreeBSD means nothing on a stream.
+    fn then(&self, flags: i32) -> Then {
         let linux = self.abi == crate::Abi::Linux;
-        let more = flags & self.abi.get(if linux { "MSG_MORE" } else { "MSG_MORETOCOME" }) != 0;
-        let cork = more || self.fds.socket(fd).is_ok_and(|socket| socket.settings.cork);
-        if self.stack.tcp().options(key).is_some_and(|options| options.cork != cork) {
-            // It is there: its options were just read.
-            let _ = self.stack.tcp_mut().set_options(now, key, |options| options.cork = cork);
+        let has = |name| flags & self.abi.get(name) != 0;
+        match () {
+            () if has(if linux { "MSG_MORE" } else { "MSG_MORETOCOME" }) => Then::More,
+            () if linux && has("MSG_EOR") => Then::EndOfRecord,
+            () => Then::Push,
         }
     }
 

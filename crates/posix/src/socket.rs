@@ -8,6 +8,7 @@ use bowline_stack::UdpKey;
 use bowline_tcp::{ConnectionKey, Keepalive, ListenerKey, Options};
 
 use crate::abi::{Address, Errno, Linger};
+use crate::notices::{Notices, QueuedError};
 
 /// `AF_INET` or `AF_INET6`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,20 +67,11 @@ pub(crate) struct Settings {
     pub(crate) recvhoplimit: bool,
     pub(crate) recvtclass: bool,
     pub(crate) bind_no_port: bool,
+    /// It may be named by an address that is not ours (yet).
+    pub(crate) free_bind: bool,
     pub(crate) inq: bool,
     /// `TCP_CORK` as the user set it; `MSG_MORE` corks for a while.
     pub(crate) cork: bool,
-}
-
-/// An entry of the error queue (`MSG_ERRQUEUE`).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct QueuedError {
-    pub(crate) errno: Errno,
-    /// ICMP type and code.
-    pub(crate) icmp: (u8, u8),
-    pub(crate) is_v4: bool,
-    /// Where the datagram was going.
-    pub(crate) destination: SocketAddr,
 }
 
 /// A socket.
@@ -97,6 +89,8 @@ pub(crate) struct Socket {
     /// `SO_ERROR`: reported once.
     pub(crate) error: Option<Errno>,
     pub(crate) errors: VecDeque<QueuedError>,
+    /// What it wants to be told of what it sends.
+    pub(crate) notices: Notices,
     /// The user closed the reading, the writing half.
     pub(crate) shut_read: bool,
     pub(crate) shut_write: bool,
@@ -109,7 +103,7 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) const fn new(family: Family, role: Role, settings: Settings) -> Self {
+    pub(crate) fn new(family: Family, role: Role, settings: Settings) -> Self {
         Self {
             family,
             role,
@@ -119,6 +113,7 @@ impl Socket {
             settings,
             error: None,
             errors: VecDeque::new(),
+            notices: Notices::default(),
             shut_read: false,
             shut_write: false,
             ended: false,

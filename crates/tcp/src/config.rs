@@ -110,6 +110,18 @@ pub enum OpenErrors {
     TimeExceeded,
 }
 
+/// When a listener answers SYNs with cookies (RFC 4987 3.6), as Linux `tcp_syncookies` has it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Cookies {
+    /// Never: a SYN that finds the queue full is dropped.
+    Never,
+    /// Where the queue of half-open connections is full.
+    #[default]
+    WhenFull,
+    /// Always: nothing is kept of a SYN.
+    Always,
+}
+
 /// Keepalive (RFC 9293 3.8.4).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Keepalive {
@@ -148,7 +160,7 @@ pub struct Options {
     /// Whether small segments go out at once although others are in flight (Nagle's algorithm off; RFC 9293 3.7.4, MUST-17);
     /// default false.
     pub nodelay: bool,
-    /// Whether only full segments go out until this is taken back (Linux `TCP_CORK`, at most 200 ms); default false.
+    /// Whether only full segments go out until this is taken back (Linux `TCP_CORK`), for at most an RTO; default false.
     pub cork: bool,
     /// Keepalive; off by default (RFC 9293 3.8.4, MUST-25).
     pub keepalive: Option<Keepalive>,
@@ -213,6 +225,31 @@ pub struct Options {
     pub whole_segments: bool,
     /// What later segments say of the free space; default: [`WindowPolicy::Steps`].
     pub window_policy: WindowPolicy,
+    /// Whether a super-segment is pushed even if text behind it waits, so that who joins segments on the way hands them on (Linux);
+    /// default false: only where the queue ends (RFC 9293 3.9.1.2, MUST-60).
+    pub push_bursts: bool,
+    /// The fewest segments of a super-segment whose size follows the sending rate: it holds what is sent in a millisecond, and at
+    /// most half of the congestion window. Default 0: as much as may leave. Linux has 2 (`tcp_min_tso_segs`).
+    pub least_burst: u8,
+    /// Whether the send queue is accounted for in blocks of a super-segment with a fixed cost, as on Linux: a block that was begun
+    /// is filled, whatever `send_buffer` says. Default false: in bytes.
+    pub send_blocks: bool,
+    /// Whether a connection whose last exchange was longer ago than the RTO begins again with a small window (RFC 5681 4.1, Linux
+    /// `tcp_slow_start_after_idle`); default true.
+    pub restart_after_idle: bool,
+    /// Whether fast recovery reduces the congestion window itself, as Linux does (RFC 9438 4.6 lets it), or what was in flight (RFC
+    /// 5681 3.1, equation 4); default: what was in flight.
+    pub reduce_window: bool,
+    /// Whether segments without timestamps are taken although these were agreed on, as on Linux; default false (RFC 7323 3.2).
+    pub lax_timestamps: bool,
+    /// Whether a segment that ends beyond the window is taken as a whole if nothing waits to be read, and else not at all, as on
+    /// Linux; default false: what lies in the window is taken (RFC 9293 3.10.7.4).
+    pub uncut_segments: bool,
+    /// When SYNs are answered with cookies; default: once the queue of half-open connections is full.
+    pub syn_cookies: Cookies,
+    /// Whether the ACK of the peer's FIN waits for ours, as that of text does on a connection that answers (Linux); default
+    /// false: it leaves at once.
+    pub delay_fin_ack: bool,
     /// Segments that are acknowledged at once when a connection begins and after a pause; default 16, as Linux.
     pub quick_acks: u8,
     /// Whether every second segment is acknowledged at once however small it is, as FreeBSD does; default false: every second
@@ -272,6 +309,15 @@ impl Default for Options {
             window_shift: None,
             whole_segments: false,
             window_policy: WindowPolicy::default(),
+            push_bursts: false,
+            least_burst: 0,
+            send_blocks: false,
+            restart_after_idle: true,
+            reduce_window: false,
+            lax_timestamps: false,
+            uncut_segments: false,
+            syn_cookies: Cookies::default(),
+            delay_fin_ack: false,
             quick_acks: 16,
             ack_small_segments: false,
             layout: Layout::default(),

@@ -46,7 +46,7 @@ pub struct AckSample {
     pub in_flight_before: u64,
     /// Whether the window was what held the sender back: only then it grows (RFC 5681 4.1, RFC 7661 4.3).
     pub cwnd_limited: bool,
-    /// Whether fast recovery is under way: then the window is not grown.
+    /// Whether fast recovery is under way, or the ACK is a duplicate (RFC 3042 2): then the window is not grown.
     pub in_recovery: bool,
     /// Bytes in flight after it.
     pub in_flight: u64,

@@ -98,6 +98,8 @@ counters! {
     resets_suppressed = "BowlineResetsSuppressed";
     /// Segments outside the window.
     out_of_window = "BowlineOutOfWindow";
+    /// Segments that end beyond the window and were not taken.
+    beyond_window = "TcpExtBeyondWindow";
     /// RSTs that were ignored.
     resets_ignored = "BowlineResetsIgnored";
     /// ACKs out of range.

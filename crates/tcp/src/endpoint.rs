@@ -22,6 +22,8 @@ mod look;
 mod output;
 mod segments;
 
+pub use look::Progress;
+
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;

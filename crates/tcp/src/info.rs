@@ -146,6 +146,8 @@ pub struct Info {
     pub rwnd_limited: Duration,
     /// Of that, held back by the congestion window.
     pub cwnd_limited: Duration,
+    /// Of that, held back by the send buffer: all in it was sent, and the application had more.
+    pub sndbuf_limited: Duration,
     /// Memory the connection's queues pin, in bytes.
     pub memory: u64,
     /// Age since the open.
@@ -223,6 +225,7 @@ impl Info {
             busy_time: Duration::ZERO,
             rwnd_limited: Duration::ZERO,
             cwnd_limited: Duration::ZERO,
+            sndbuf_limited: Duration::ZERO,
             memory: 0,
             age: Duration::ZERO,
         }

@@ -30,7 +30,10 @@ pub mod trace;
 pub mod tuple;
 
 pub use bowline_wire::tcp::Layout;
-pub use config::{Algorithm, Config, Keepalive, OddSegments, OpenErrors, Options, SynFin, TimeWaitSyn, WindowPolicy};
+pub use config::{
+    Algorithm, Config, Cookies, Keepalive, OddSegments, OpenErrors, Options, SynFin, TimeWaitSyn, WindowPolicy,
+};
+pub use connection::calls::Then;
 pub use counters::Counters;
 pub use endpoint::{Endpoint, Listen, Pending};
 pub use error::{CallError, ConnectError, ConnectionError, ListenError};

@@ -20,6 +20,7 @@ use bowline_base::Instant;
 use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
 
+use crate::config::Cookies;
 use crate::info::ListenerInfo;
 use crate::reason::DropReason;
 use crate::{ConnectionKey, ListenerKey, Options, PendingKey};
@@ -204,7 +205,12 @@ impl Listener {
         if self.deferred {
             return ListenOutcome::Defer;
         }
-        if syn_queue_full || self.half_open >= self.syn_queue_bound() {
+        let full = syn_queue_full || self.half_open >= self.syn_queue_bound();
+        let cookies = self.options.syn_cookies;
+        if full && cookies == Cookies::Never {
+            return ListenOutcome::Drop(DropReason::SynQueueFull);
+        }
+        if full || cookies == Cookies::Always {
             self.last_cookie = Some(now);
             self.counters.cookies += 1;
             return ListenOutcome::Cookie;

@@ -99,6 +99,8 @@ pub enum Hold {
     SillyWindow,
     /// Pacing.
     Pacing,
+    /// The send buffer: all in it is sent, and the application has more than fits.
+    Buffer,
     /// Nothing any more: data is leaving.
     Nothing,
 }

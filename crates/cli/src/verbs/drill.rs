@@ -83,6 +83,10 @@ pub struct Args {
     /// Go on for so long after a script's last line, where no packet is expected [default: 0]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub linger: Option<Duration>,
+    /// Packets after the last line are failures also in scripts that begin with their suite's defaults.sh, which were written for
+    /// a tool that stops looking there [default: they are remarked]
+    #[arg(long)]
+    pub strict: bool,
     /// Print one JSON document instead of a table
     #[arg(long, conflicts_with = "junit")]
     pub json: bool,
@@ -166,6 +170,7 @@ fn plan(args: &Args) -> Plan {
         versions: args.ip_version.map_or(IpVersion::ALL.to_vec(), |version| vec![version.into()]),
         defines: args.defines.iter().cloned().collect::<Defines>(),
         linger: args.linger.unwrap_or_default(),
+        strict: args.strict,
         jobs: jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
     }
 }

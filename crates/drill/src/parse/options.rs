@@ -54,8 +54,7 @@ fn set(options: &mut Options, name: &str, value: Value<'_>) -> Result<(), Script
         "connect_port" => options.connect_port = value.number(1, 65_535)? as u16,
         "local_ip" => options.local_ip = Some(value.address()?),
         "remote_ip" => options.remote_ip = Some(value.address()?),
-        // the size of the pieces of a packet that a device puts together: here too each arrives whole, as it is written
-        "mss" => drop(value.number(1, 65_535)?),
+        "mss" => options.mss = Some(value.number(1, 65_535)? as u16),
         "mtu" => options.mtu = Some(value.number(68, 65_535)? as u16),
         "tolerance_usecs" => options.tolerance = value.number(0, 3_600_000_000)?,
         "tolerance_percent" => options.tolerance_permille = value.permille()?,

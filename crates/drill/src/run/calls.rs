@@ -56,6 +56,8 @@ pub(super) enum Judge {
     Message(i64, Expr),
     /// Bytes written on this descriptor of the script's, where what was there before ends.
     Written(i64, usize),
+    /// The same, of a file that is then read so far.
+    SentFile(i64, usize, i64),
     /// `poll`.
     Polled(Expr),
     /// `epoll_wait`.
@@ -159,6 +161,16 @@ impl Runner<'_> {
             .seen(seconds(at)))
     }
 
+    /// A buffer at no address: what a kernel finds before it does anything.
+    fn fault(buffers: &[(&Expr, &Expr)], values: Values<'_>) -> Result<Option<Made>, Failure> {
+        for (buffer, len) in buffers {
+            if matches!(buffer, Expr::Word(_, word) if word == "NULL") && values.size(len)? > 0 {
+                return Ok(Some(Made::Returned(Err(Errno::EFAULT), Judge::Plain)));
+            }
+        }
+        Ok(None)
+    }
+
     fn values(&self, call: &Call) -> Values<'_> {
         Values { abi: self.settings.host.abi, version: self.version, options: &self.script.options, place: call.place }
     }
@@ -198,6 +210,8 @@ impl Runner<'_> {
             ("epoll_ctl", [epoll, operation, fd, event]) => self.epoll_ctl(call, epoll, (operation, fd), event),
             ("epoll_wait", [epoll, events, max, timeout]) => self.epoll_wait(call, epoll, events, (max, timeout)),
             ("pipe", [fds]) => self.pipe(call, fds),
+            ("open", [path, flags]) => self.open(call, path, flags),
+            ("sendfile", [out, file, offset, len]) => self.sendfile(call, out, (file, offset), len),
             ("splice", [from, _, to, _, len, flags]) => self.splice(call, (from, to), len, flags),
             ("usleep", [micros]) => self.usleep(call, micros),
             (name, _) if KNOWN.contains(&name) => {
@@ -226,8 +240,12 @@ impl Runner<'_> {
                 .expected(expected)
                 .seen(seen.clone())
         };
-        if let Judge::Written(fd, begin) = judge {
-            self.accepted(*fd, *begin, result.as_ref().map_or(0, |reply| reply.value as usize));
+        let taken = result.as_ref().map_or(0, |reply| reply.value as usize);
+        if let Judge::Written(fd, begin) | Judge::SentFile(fd, begin, _) = judge {
+            self.accepted(*fd, *begin, taken);
+        }
+        if let Judge::SentFile(.., file) = judge {
+            self.files.advance(*file, taken as u64);
         }
         match (&result, &call.result) {
             (_, Expr::Any) => {}
@@ -255,7 +273,7 @@ impl Runner<'_> {
     /// Whether what came with the return value is what the script says.
     fn judge_reply(&mut self, call: &Call, reply: Reply, judge: &Judge) -> Result<(), Failure> {
         match judge {
-            Judge::Plain | Judge::NewFd | Judge::Written(..) => Ok(()),
+            Judge::Plain | Judge::NewFd | Judge::Written(..) | Judge::SentFile(..) => Ok(()),
             Judge::Accepted => self.accepted_connection(call, &reply),
             Judge::Connected(fd) => self.connected(*fd),
             Judge::Read(fd, buffers) => self.judge_read(call, *fd, &reply.data, buffers),
@@ -321,5 +339,7 @@ const KNOWN: &[&str] = &[
     "epoll_wait",
     "pipe",
     "splice",
+    "open",
+    "sendfile",
     "usleep",
 ];

@@ -53,6 +53,8 @@ pub(crate) struct Flow {
     pub(crate) is_stream: bool,
     /// Whether there is urgent data, which may be read elsewhere.
     pub(crate) has_urgent: bool,
+    /// Whether the script has closed its descriptor.
+    pub(crate) is_closed: bool,
 }
 
 impl Flow {
@@ -73,6 +75,7 @@ impl Flow {
             read: 0,
             is_stream: true,
             has_urgent: false,
+            is_closed: false,
         }
     }
 

@@ -14,13 +14,34 @@ const ROOM: usize = 1024;
 struct State {
     abi: Abi,
     info: Option<Vec<u8>>,
+    /// `SO_MEMINFO`.
+    memory: Option<Vec<u8>>,
 }
+
+/// What `SO_MEMINFO` has, in its order.
+const MEMORY: [&str; 9] = [
+    "SK_MEMINFO_RMEM_ALLOC",
+    "SK_MEMINFO_RCVBUF",
+    "SK_MEMINFO_WMEM_ALLOC",
+    "SK_MEMINFO_SNDBUF",
+    "SK_MEMINFO_FWD_ALLOC",
+    "SK_MEMINFO_WMEM_QUEUED",
+    "SK_MEMINFO_OPTMEM",
+    "SK_MEMINFO_BACKLOG",
+    "SK_MEMINFO_DROPS",
+];
 
 impl Names for State {
     fn value(&self, name: &str) -> Option<i128> {
         let read = |name: &str| self.info.as_ref().and_then(|info| Field::read(self.abi.tcp_info(), info, name));
         let field = read(name).or_else(|| read(other_field(name)?));
         let constant = || self.abi.constant(name).or_else(|| self.abi.constant(&other_spelling(name)?));
+        let memory = || {
+            let index = MEMORY.iter().position(|known| *known == name)?;
+            let (words, _) = self.memory.as_ref()?.as_chunks::<4>();
+            words.get(index).map(|word| u32::from_le_bytes(*word))
+        };
+        let field = field.or_else(|| memory().map(u64::from));
         field.map(i128::from).or_else(|| constant().map(i128::from))
     }
 }
@@ -63,7 +84,9 @@ impl Runner<'_> {
     /// Carries out statements about the connection under test: the one of the packets without ports, or else the listener,
     /// or the socket that was opened last.
     pub(super) fn code(&mut self, code: &Code) -> Result<(), Failure> {
-        let state = State { abi: self.settings.host.abi, info: self.tcp_info() };
+        let info = self.option_of_current("IPPROTO_TCP", "TCP_INFO");
+        let memory = self.option_of_current("SOL_SOCKET", "SO_MEMINFO");
+        let state = State { abi: self.settings.host.abi, info, memory };
         match self.interpreter.run(&code.text, &state) {
             Ok(lines) => {
                 self.printed.extend(lines);
@@ -81,14 +104,15 @@ impl Runner<'_> {
         }
     }
 
-    fn tcp_info(&mut self) -> Option<Vec<u8>> {
+    /// An option of the connection under test.
+    fn option_of_current(&mut self, level: &str, name: &str) -> Option<Vec<u8>> {
         let script = match self.current.and_then(|current| self.flows.get(current)) {
             Some(flow) => flow.fd,
             None => self.listener.or(self.newest),
         };
         let fd = *self.fds.get(&script?)?;
         let abi = self.settings.host.abi;
-        let (level, name) = (abi.constant("IPPROTO_TCP")? as i32, abi.constant("TCP_INFO")? as i32);
+        let (level, name) = (abi.constant(level)? as i32, abi.constant(name)? as i32);
         let world = self.world();
         world.host.getsockopt(world.now, fd, level, name, ROOM).ok()
     }

@@ -34,7 +34,11 @@ impl Runner<'_> {
             Body::Icmp(icmp) => self.icmp(index, network, icmp).map_err(fail)?,
         };
         self.log.sent(self.now_micros(), packet);
-        self.world().arrive(&bytes);
+        let joined = match &packet.body {
+            Body::Tcp(tcp) => self.script.options.mss.filter(|mss| tcp.len > *mss),
+            _ => None,
+        };
+        self.world().arrive(&bytes, joined);
         Ok(())
     }
 
@@ -181,6 +185,9 @@ impl Runner<'_> {
             self.world().settle();
             self.judge_returned()?;
             if let Some(raw) = self.world().take() {
+                if self.is_left_over(&raw) {
+                    continue;
+                }
                 return Ok(Some(raw));
             }
             if !self.world().step(last) {
@@ -189,6 +196,21 @@ impl Runner<'_> {
                 return Ok(None);
             }
         }
+    }
+
+    /// Whether a packet is the last word of a connection that the script has closed, while it is about another one: a FIN, an
+    /// acknowledgement, a RST. The script has no way to write that it does not matter.
+    pub(super) fn is_left_over(&mut self, raw: &Raw) -> bool {
+        let Ok(mut seen) = Seen::read(&raw.bytes) else { return false };
+        let (ends, at) = (seen.ends(), self.micros_at(raw.at));
+        let is_its =
+            |flow: &Flow| flow.remote_port == ends.dst_port && flow.local_port.is_none_or(|port| port == ends.src_port);
+        let Some(index) = self.flows.iter().rposition(is_its) else { return false };
+        let has_other = self.current.is_some_and(|current| current != index) || self.current.is_none();
+        let Some(flow) = self.flows.get_mut(index).filter(|flow| flow.is_closed && has_other) else { return false };
+        flow.receive(&mut seen, None);
+        self.log.seen(at, &seen, Some("of a connection that the script has closed"));
+        true
     }
 
     fn parse_seen(&self, event: &Event, packet: &Packet, raw: &Raw) -> Result<Seen, Failure> {
@@ -233,6 +255,8 @@ impl Runner<'_> {
             match next.as_ref().and_then(Seen::tcp) {
                 Some(next) if next.seq == next_seq && next.ports == tcp.ports && !next.payload.is_empty() => {
                     tcp.payload.extend_from_slice(&next.payload);
+                    // the end of a line is pushed, or is not, as its last segment
+                    tcp.flags.remove(TcpFlags::PSH);
                     tcp.flags |= next.flags;
                 }
                 _ => {

@@ -18,7 +18,8 @@ impl Runner<'_> {
         let text = command.text.replace("\\\n", " ");
         self.log.note(self.now_micros(), format!("`{}`", text.split_whitespace().collect::<Vec<_>>().join(" ")));
         for part in split(&text) {
-            let words = words(&part).map_err(|error| Failure::new(command.place, error))?;
+            let words = computed(&part).and_then(|part| words(&part));
+            let words = words.map_err(|error| Failure::new(command.place, error))?;
             self.simple(&words).map_err(|error| Failure::new(command.place, format!("`{}`: {error}", part.trim())))?;
         }
         Ok(())
@@ -30,11 +31,7 @@ impl Runner<'_> {
         let Some((name, arguments)) = words.split_first() else { return Ok(()) };
         let program = name.rsplit('/').next().unwrap_or(name);
         match (program, arguments) {
-            (program, _) if DEFAULTS.contains(&program) => {
-                self.settings.reset();
-                self.apply_settings();
-                Ok(())
-            }
+            (program, _) if DEFAULTS.contains(&program) => self.defaults(name),
             // each run has a host of its own: there is nothing to restore, and no metrics are kept
             (program, _) if program.starts_with("sysctl_restore") || program == "cleanup" => Ok(()),
             ("ip", ["tcp_metrics", "flush", ..]) => Ok(()),
@@ -54,10 +51,33 @@ impl Runner<'_> {
             ("ip", ["route" | "ro" | "r" | "-6" | "-4", ..]) => {
                 Err("routes have no settings of their own here: no initcwnd, quickack or other metric".to_owned())
             }
+            // first in, first out, and nothing waits: as it is here
+            ("tc", ["qdisc", "add" | "replace", "dev", _, "root", "pfifo" | "pfifo_fast" | "noqueue"]) => Ok(()),
             ("tc", _) => Err("there is no queue in front of the device: tc has nothing to set".to_owned()),
-            ("nstat" | "ss" | "netstat", _) => Err(format!("{program} prints, and nobody would read it")),
+            ("rm", arguments) => self.files.remove(arguments),
+            ("dd", arguments) => self.files.fill(arguments),
+            ("nstat", arguments) => self.nstat(arguments),
+            ("ss" | "netstat", _) => Err(format!("{program} prints, and nobody would read it")),
             _ => Err("no shell runs here, and nothing here knows this command".to_owned()),
         }
+    }
+
+    /// What a suite begins its scripts with: all as it was, and then the commands of the file, where it lies beside the script
+    /// and has only such as are known here.
+    fn defaults(&mut self, name: &str) -> Result<(), String> {
+        self.settings.reset();
+        self.is_suites = true;
+        let path = self.script.folder.join(name);
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        for part in split(&uncommented(&text)) {
+            let words = words(&computed(&part)?)?;
+            if words.first().is_some_and(|first| DEFAULTS.contains(&first.rsplit('/').next().unwrap_or(first))) {
+                return Err(format!("{} calls itself", path.display()));
+            }
+            self.simple(&words).map_err(|error| format!("{}: `{}`: {error}", path.display(), part.trim()))?;
+        }
+        self.apply_settings();
+        Ok(())
     }
 
     fn sysctl(&mut self, arguments: &[&str]) -> Result<(), String> {
@@ -226,6 +246,26 @@ fn state_named(name: &str) -> Result<State, String> {
 /// Whether a word sends output or errors nowhere, which is where they go here anyway.
 fn is_redirection(word: &str) -> bool {
     ["2>&1", ">/dev/null", "2>/dev/null", "1>/dev/null", "&>/dev/null"].contains(&word)
+}
+
+/// A shell's text without its comments.
+fn uncommented(text: &str) -> String {
+    let is_comment = |line: &&str| line.trim_start().starts_with('#');
+    text.lines().filter(|line| !is_comment(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// A command with its `$((…))` computed.
+fn computed(text: &str) -> Result<String, String> {
+    let mut done = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("$((") {
+        let (sum, after) = after.split_once("))").ok_or_else(|| "a sum in this command does not end".to_owned())?;
+        let value = crate::code::Interpreter::default().run(&format!("print({sum})"), &());
+        done.push_str(before);
+        done.push_str(value.map_err(|error| format!("$(({sum})): {}", error.message))?.concat().trim());
+        rest = after;
+    }
+    Ok(done + rest)
 }
 
 /// Splits a line at `;`, `&&` and line ends outside of quotes.

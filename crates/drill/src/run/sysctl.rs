@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bowline_posix::{HostConfig, Profile};
-use bowline_tcp::{Algorithm, Keepalive, OpenErrors, Options, SynFin};
+use bowline_tcp::{Algorithm, Cookies, Keepalive, OpenErrors, Options, SynFin};
 
 /// What a setting concerns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -147,7 +147,7 @@ impl Settings {
                 let set = put(&mut self.host.stack.tcp.ephemeral_ports, ports(value));
                 return Some(set.map(|()| Change::Host).ok_or_else(wrong));
             }
-            _ => return None,
+            _ => linux_only(name, small, options)?,
         };
         Some(set.map(|()| Change::Sockets).ok_or_else(wrong))
     }
@@ -165,6 +165,22 @@ fn open_patience(profile: Profile) -> Option<Duration> {
 
 fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
     value.map(|value| *place = value)
+}
+
+/// Settings with small numbers that only Linux has; `None` where it is none of them.
+fn linux_only(name: &str, value: Option<u8>, options: &mut Options) -> Option<Option<()>> {
+    let flag = value.map(|value| value != 0);
+    Some(match name {
+        "net.ipv4.tcp_syncookies" => put(&mut options.syn_cookies, value.and_then(cookies)),
+        "net.ipv4.tcp_slow_start_after_idle" => put(&mut options.restart_after_idle, flag),
+        "net.ipv4.tcp_min_tso_segs" => put(&mut options.least_burst, value.filter(|least| *least > 0)),
+        "net.ipv4.tcp_early_retrans" => put(&mut options.tail_loss_probe, value.map(|mode| mode >= 3)),
+        _ => return None,
+    })
+}
+
+fn cookies(mode: u8) -> Option<Cookies> {
+    [Cookies::Never, Cookies::WhenFull, Cookies::Always].get(usize::from(mode)).copied()
 }
 
 fn algorithm(name: &str) -> Option<Algorithm> {
@@ -189,7 +205,8 @@ fn memory(value: &str, options: &mut Options, is_receive: bool) -> Option<Change
     let Some([_, default, most]) = sizes.as_deref() else { return None };
     if is_receive {
         options.receive_buffer = default / 2;
-        options.receive_buffer_max = *most;
+        options.receive_buffer_max = *most / 2;
+        options.window_shift = Some(most.max(&1).ilog2().saturating_sub(15).min(14) as u8);
     } else {
         // the queue grows as it is used
         options.send_buffer = *most;
@@ -224,11 +241,11 @@ const FIXED: &[(&str, &str)] = &[
     ("net.ipv4.tcp_comp_sack_delay_ns", "*"),
     ("net.ipv4.tcp_comp_sack_slack_ns", "*"),
     ("net.ipv4.tcp_dsack", "1"),
-    ("net.ipv4.tcp_early_retrans", "3"),
     ("net.ipv4.tcp_ecn_fallback", "1"),
     ("net.ipv4.tcp_ecn_option", "2"),
     ("net.ipv4.tcp_fack", "*"),
-    ("net.ipv4.tcp_fastopen", "0|1"),
+    ("net.ipv4.tcp_fastopen", "0|1|0x3"),
+    ("net.ipv4.tcp_fastopen_key", "*"),
     ("net.ipv4.tcp_frto", "2"),
     ("net.ipv4.tcp_limit_output_bytes", "*"),
     ("net.ipv4.tcp_low_latency", "*"),
@@ -236,7 +253,6 @@ const FIXED: &[(&str, &str)] = &[
     ("net.ipv4.tcp_max_tw_buckets", "*"),
     ("net.ipv4.tcp_min_rtt_wlen", "300"),
     ("net.ipv4.tcp_min_snd_mss", "48"),
-    ("net.ipv4.tcp_min_tso_segs", "*"),
     ("net.ipv4.tcp_mtu_probing", "0"),
     ("net.ipv4.tcp_orphan_retries", "0"),
     ("net.ipv4.tcp_pacing_ca_ratio", "*"),
@@ -248,9 +264,7 @@ const FIXED: &[(&str, &str)] = &[
     ("net.ipv4.tcp_retries1", "3"),
     ("net.ipv4.tcp_rfc1337", "0|1"),
     ("net.ipv4.tcp_shrink_window", "0"),
-    ("net.ipv4.tcp_slow_start_after_idle", "1"),
     ("net.ipv4.tcp_stdurg", "0"),
-    ("net.ipv4.tcp_syncookies", "1"),
     ("net.ipv4.tcp_syn_linear_timeouts", "0"),
     ("net.ipv4.tcp_thin_linear_timeouts", "0"),
     ("net.ipv4.tcp_tso_win_divisor", "*"),

@@ -53,6 +53,11 @@ impl World {
         Self { host, now: BEGIN, sent: VecDeque::new(), blocked: Vec::new(), returned: VecDeque::new() }
     }
 
+    /// The clock's microseconds at the beginning.
+    pub(crate) fn begin_micros(&self) -> i64 {
+        BEGIN.as_micros().cast_signed()
+    }
+
     /// Microseconds since the beginning.
     pub(crate) fn micros(&self, at: Instant) -> u64 {
         at.as_micros() - BEGIN.as_micros()
@@ -64,8 +69,8 @@ impl World {
     }
 
     /// A packet arrives.
-    pub(crate) fn arrive(&mut self, packet: &[u8]) {
-        self.host.packet_in(self.now, packet);
+    pub(crate) fn arrive(&mut self, packet: &[u8], segment_size: Option<u16>) {
+        self.host.joined_packet_in(self.now, packet, segment_size);
         self.settle();
     }
 

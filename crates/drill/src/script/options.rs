@@ -60,10 +60,13 @@ pub struct Options {
     pub bind_port: u16,
     /// The remote port that `connect(3, ..., ...)` goes to; default 8080.
     pub connect_port: u16,
-    /// The stack's address; default 192.168.0.1, fd3d:fa7b:d17d::1.
+    /// The stack's address; default 192.168.0.1, fd3d:a0b:17d6::1.
     pub local_ip: Option<IpAddr>,
-    /// The peer's address; default 192.0.2.1, 2001:db8::1.
+    /// The peer's address; default 192.0.2.1, fd3d:fa7b:d17d::1.
     pub remote_ip: Option<IpAddr>,
+    /// The text of each segment, in bytes, of which the device has put together a longer packet of the script's; default: such a
+    /// packet is one segment.
+    pub mss: Option<u16>,
     /// The device's MTU in bytes; see [`Options::mtu`] for the default.
     pub mtu: Option<u16>,
     /// By how much the time of an event may differ, in microseconds; default 4000.
@@ -99,6 +102,7 @@ impl Default for Options {
             connect_port: 8080,
             local_ip: None,
             remote_ip: None,
+            mss: None,
             mtu: None,
             tolerance: 4000,
             tolerance_permille: 125,
@@ -144,7 +148,7 @@ impl Options {
         self.local_ip.unwrap_or(if version.is_v4_on_the_wire() {
             IpAddr::V4(Ipv4Addr::new(192, 168, 0, 1))
         } else {
-            IpAddr::V6(Ipv6Addr::new(0xfd3d, 0xfa7b, 0xd17d, 0, 0, 0, 0, 1))
+            IpAddr::V6(Ipv6Addr::new(0xfd3d, 0x0a0b, 0x17d6, 0, 0, 0, 0, 1))
         })
     }
 
@@ -154,7 +158,7 @@ impl Options {
         self.remote_ip.unwrap_or(if version.is_v4_on_the_wire() {
             IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))
         } else {
-            IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))
+            IpAddr::V6(Ipv6Addr::new(0xfd3d, 0xfa7b, 0xd17d, 0, 0, 0, 0, 1))
         })
     }
 }

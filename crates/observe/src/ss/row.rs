@@ -339,6 +339,7 @@ fn held_by(hold: Hold) -> Option<&'static str> {
         Hold::Cork => Some("cork"),
         Hold::SillyWindow => Some("sws"),
         Hold::Pacing => Some("pacing"),
+        Hold::Buffer => Some("sndbuf"),
     }
 }
 

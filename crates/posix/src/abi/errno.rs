@@ -72,6 +72,7 @@ errnos! {
     ENETUNREACH, 101, 51, "network is unreachable";
     ECONNABORTED, 103, 53, "software caused connection abort";
     ECONNRESET, 104, 54, "connection reset by peer";
+    ENOMSG, 42, 83, "no message of desired type";
     ENOBUFS, 105, 55, "no buffer space available";
     EISCONN, 106, 56, "transport endpoint is already connected";
     ENOTCONN, 107, 57, "transport endpoint is not connected";

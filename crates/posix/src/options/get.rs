@@ -59,7 +59,9 @@ impl Host {
             Opt::AcceptConn => flag(matches!(socket.role, Role::Listening(_))),
             // What urgent data there is stays in the stream: see `receive`.
             Opt::OobInline => flag(true),
-            Opt::DontRoute | Opt::NoCheck | Opt::Timestamp | Opt::TimestampNs | Opt::ZeroCopy => flag(false),
+            Opt::DontRoute | Opt::NoCheck | Opt::Timestamp | Opt::TimestampNs => flag(false),
+            Opt::ZeroCopy => flag(socket.notices.zero_copy),
+            Opt::Timestamping => int(socket.notices.flags),
             Opt::Type => int(if socket.is_stream() { 1 } else { 2 }),
             Opt::Protocol => int(if socket.is_stream() { 6 } else { 17 }),
             Opt::Domain => int(abi.get(if socket.family == Family::Inet { "AF_INET" } else { "AF_INET6" })),
@@ -67,6 +69,7 @@ impl Host {
             Opt::RcvBuf => int(self.receive_buffer(now, socket)),
             Opt::Priority => int(settings.priority),
             Opt::Mark => int(settings.mark),
+            Opt::MemInfo => self.memory_info(now, socket),
             Opt::RcvLowat => int(settings.rcvlowat),
             Opt::SndLowat => int(if self.is_freebsd() { 2_048 } else { 1 }),
             Opt::RcvTimeo => time(settings.receive_timeout),
@@ -84,6 +87,17 @@ impl Host {
             Opt::ListenIncQLen => int(listener.map_or(0, |info| info.syn_queue as i64)),
             _ => return Err(Errno::ENOPROTOOPT),
         })
+    }
+
+    /// `SO_MEMINFO`: nine numbers, of which buffers and queues have one here. What lies in queues counts as the memory that it
+    /// pins.
+    fn memory_info(&self, now: Instant, socket: &Socket) -> Vec<u8> {
+        let info = socket.connection().and_then(|key| self.stack.tcp().info(now, key));
+        let (received, queued) = info.as_ref().map_or((0, 0), |info| (info.recv_queue, info.send_queue));
+        let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let numbers =
+            [small(received), self.receive_buffer(now, socket), 0, socket.settings.sndbuf, 0, small(queued), 0, 0, 0];
+        numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
     }
 
     /// The receive buffer as it is now: rounding to segments at the end of the handshake, or tuning, may have made it larger.
@@ -170,7 +184,8 @@ impl Host {
             Opt::RecvHopLimit => int(settings.recvhoplimit),
             Opt::RecvTclass => int(settings.recvtclass),
             Opt::V6Only => int(settings.v6only),
-            Opt::FreeBind | Opt::Transparent | Opt::BindAny => int(self.takes_any_address()),
+            Opt::FreeBind => int(settings.free_bind),
+            Opt::Transparent | Opt::BindAny => int(self.takes_any_address()),
             Opt::BindNoPort => int(settings.bind_no_port),
             Opt::MinTtl => int(0),
             Opt::Mtu | Opt::Mtu6 => int(self.path_mtu(now, socket).ok_or(Errno::ENOTCONN)?),

@@ -9,6 +9,7 @@ use crate::abi::options::Opt;
 use crate::abi::{Errno, Linger, Reader};
 use crate::call::Fd;
 use crate::host::Host;
+use crate::notices::stamping;
 use crate::socket::{Family, Role};
 
 /// The largest buffer that one may ask for: Linux's `rmem_max` and `wmem_max` as of 6.18, in bytes.
@@ -87,9 +88,10 @@ impl Host {
             // In the stream it is; apart from it, RFC 6093 6 advises against.
             Opt::OobInline if on => {}
             // What is off already may be switched off.
-            Opt::DontRoute | Opt::NoCheck | Opt::Timestamp | Opt::TimestampNs | Opt::Timestamping | Opt::ZeroCopy
-                if !on => {}
-            Opt::OobInline | Opt::ZeroCopy | Opt::DontRoute | Opt::NoCheck => return Err(Errno::EOPNOTSUPP),
+            Opt::DontRoute | Opt::NoCheck | Opt::Timestamp | Opt::TimestampNs if !on => {}
+            Opt::ZeroCopy => return self.set_zero_copy(fd, number),
+            Opt::Timestamping => return self.set_timestamping(fd, number as u32),
+            Opt::OobInline | Opt::DontRoute | Opt::NoCheck => return Err(Errno::EOPNOTSUPP),
             _ => return Err(Errno::ENOPROTOOPT),
         }
         Ok(())
@@ -106,6 +108,44 @@ impl Host {
         };
         let rate = Some(rate).filter(|rate| *rate != u64::MAX);
         self.change(now, fd, |options| options.max_pacing_rate = rate)
+    }
+
+    /// `SO_ZEROCOPY`: writes with `MSG_ZEROCOPY` are told of when their memory is free again. Datagrams have no such queue here.
+    fn set_zero_copy(&mut self, fd: Fd, number: i32) -> Result<(), Errno> {
+        let socket = self.fds.socket_mut(fd)?;
+        if !socket.is_stream() {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        socket.notices.zero_copy = within(number, 0, 1)? == 1;
+        Ok(())
+    }
+
+    /// `SO_TIMESTAMPING`, of what is sent on streams. There is no hardware that would stamp, and arrivals are not stamped.
+    fn set_timestamping(&mut self, fd: Fd, flags: u32) -> Result<(), Errno> {
+        let socket = self.fds.socket(fd)?;
+        let asks_id = flags & (stamping::OPT_ID | stamping::OPT_ID_TCP);
+        if flags & !stamping::KNOWN != 0 || asks_id == stamping::OPT_ID_TCP {
+            return Err(Errno::EINVAL);
+        }
+        if !socket.is_stream() && flags & stamping::TX != 0 || flags & stamping::RX_SOFTWARE != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let progress = socket.connection().and_then(|key| self.stack.tcp().progress(key));
+        let is_new = socket.notices.flags & stamping::OPT_ID == 0;
+        if socket.is_stream() && progress.is_none() && asks_id != 0 && is_new {
+            return Err(Errno::EINVAL);
+        }
+        self.fds.socket_mut(fd)?.notices.set_flags(flags, progress);
+        Ok(())
+    }
+
+    /// What waited for company leaves with the option that made it wait.
+    fn push_if(&mut self, now: Instant, fd: Fd, pushes: bool) -> Result<(), Errno> {
+        if let Some(key) = self.fds.socket(fd)?.connection().filter(|_| pushes && !self.is_freebsd()) {
+            // Where it has ended, there is nothing to send.
+            let _ = self.stack.tcp_mut().push(now, key);
+        }
+        Ok(())
     }
 
     fn set_linger(&mut self, now: Instant, fd: Fd, value: &[u8]) -> Result<(), Errno> {
@@ -154,9 +194,14 @@ impl Host {
             (shown, shown / 2)
         };
         self.fds.socket_mut(fd)?.settings.rcvbuf = shown;
+        // A fixed buffer needs no room to grow.
+        let linux = !self.is_freebsd();
         self.change(now, fd, |options| {
             options.receive_buffer = bytes;
             options.receive_buffer_max = bytes;
+            if linux {
+                options.window_shift = None;
+            }
         })
     }
 
@@ -167,10 +212,14 @@ impl Host {
         let number = int(value)?;
         let on = number != 0;
         match opt {
-            Opt::NoDelay => self.change(now, fd, |options| options.nodelay = on),
+            Opt::NoDelay => {
+                self.change(now, fd, |options| options.nodelay = on)?;
+                self.push_if(now, fd, on)
+            }
             Opt::Cork | Opt::NoPush => {
                 self.fds.socket_mut(fd)?.settings.cork = on;
-                self.change(now, fd, |options| options.cork = on)
+                self.change(now, fd, |options| options.cork = on)?;
+                self.push_if(now, fd, !on)
             }
             Opt::Bare => self.change(now, fd, |options| {
                 (options.window_scaling, options.timestamps, options.sack) = (!on, !on, !on);
@@ -333,7 +382,8 @@ impl Host {
                 return Err(Errno::EINVAL);
             }
             Opt::V6Only => settings.v6only = on,
-            Opt::FreeBind | Opt::Transparent | Opt::BindAny if any_address => {}
+            Opt::FreeBind => settings.free_bind = on,
+            Opt::Transparent | Opt::BindAny if any_address => {}
             // Path MTU discovery is always on (RFC 8899 has no probing here): what says so is taken.
             Opt::MtuDiscover | Opt::MtuDiscover6 if matches!(number, 1 | 2) => settings.mtu_discover = number,
             Opt::MtuDiscover | Opt::MtuDiscover6 => {

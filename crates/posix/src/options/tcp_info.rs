@@ -132,6 +132,7 @@ fn times(info: &Info, name: &str) -> Option<u64> {
         "tcpi_last_ack_recv" => millis(info.last_ack_received),
         "tcpi_busy_time" => micros(info.busy_time),
         "tcpi_rwnd_limited" => micros(info.rwnd_limited),
+        "tcpi_sndbuf_limited" => micros(info.sndbuf_limited),
         _ => return None,
     })
 }

@@ -20,6 +20,19 @@ const MIN_PATH_MTU: u32 = 552;
 /// What every IPv6 link carries, in bytes (RFC 8200 5).
 const MIN_PATH_MTU_V6: u32 = 1280;
 
+/// What follows what is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Then {
+    /// Nothing that is known: it is pushed (RFC 9293 3.9.1.2), and leaves as Nagle's algorithm and a cork let it.
+    #[default]
+    Push,
+    /// More: what fills no segment may wait for it, until the next acknowledgement, and no longer than a cork holds (Linux
+    /// `MSG_MORE`).
+    More,
+    /// Another record: a segment ends here, and what follows shares none with it (Linux `MSG_EOR`).
+    EndOfRecord,
+}
+
 /// What a user's CLOSE came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Closing {
@@ -47,16 +60,13 @@ impl Tcb {
         if self.snd.closed || !self.state.may_send() {
             return Err(CallError::Closing);
         }
-        Ok(usize::try_from(u64::from(self.options.send_buffer).saturating_sub(self.snd.buffer.len())).unwrap_or(0))
+        Ok(usize::try_from(self.room()).unwrap_or(usize::MAX))
     }
 
     /// Whether the user should be told to go on writing: a third is free, and little enough waits to be sent.
     pub(crate) fn is_writable(&self) -> bool {
-        let (limit, lowat) = (u64::from(self.options.send_buffer), u64::from(self.options.notsent_lowat));
-        self.state.may_send()
-            && !self.snd.closed
-            && self.snd.buffer.len() * 3 <= limit * 2
-            && self.snd.unsent() <= lowat / 2
+        let lowat = u64::from(self.options.notsent_lowat);
+        self.state.may_send() && !self.snd.closed && self.has_room_again() && self.snd.unsent() <= lowat / 2
     }
 
     /// SEND (3.10.2): queues what fits.
@@ -73,6 +83,24 @@ impl Tcb {
         Ok(n)
     }
 
+    /// The same, with a word on what follows.
+    pub(crate) fn send_with(&mut self, data: &mut Bytes, then: Then) -> Result<usize, CallError> {
+        let n = self.send_bytes(data)?;
+        (self.snd.more, self.snd.unpushed) = (then == Then::More, then == Then::More);
+        if then == Then::EndOfRecord && data.is_empty() {
+            self.snd.records.end_at(self.snd.buffer.end());
+        }
+        Ok(n)
+    }
+
+    /// What is queued need not wait for company any longer.
+    pub(crate) fn push(&mut self) -> Result<(), CallError> {
+        self.usable()?;
+        self.snd.more = false;
+        self.snd.uncorked = self.snd.unsent() > 0;
+        Ok(())
+    }
+
     /// SEND with URGENT (3.10.2; RFC 6093): the urgent pointer points behind what is queued here.
     pub(crate) fn send_urgent(&mut self, data: &[u8]) -> Result<usize, CallError> {
         let n = self.send(data)?;
@@ -83,6 +111,7 @@ impl Tcb {
     fn admit(&mut self, wanted: usize) -> Result<usize, CallError> {
         let capacity = self.send_capacity()?;
         self.note_app_limited();
+        (self.snd.more, self.snd.unpushed) = (false, false);
         let n = wanted.min(capacity);
         if n < wanted {
             self.user.wants_write = true;

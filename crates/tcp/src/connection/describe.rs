@@ -16,7 +16,6 @@ impl Tcb {
         let (rtt, stats, snd, rcv) = (self.recovery.rtt(), &self.stats, &self.snd, &self.rcv);
         let spent = now.since(stats.hold_since);
         let held = |kinds: &[Hold]| if kinds.contains(&snd.hold) { spent } else { Duration::ZERO };
-        let busy = if snd.hold == Hold::Application { Duration::ZERO } else { spent };
         let info = Info {
             key,
             recv_queue: rcv.queue.len() as u64,
@@ -63,9 +62,10 @@ impl Tcb {
             last_data_received: now.since(stats.last_data_received.max(self.opened)),
             last_ack_received: now.since(stats.last_heard.max(self.opened)),
             hold: snd.hold,
-            busy_time: stats.busy.get() + busy,
+            busy_time: stats.busy_until(now),
             rwnd_limited: stats.rwnd_limited.get() + held(&[Hold::Window, Hold::SillyWindow]),
             cwnd_limited: stats.cwnd_limited.get() + held(&[Hold::Congestion, Hold::Pacing]),
+            sndbuf_limited: stats.sndbuf_limited.get() + held(&[Hold::Buffer]),
             memory: (rcv.queue.memory() + snd.buffer.memory() + self.recovery.memory()) as u64,
             age: now.since(self.opened),
             ..Info::bare(self.id, self.tuple.unpack(), self.state)

@@ -6,6 +6,8 @@ use core::time::Duration;
 use bowline_base::{Instant, Position};
 
 use super::send::buffer::SendBuffer;
+use super::send::records::Records;
+use super::send::usage::Usage;
 use super::tcb::{Attachment, ChallengeBudget, ReceiveHalf, SendHalf, Stats, Tcb};
 use super::timers::Timers;
 use super::timestamps::TimestampClock;
@@ -228,6 +230,10 @@ impl SendHalf {
             departure: Instant::ZERO,
             probe: None,
             uncorked: false,
+            more: false,
+            unpushed: false,
+            usage: Usage::new(iss),
+            records: Records::new(),
             syn_again: false,
             probes: 0,
             probe_backoff: 0,

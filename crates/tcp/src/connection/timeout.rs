@@ -48,7 +48,7 @@ impl Tcb {
         }
         if self.timers.fire(Timer::Cork, cx.now) {
             self.fired(cx, TimerKind::Cork);
-            self.snd.uncorked = true;
+            (self.snd.uncorked, self.snd.more, self.snd.unpushed) = (true, false, false);
         }
         if self.timers.fire(Timer::FinWait2, cx.now) {
             self.fired(cx, TimerKind::FinWait2);

@@ -11,7 +11,7 @@ use super::demux::Slot;
 use super::segments::is_host;
 use super::{Endpoint, Listen, Pending};
 use crate::config::Options;
-use crate::connection::calls::Closing;
+use crate::connection::calls::{Closing, Then};
 use crate::connection::open::{Handshake, announced_mss};
 use crate::connection::{Birth, Context, Tcb};
 use crate::listener::Listener;
@@ -235,6 +235,28 @@ impl Endpoint {
     /// As [`send`](Self::send).
     pub fn send_bytes(&mut self, now: Instant, key: ConnectionKey, data: &mut Bytes) -> Result<usize, CallError> {
         self.call(now, key, |tcb, _| tcb.send_bytes(data))
+    }
+
+    /// SEND without a copy, with a word on what follows; the other calls say [`Then::Push`].
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_with(
+        &mut self,
+        now: Instant,
+        key: ConnectionKey,
+        data: &mut Bytes,
+        then: Then,
+    ) -> Result<usize, CallError> {
+        self.call(now, key, |tcb, _| tcb.send_with(data, then))
+    }
+
+    /// Lets go what is queued, although it fills no segment, is corked, or more was said to come.
+    ///
+    /// # Errors
+    /// If there is no such connection, or it has ended.
+    pub fn push(&mut self, now: Instant, key: ConnectionKey) -> Result<(), CallError> {
+        self.call(now, key, |tcb, _| tcb.push())
     }
 
     /// SEND with the URGENT flag (3.10.2; RFC 6093): the urgent pointer points behind the last byte taken.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use bowline_base::Instant;
+use bowline_base::{Instant, Position};
 use bowline_wire::seq::SeqNumber;
 
 use super::Endpoint;
@@ -13,6 +13,17 @@ use crate::info::{Info, ListenerInfo};
 use crate::state::State;
 use crate::trace::TraceQueue;
 use crate::{ConnectionError, ConnectionKey, Counters, FourTuple, ListenerKey};
+
+/// How far a connection's stream to the peer has come, in bytes from its beginning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Progress {
+    /// Taken from the user.
+    pub written: u64,
+    /// Sent at least once.
+    pub sent: u64,
+    /// Acknowledged.
+    pub acked: u64,
+}
 
 impl Endpoint {
     fn get(&self, key: ConnectionKey) -> Option<&Tcb> {
@@ -69,6 +80,14 @@ impl Endpoint {
     #[must_use]
     pub fn received(&self, key: ConnectionKey) -> usize {
         self.get(key).map_or(0, |tcb| tcb.rcv.queue.len())
+    }
+
+    /// How far a connection's stream to the peer has come.
+    #[must_use]
+    pub fn progress(&self, key: ConnectionKey) -> Option<Progress> {
+        let snd = &self.get(key)?.snd;
+        let bytes = |at: Position| at.min(snd.buffer.end()).since(snd.iss + 1);
+        Some(Progress { written: snd.buffer.end().since(snd.iss + 1), sent: bytes(snd.nxt), acked: bytes(snd.una) })
     }
 
     /// Whether the peer's FIN has arrived, and all before it.

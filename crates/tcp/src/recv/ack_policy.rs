@@ -165,7 +165,15 @@ impl AckPolicy {
     ///
     /// An application that has answered quickly so far will soon close, and its FIN brings the acknowledgement along; one
     /// that does not leaves it to the timer (as Linux; RFC 9293 3.8.6.3, MUST-40).
-    pub fn on_fin(&mut self, now: Instant, may_answer: bool) {
+    ///
+    /// If it `waits` ([`Options::delay_fin_ack`]) every application is given that time, once text has come; and what came twice is
+    /// not told any more.
+    pub fn on_fin(&mut self, now: Instant, may_answer: bool, waits: bool) {
+        // Without text before, nobody knows how soon the application answers.
+        if waits && may_answer && self.last_data > Instant::ZERO {
+            self.dsack = None;
+            (self.interactive, self.quick) = (true, 0);
+        }
         if may_answer && self.interactive && self.ack.is_none() {
             self.deadline = self.deadline.min(now + self.delay.get());
         } else {

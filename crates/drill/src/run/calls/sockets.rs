@@ -108,7 +108,13 @@ impl Runner<'_> {
 
     pub(super) fn close(&mut self, call: &Call, fd: &Expr) -> Result<Made, Failure> {
         let (script, fd) = self.fd(call, fd)?;
+        if self.files.close(script) {
+            return Ok(Made::plain(Ok(0)));
+        }
         self.fds.remove(&script);
+        for flow in self.flows.iter_mut().filter(|flow| flow.fd == Some(script)) {
+            flow.is_closed = true;
+        }
         if self.listener == Some(script) {
             self.listener = None;
         }

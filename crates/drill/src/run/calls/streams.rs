@@ -1,7 +1,7 @@
 //! Calls that move bytes. What `...` writes is filler by its place in the stream, and so is what packets of the script have:
 //! whether the right bytes come out is seen on both sides.
 
-use bowline_posix as posix;
+use bowline_posix::{self as posix, Errno, Reply};
 use bytes::Bytes;
 
 use super::super::values::{Whose, filler};
@@ -10,6 +10,9 @@ use super::{Call, Expr, Failure, Judge, Made, Runner};
 impl Runner<'_> {
     pub(super) fn read(&mut self, call: &Call, fd: &Expr, buffers: &[(&Expr, &Expr)]) -> Result<Made, Failure> {
         let (script, fd) = self.fd(call, fd)?;
+        if let Some(fault) = Self::fault(buffers, self.values(call))? {
+            return Ok(fault);
+        }
         let len = self.room(call, buffers)?;
         let judge = Judge::Read(script, buffers.iter().map(|(buffer, _)| (*buffer).clone()).collect());
         Ok(Made::MayWait(posix::Call::Read { fd, len }, judge))
@@ -30,6 +33,9 @@ impl Runner<'_> {
     ) -> Result<Made, Failure> {
         let (script, fd) = self.fd(call, fd)?;
         let values = self.values(call);
+        if let Some(fault) = Self::fault(&[(buffer, len)], values)? {
+            return Ok(fault);
+        }
         let (len, flags) = (values.size(len)?, values.int(flags)?);
         let judge = self.reading(script, flags, buffer.clone());
         Ok(Made::MayWait(posix::Call::Receive { fd, len, flags }, judge))
@@ -82,6 +88,9 @@ impl Runner<'_> {
 
     pub(super) fn write(&mut self, call: &Call, fd: &Expr, buffers: &[(&Expr, &Expr)]) -> Result<Made, Failure> {
         let (script, fd) = self.fd(call, fd)?;
+        if let Some(fault) = Self::fault(buffers, self.values(call))? {
+            return Ok(fault);
+        }
         let (data, judge) = self.written(call, script, buffers)?;
         Ok(Made::MayWait(posix::Call::Write { fd, data }, judge))
     }
@@ -101,8 +110,13 @@ impl Runner<'_> {
         address: Option<&Expr>,
     ) -> Result<Made, Failure> {
         let (script, fd) = self.fd(call, fd)?;
+        if let Some(fault) = Self::fault(&[buffer], self.values(call))? {
+            return Ok(fault);
+        }
         let flags = self.values(call).int(flags)?;
         let to = match address {
+            // a connected stream takes no address, and `...` stands for what fits
+            Some(Expr::Any) if self.is_connected(script) => None,
             Some(Expr::Word(_, word)) if word == "NULL" => None,
             Some(address) => Some(self.values(call).address(address, Whose::Peers)?),
             None => None,
@@ -163,6 +177,47 @@ impl Runner<'_> {
             flow.is_stream = false;
         }
         Ok(Made::MayWait(posix::Call::Splice { from, to, len, flags }, Judge::Plain))
+    }
+
+    /// `open("/tmp/file", O_RDONLY) = 5`, of a file that a command of the script has made.
+    pub(super) fn open(&mut self, call: &Call, path: &Expr, flags: &Expr) -> Result<Made, Failure> {
+        let Expr::Text(path) = path else { return self.values(call).error("open() takes a \"path\"") };
+        if self.values(call).int(flags)? & 3 != 0 {
+            return self.values(call).error("files are only read here: O_RDONLY");
+        }
+        let script = self.values(call).number(&call.result)?;
+        let path = String::from_utf8_lossy(path).into_owned();
+        let opened = self.files.open(script, &path);
+        let result = if opened { Ok(Reply { value: script, ..Reply::default() }) } else { Err(Errno::ENOENT) };
+        Ok(Made::Returned(result, Judge::Plain))
+    }
+
+    /// `sendfile(4, 5, [0], 5) = 5`: from a place in the file, or with `NULL` from where it has been read to.
+    pub(super) fn sendfile(
+        &mut self,
+        call: &Call,
+        out: &Expr,
+        (file, offset): (&Expr, &Expr),
+        len: &Expr,
+    ) -> Result<Made, Failure> {
+        let (script, fd) = self.fd(call, out)?;
+        let values = self.values(call);
+        let (file, len) = (values.number(file)?, values.size(len)?);
+        let from = match offset {
+            Expr::Word(_, word) if word == "NULL" => None,
+            Expr::List(parts) if parts.len() == 1 => Some(values.size(&parts[0])? as u64),
+            _ => return values.error("the offset is written `[0]`, or NULL"),
+        };
+        if !self.files.is_open(file) {
+            return Ok(Made::Returned(Err(Errno::EBADF), Judge::Plain));
+        }
+        let data = self.files.read(file, from, len);
+        let begin = self.flow_of(script).map_or(0, |flow| flow.written.len());
+        if let Some(flow) = self.flow_of(script) {
+            flow.written.extend_from_slice(&data);
+        }
+        let judge = if from.is_none() { Judge::SentFile(script, begin, file) } else { Judge::Written(script, begin) };
+        Ok(Made::MayWait(posix::Call::Write { fd, data: data.into() }, judge))
     }
 
     fn room(&self, call: &Call, buffers: &[(&Expr, &Expr)]) -> Result<usize, Failure> {

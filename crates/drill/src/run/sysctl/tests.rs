@@ -18,7 +18,7 @@ fn what_the_stack_has_is_set() {
     assert_eq!(settings.set("net.ipv4.tcp_keepalive_time", "5"), Ok(Change::Sockets));
     let options = &settings.host.stack.tcp.options;
     assert!(!options.timestamps && !options.window_scaling);
-    assert_eq!((options.receive_buffer, options.receive_buffer_max), (5000, 20_000));
+    assert_eq!((options.receive_buffer, options.receive_buffer_max), (5000, 10_000));
     assert_eq!(settings.host.stack.tcp.time_wait, Duration::from_secs(1));
     assert_eq!(settings.keep.idle, Duration::from_secs(5));
     settings.reset();

@@ -69,7 +69,8 @@ impl Tcb {
         let Some(timestamps) = segment.header.options.timestamps else {
             // RFC 7323 3.2, RFC7323-3.2-2: once agreed on, a segment without the option is dropped silently. Not so a SYN: a peer that has
             // started anew, without timestamps, must be challenged.
-            return if segment.has(TcpFlags::SYN) { Check::Continue(()) } else { discard(DropReason::Paws) };
+            let passes = segment.has(TcpFlags::SYN) || self.options.lax_timestamps;
+            return if passes { Check::Continue(()) } else { discard(DropReason::Paws) };
         };
         // RFC 7323 5.3, RFC7323-5.3-1.
         if clock.is_old(cx.now, timestamps.value) {

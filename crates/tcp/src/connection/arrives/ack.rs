@@ -7,11 +7,11 @@ use bowline_wire::tcp::TcpFlags;
 use core::ops::Range;
 
 use super::{Check, Segment, discard, done, reset};
-use crate::congestion::{AckSample, Congestion, Controller, RateSample};
+use crate::congestion::{AckSample, Congestion, CongestionControl, Controller, RateSample};
 use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
 use crate::event::Readiness;
-use crate::reason::{DropReason, Hold, RecoveryChange};
+use crate::reason::{DropReason, RecoveryChange};
 use crate::recovery::{Ack, AckOutcome, Phase};
 use crate::state::{Cause, State};
 use crate::trace::Trace;
@@ -59,7 +59,7 @@ impl Tcb {
 
     /// What is due when the handshake completes.
     pub(crate) fn become_established(&mut self, cx: &mut Context<'_>) {
-        self.stats.last_heard = cx.now;
+        (self.stats.last_heard, self.stats.last_data_received) = (cx.now, cx.now);
         self.arm_keepalive(cx.now);
         self.notify(Readiness::CONNECTED | Readiness::WRITABLE);
         if self.snd.closed {
@@ -95,7 +95,7 @@ impl Tcb {
         if advances {
             self.advance_una(cx, segment.ack);
         }
-        self.tell_congestion(cx, segment, &outcome, phase);
+        self.tell_congestion(cx, segment, &outcome, (phase, advances));
         self.after_window_change(cx, before);
     }
 
@@ -108,6 +108,8 @@ impl Tcb {
     fn advance_una(&mut self, cx: &mut Context<'_>, ack: Position) {
         self.snd.una = ack;
         self.snd.buffer.acknowledge(ack);
+        self.snd.records.acknowledge(ack);
+        self.snd.more = false;
         self.snd.retries = 0;
         self.snd.small_end = self.snd.small_end.max(ack);
         self.stuck_since = if ack < self.snd.nxt { cx.now } else { Instant::MAX };
@@ -120,11 +122,21 @@ impl Tcb {
         }
         if ack == self.snd.end() {
             self.notify(Readiness::FLUSHED);
+            let since = core::mem::replace(&mut self.stats.busy_since, Instant::ZERO);
+            if since != Instant::ZERO {
+                self.stats.busy += cx.now.since(since);
+            }
         }
     }
 
     /// Congestion control hears what recovery found out: first what left the network, then what that changed.
-    fn tell_congestion(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>, outcome: &AckOutcome, before: Phase) {
+    fn tell_congestion(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+        outcome: &AckOutcome,
+        (before, advances): (Phase, bool),
+    ) {
         let flight = outcome.prior_in_flight;
         let rate = self.tell_losses(cx.now);
         let rtt = self.recovery.rtt();
@@ -134,8 +146,8 @@ impl Tcb {
             srtt: rtt.srtt(),
             min_rtt: rtt.min_rtt(),
             in_flight_before: flight,
-            cwnd_limited: self.snd.hold == Hold::Congestion || flight * 2 > self.congestion.cwnd(),
-            in_recovery: before == Phase::FastRecovery || self.recovery.phase() == Phase::FastRecovery,
+            cwnd_limited: self.snd.usage.lets_grow(self.congestion.cwnd(), is_slow_start(&self.congestion)),
+            in_recovery: !advances || before == Phase::FastRecovery || self.recovery.phase() == Phase::FastRecovery,
             in_flight: self.recovery.in_flight(),
             phase: self.recovery.phase(),
             sack: self.sack,
@@ -183,7 +195,9 @@ impl Tcb {
         }
         match outcome.change {
             Some(RecoveryChange::FastRecovery) => {
-                self.congestion.on_congestion_event(cx.now, outcome.flight_size, Congestion::FastRecovery);
+                // A controller takes no more than its window.
+                let used = if self.options.reduce_window { u64::MAX } else { outcome.flight_size };
+                self.congestion.on_congestion_event(cx.now, used, Congestion::FastRecovery);
                 cx.counters.fast_retrans += 1;
                 *(if self.sack { &mut cx.counters.sack_recovery } else { &mut cx.counters.reno_recovery }) += 1;
             }
@@ -302,4 +316,9 @@ impl Tcb {
         self.quiesce();
         self.notify(Readiness::CLOSED | Readiness::READABLE);
     }
+}
+
+/// Whether the window is below its threshold.
+fn is_slow_start(congestion: &CongestionControl) -> bool {
+    congestion.ssthresh().is_none_or(|threshold| congestion.cwnd() < threshold)
 }

@@ -40,7 +40,9 @@ impl Tcb {
     fn take_fin(&mut self, cx: &mut Context<'_>) {
         self.rcv.queue.skip_one();
         self.rcv.fin_received = true;
-        self.rcv.acks.on_fin(cx.now, self.state == State::Established);
+        // A peer that has filled our window wants to hear that its FIN was taken all the same.
+        let waits = self.options.delay_fin_ack && self.rcv.window.rcv_wnd(self.rcv.nxt()) > 0;
+        self.rcv.acks.on_fin(cx.now, self.state == State::Established, waits);
         self.notify(Readiness::READABLE);
         match self.state {
             State::Established => self.advance(cx, Cause::Fin),

@@ -23,8 +23,22 @@ impl Tcb {
         if self.user.orphan && segment.end > self.rcv.nxt() {
             return self.refuse_text(cx);
         }
-        self.trim_to_window(segment);
-        self.queue_text(cx, segment)
+        let limit = self.rcv.window.memory_limit();
+        if !self.options.uncut_segments {
+            self.trim_to_window(segment);
+            return self.queue_text(cx, segment, limit);
+        }
+        let right = self.rcv.window.right_edge().max(self.rcv.nxt());
+        if segment.seq + segment.text_len() as u64 <= right {
+            return self.queue_text(cx, segment, limit);
+        }
+        // Who sends beyond the window is heard as long as there is nothing else: one packet is little, and asking again costs more.
+        if !self.rcv.queue.is_empty() {
+            cx.counters.beyond_window += 1;
+            self.rcv.acks.on_immediate(SendReason::DuplicateAck);
+            return discard(DropReason::OutOfWindow);
+        }
+        self.queue_text(cx, segment, limit + 2 * segment.text_len())
     }
 
     /// Nobody will read it, and the peer must know (RFC 9293 3.6.1, SHLD-3).
@@ -42,14 +56,13 @@ impl Tcb {
         }
     }
 
-    fn queue_text(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) -> Check {
+    fn queue_text(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>, limit: usize) -> Check {
         let count = segment.count;
         let len = segment.text_len();
         if len == 0 {
             self.rcv.acks.on_immediate(SendReason::DuplicateAck);
             return discard(DropReason::OutOfWindow);
         }
-        let limit = self.rcv.window.memory_limit();
         let inserted = self.rcv.queue.insert_pieces(segment.seq, (segment.text, len), limit);
         self.stats.data_segs_in += count;
         self.stats.last_data_received = cx.now;

@@ -41,7 +41,11 @@ impl Tcb {
         if repeats_fin {
             header.seq = wire(self.snd.end() - 1);
         }
-        header.flags.set(TcpFlags::PSH, plan.push && len > 0); // RFC 9293 3.9.1.2, MUST-61
+        // RFC 9293 3.9.1.2, MUST-61
+        let pushes = plan.push
+            || (count > 1 && self.options.push_bursts)
+            || (!plan.again && self.options.push_bursts && self.is_push_due(&text));
+        header.flags.set(TcpFlags::PSH, len > 0 && pushes);
         out.traffic_class = self.mark_congestion(header, plan, len > 0);
         out.segment_size = (len > mss).then_some(u16::try_from(mss).unwrap_or(u16::MAX));
 
@@ -195,6 +199,10 @@ impl Tcb {
             cx.counters.retrans_segs += count;
         } else if !self.fills_segments(len) {
             self.snd.small_end = plan.range.end;
+        }
+        if len > 0 {
+            let limited = self.recovery.in_flight() >= self.congestion.cwnd();
+            self.snd.usage.note(self.snd.una, self.snd.nxt, limited);
         }
         if len > 0 {
             self.stop_persist();

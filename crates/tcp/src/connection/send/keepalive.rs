@@ -1,14 +1,9 @@
 //! Keepalive (RFC 9293 3.8.4, MAY-5), off unless the user asks; and the patience of TCP_CORK.
 
-use core::time::Duration;
-
 use bowline_base::Instant;
 
 use crate::connection::tcb::Tcb;
 use crate::connection::timers::Timer;
-
-/// How long a corked segment waits for company, as on Linux.
-const CORK: Duration = Duration::from_millis(200);
 
 impl Tcb {
     /// Starts the timer where keepalive is on (MUST-24, MUST-25, MUST-26: only when the line has been idle).
@@ -21,15 +16,10 @@ impl Tcb {
         }
     }
 
-    /// Starts the patience of a corked segment, unless it runs.
+    /// Starts the patience of a corked segment, unless it runs: an RTO, as on Linux.
     pub(super) fn arm_cork(&mut self, now: Instant) {
         if !self.timers.is_running(Timer::Cork) {
-            self.timers.set(Timer::Cork, now + CORK);
+            self.timers.set(Timer::Cork, now + self.recovery.rtt().base_rto());
         }
-    }
-
-    /// Whether a corked segment has waited long enough.
-    pub(super) fn cork_expired(&self) -> bool {
-        self.snd.uncorked
     }
 }

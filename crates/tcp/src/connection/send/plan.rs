@@ -6,20 +6,15 @@
 
 use core::ops::Range;
 
-use bowline_base::{Instant, Position};
-use bowline_wire::packet::MAX_PACKET;
-
+use super::blocks::MAX_TEXT;
 use super::sws::{Unsent, sendable};
 use crate::congestion::Controller;
 use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
+use crate::connection::timers::Timer;
 use crate::reason::{Hold, LossReason, SendReason};
 use crate::state::State;
-
-/// Room for the largest IP and TCP headers in a super-segment.
-const HEADERS: u64 = 120;
-/// What is left for text.
-const MAX_TEXT: u64 = MAX_PACKET as u64 - HEADERS;
+use bowline_base::{Instant, Position};
 
 /// A segment to build.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,7 +25,8 @@ pub(crate) struct Plan {
     pub(crate) why: SendReason,
     /// Whether all of it had been sent before.
     pub(crate) again: bool,
-    /// Whether it empties the send queue, so that the receiver need not wait for more (RFC 9293 3.9.1.2, MUST-60).
+    /// Whether it empties the send queue or ends a record, so that the receiver need not wait for more (RFC 9293 3.9.1.2,
+    /// MUST-60).
     pub(crate) push: bool,
 }
 
@@ -75,7 +71,9 @@ impl Tcb {
 
     fn note_all_sent(&mut self, cx: &mut Context<'_>) {
         self.snd.uncorked = false;
-        self.set_hold(cx, Hold::Application);
+        self.snd.more = false;
+        self.timers.stop(Timer::Cork);
+        self.set_hold(cx, if self.user.wants_write { Hold::Buffer } else { Hold::Application });
     }
 
     /// Whether there can be nothing to send but acknowledgements: all is sent, nothing is amiss, nobody wants a probe.
@@ -113,6 +111,7 @@ impl Tcb {
         }
         let fin = self.snd.buffer.end();
         let text_end = lost.end.min(fin);
+        let text_end = self.snd.records.first_of(lost.start..text_end).end;
         let mut len = text_end.since(lost.start).min(MAX_TEXT).min(quota.max(mss));
         if self.recovery.in_flight() > 0 && len > 0 {
             // With nothing in flight the timer has run out, and has waited long enough.
@@ -131,7 +130,8 @@ impl Tcb {
             Some(LossReason::Timeout) => SendReason::Timeout,
             _ => SendReason::FastRetransmit,
         };
-        Some(Plan { range: lost.start..end, why, again: true, push: end >= fin })
+        let push = end >= fin || self.snd.records.ends_at(end);
+        Some(Plan { range: lost.start..end, why, again: true, push })
     }
 
     /// A tail loss probe: a segment of new text where there is one, however much is in flight, or the last one again
@@ -143,9 +143,11 @@ impl Tcb {
         let why = SendReason::TailLossProbe;
         let start = self.snd.nxt;
         let len = self.snd.unsent().min(self.snd.usable()).min(u64::from(self.snd.mss));
-        let len = self.snd.buffer.gatherable(start, len);
+        let end = self.snd.records.first_of(start..start + len).end;
+        let len = self.snd.buffer.gatherable(start, end.since(start));
         if len > 0 {
-            return Some(Plan { range: start..start + len, why, again: false, push: len == self.snd.unsent() });
+            let push = self.is_pushed(start + len);
+            return Some(Plan { range: start..start + len, why, again: false, push });
         }
         Some(Plan { range: self.recovery.last_segment(), why, again: true, push: true })
     }
@@ -160,14 +162,16 @@ impl Tcb {
         let (unsent, end) = (self.snd.unsent(), self.snd.end());
         if !may || self.snd.nxt >= end {
             if unsent == 0 {
-                self.snd.uncorked = false;
-                self.set_hold(cx, Hold::Application);
+                self.note_all_sent(cx);
             }
             return None;
         }
         let (mut len, mut hold) = if unsent == 0 { (0, Hold::Application) } else { self.sendable_text(unsent) };
         if len > 0 && self.restarts_after_idle(cx.now) {
             (len, hold) = self.sendable_text(unsent);
+        }
+        if hold == Hold::Congestion {
+            self.snd.usage.note(self.snd.una, self.snd.nxt, true);
         }
         if len > 0 {
             len = self.let_go(cx.now, len);
@@ -178,7 +182,7 @@ impl Tcb {
             self.arm_cork(cx.now);
         }
         let start = self.snd.nxt;
-        let fits = self.snd.buffer.gatherable(start, len.min(MAX_TEXT));
+        let fits = self.snd.buffer.gatherable(start, len.min(self.burst()));
         let mss = u64::from(self.snd.mss);
         let len = if fits < len && fits > mss { fits - fits % mss } else { fits };
         let all = len == unsent;
@@ -192,34 +196,45 @@ impl Tcb {
         }
         let limited = self.recovery.in_flight() >= self.congestion.cwnd();
         let why = if limited && len > 0 { SendReason::LimitedTransmit } else { SendReason::Data };
-        Some(Plan { range: start..start + len + u64::from(fin), why, again: false, push: all })
+        let push = self.is_pushed(start + len);
+        Some(Plan { range: start..start + len + u64::from(fin), why, again: false, push })
     }
 
     /// RFC 5681 4.1: after a silence longer than the RTO the old congestion window says little. Returns whether it was one; the
     /// new window holds for the segment that ends it, too.
     fn restarts_after_idle(&mut self, now: Instant) -> bool {
         let (idle, rto) = (now.since(self.stats.last_data_sent), self.recovery.rtt().base_rto());
-        let restarts = self.recovery.is_idle() && self.stats.bytes_sent > 0 && idle > rto;
+        let restarts =
+            self.recovery.is_idle() && self.stats.bytes_sent > 0 && idle > rto && self.options.restart_after_idle;
         if restarts {
             self.congestion.on_idle_restart(now, idle, rto);
         }
         restarts
     }
 
+    /// Whether text that ends there is pushed: it is all there is, and the user has not said that more comes; or a record ends.
+    fn is_pushed(&self, end: Position) -> bool {
+        (end == self.snd.buffer.end() && !self.snd.unpushed) || self.snd.records.ends_at(end)
+    }
+
+    /// How much of the text up to the end of its record may leave. What follows a record cannot fill its last segment: that need
+    /// not wait.
     fn sendable_text(&self, unsent: u64) -> (u64, Hold) {
+        let record = self.snd.records.first_of(self.snd.nxt..self.snd.nxt + unsent);
+        let is_last = record.end == self.snd.nxt + unsent;
         let in_flight = !self.recovery.is_idle();
         let quota = self.recovery.quota(self.congestion.cwnd());
         sendable(&Unsent {
-            len: unsent,
+            len: record.end.since(record.start),
             usable: self.snd.usable(),
             quota: if in_flight { quota } else { quota.max(u64::from(self.snd.mss)) },
             mss: u64::from(self.snd.mss),
             max_wnd: u64::from(self.snd.max_wnd),
             small_in_flight: self.snd.small_end > self.snd.una,
             in_flight,
-            closing: self.snd.closed,
+            closing: self.snd.closed || !is_last || self.snd.uncorked,
             nodelay: self.options.nodelay,
-            cork: self.options.cork && !self.cork_expired(),
+            cork: self.options.cork || self.snd.more,
         })
     }
 

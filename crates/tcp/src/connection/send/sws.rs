@@ -21,11 +21,11 @@ pub(super) struct Unsent {
     pub(super) small_in_flight: bool,
     /// Whether anything at all is in flight.
     pub(super) in_flight: bool,
-    /// The user has closed: no more text will come.
+    /// No more text will come to fill the last segment: the user has closed, a record ends, or it has waited long enough.
     pub(super) closing: bool,
     /// `TCP_NODELAY`.
     pub(super) nodelay: bool,
-    /// `TCP_CORK`, and its time is not up.
+    /// `TCP_CORK`, or the user has said that more comes.
     pub(super) cork: bool,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn sendable(u: &Unsent) -> (u64, Hold) {
     if allowed == u.len {
         return tail(u);
     }
-    let limit = if u.usable <= u.quota { Hold::Window } else { Hold::Congestion };
+    let limit = if u.usable < u.quota { Hold::Window } else { Hold::Congestion };
     let full = full_segments(allowed, u.mss);
     if full > 0 {
         return (full, limit);

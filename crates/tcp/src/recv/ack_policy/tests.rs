@@ -304,15 +304,15 @@ fn small_segments_wait_for_the_timer_or_for_enough_of_them() {
 fn a_fin_waits_for_ours_where_the_application_answers_soon() {
     // RFC 9293 3.8.6.3: delayed, but below half a second.
     let mut policy = settled();
-    policy.on_fin(at(1_000), true);
+    policy.on_fin(at(1_000), true, false);
     assert_eq!((policy.pending(), policy.deadline()), (Some(Ack), None), "nobody knows how soon it answers");
     policy.on_ack_sent();
     data(&mut policy, at(1_001), 10, 1);
     policy.on_data_sent(at(1_002));
     let mut half_closed = policy.clone();
-    half_closed.on_fin(at(1_010), false);
+    half_closed.on_fin(at(1_010), false, false);
     assert_eq!(half_closed.pending(), Some(Ack), "no FIN of ours will come");
-    policy.on_fin(at(1_010), true);
+    policy.on_fin(at(1_010), true, false);
     assert_eq!((policy.pending(), policy.deadline()), (None, Some(at(1_050))));
     let mut slow = policy.clone();
     slow.on_timer(at(1_050));
