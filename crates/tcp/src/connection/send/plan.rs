@@ -149,7 +149,8 @@ impl Tcb {
             let push = self.is_pushed(start + len);
             return Some(Plan { range: start..start + len, why, again: false, push });
         }
-        Some(Plan { range: self.recovery.last_segment(), why, again: true, push: true })
+        let range = self.snd.records.last_of(self.recovery.last_segment());
+        Some(Plan { range, why, again: true, push: true })
     }
 
     /// New text, and our FIN behind the last of it. RFC 9293 3.9.1.2, MAY-16, SHLD-27, SHLD-28: a segment takes what several

@@ -58,6 +58,15 @@ impl Records {
         }
     }
 
+    /// The part of `range` behind the last end in it.
+    #[inline]
+    pub(crate) fn last_of(&self, range: Range<Position>) -> Range<Position> {
+        let Some(ends) = self.0.as_deref() else { return range };
+        let before = ends.partition_point(|end| *end < range.end);
+        let last = before.checked_sub(1).and_then(|index| ends.get(index)).copied();
+        last.map_or(range.start, |last| last.max(range.start))..range.end
+    }
+
     /// Whether a record ends at `at`.
     #[inline]
     pub(crate) fn ends_at(&self, at: Position) -> bool {
@@ -80,6 +89,9 @@ mod tests {
         assert_eq!(records.first_of(at(0)..at(9)), at(0)..at(3));
         assert_eq!(records.first_of(at(3)..at(9)), at(3)..at(5));
         assert_eq!(records.first_of(at(5)..at(9)), at(5)..at(9));
+        assert_eq!(records.last_of(at(0)..at(9)), at(5)..at(9));
+        assert_eq!(records.last_of(at(1)..at(5)), at(3)..at(5));
+        assert_eq!(records.last_of(at(4)..at(5)), at(4)..at(5));
         assert!(records.ends_at(at(5)) && !records.ends_at(at(4)));
         records.acknowledge(at(4));
         assert!(!records.ends_at(at(3)) && records.ends_at(at(5)));
