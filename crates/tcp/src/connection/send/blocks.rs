@@ -19,7 +19,7 @@ impl Tcb {
     /// The most text of the next super-segment. With `least_burst` it is what the connection sends in a millisecond, so that
     /// its segments do not leave in larger bursts than they need to, and at most half of what may be in flight, so that the next
     /// can be prepared while it is on its way.
-    pub(super) fn burst(&self) -> u64 {
+    pub(super) fn super_segment(&self) -> u64 {
         let least = u64::from(self.options.least_burst);
         if least == 0 {
             return MAX_TEXT;
@@ -66,7 +66,7 @@ impl Tcb {
         if cost >= limit {
             return 0;
         }
-        let (block, burst) = (self.block(), self.burst());
+        let (block, burst) = (self.block(), self.super_segment());
         let quota = self.recovery.quota(self.congestion.cwnd()).min(self.snd.usable());
         let (mut unsent, mut quota, mut cost, mut room) = (self.snd.unsent(), quota, cost, 0);
         loop {

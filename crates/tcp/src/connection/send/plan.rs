@@ -183,7 +183,7 @@ impl Tcb {
             self.arm_cork(cx.now);
         }
         let start = self.snd.nxt;
-        let fits = self.snd.buffer.gatherable(start, len.min(self.burst()));
+        let fits = self.snd.buffer.gatherable(start, len.min(self.super_segment()));
         let mss = u64::from(self.snd.mss);
         let len = if fits < len && fits > mss { fits - fits % mss } else { fits };
         let all = len == unsent;
