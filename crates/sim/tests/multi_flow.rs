@@ -21,13 +21,15 @@ fn run(flows: u32) -> Result<(f64, f64), Box<dyn std::error::Error>> {
 #[test]
 fn every_flow_is_done_and_the_link_is_shared_fairly() -> Outcome {
     let figures = [1, 4, 16, 64].map(run).into_iter().collect::<Result<Vec<_>, _>>()?;
-    // One flow cannot be faster than its buffer lets it: 256 KiB each 100 ms are 2.6 MB/s.
-    // The floors are what a step back would fall below; they are no claim that it could not be faster.
-    let least = [1.1, 1.5, 4.5, 10.0];
+    // One flow cannot be faster than its buffer lets it: 256 KiB each 100 ms are 2.6 MB/s, and 1.6 with the handshake, the five
+    // round trips of slow start and the FIN's acknowledgement. The floors are what a step back would fall below; they are
+    // no claim that it could not be faster. All flows begin at one instant here and have one round-trip time: who is late
+    // once is late always. smoltcp's own test draws delays; `bowline bench sim` has its world.
+    let least = [1.45, 5.8, 5.0, 13.0];
     for ((goodput, fairness), least) in figures.iter().zip(least) {
         assert!(*goodput > least && *fairness > 0.5, "goodput in MB/s and fairness: {figures:?}");
     }
-    assert!(figures[0].0 < 2.63, "{figures:?}");
+    assert!(figures[0].0 < 1.65, "{figures:?}");
     Ok(())
 }
 
@@ -36,6 +38,6 @@ fn one_large_flow_fills_the_link() -> Outcome {
     // A fifth of the scenario's flow: slow start weighs five times as much.
     let scenario = Scenario::parse(&BIG_FLOW.replace("1GB", "200MB"))?;
     let report = scenario.run(&Settings::default())?;
-    assert!(report.flows[0].done && report.goodput > 0.75 * 200e6, "{report}");
+    assert!(report.flows[0].done && report.goodput > 0.78 * 200e6, "{report}");
     Ok(())
 }

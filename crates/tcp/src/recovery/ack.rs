@@ -66,12 +66,12 @@ impl Work {
     }
 }
 
-/// The block that reports what the peer received twice, if the first one does (RFC 2883 4): below what is acknowledged,
-/// or within the second one.
-fn duplicate_sack(ack: &Ack<'_>, una: Position) -> Option<Range<Position>> {
+/// The block that reports what the peer received twice, if the first one does (RFC 2883 4): below what the same segment
+/// acknowledges, or within the second one. (Below SND.UNA lie also the blocks of an ACK that others have passed.)
+fn duplicate_sack(ack: &Ack<'_>) -> Option<Range<Position>> {
     let first = ack.sack.first().filter(|first| first.start < first.end)?;
     let within = ack.sack.get(1).is_some_and(|second| second.start <= first.start && first.end <= second.end);
-    (first.end <= una || within).then(|| first.clone())
+    (first.end <= ack.ack || within).then(|| first.clone())
 }
 
 impl Recovery {
@@ -235,7 +235,7 @@ impl Recovery {
     }
 
     fn take_blocks(&mut self, ack: &Ack<'_>, episode: &mut Episode, work: &mut Work, nxt: Position) {
-        work.duplicate = duplicate_sack(ack, work.una);
+        work.duplicate = duplicate_sack(ack);
         if let Some(duplicate) = work.duplicate.clone() {
             self.on_duplicate_sack(episode, &duplicate, work);
         }

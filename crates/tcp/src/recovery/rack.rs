@@ -168,7 +168,15 @@ impl Recovery {
         };
         self.unanswered = u16::try_from(left).unwrap_or(u16::MAX);
         let by_probe = matches!(&episode.probe, Some(Probe::Sent { range, .. }) if range.end == duplicate.end);
-        if !by_probe && episode.dsack_round <= self.ring.una() {
+        if !by_probe {
+            self.give_more_time(episode);
+        }
+    }
+
+    /// What was believed lost had only been late: the path gets more time to reorder, once a round trip. RFC 8985 6.2 hears
+    /// of it from duplicate SACKs alone; where the original arrives before its copy is sent, none will come.
+    pub(super) fn give_more_time(&mut self, episode: &mut Episode) {
+        if episode.dsack_round <= self.ring.una() {
             episode.dsack_round = self.ring.nxt();
             self.reo_wnd.widen();
         }

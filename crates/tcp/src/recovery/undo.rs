@@ -95,6 +95,7 @@ impl Recovery {
         if self.phase == Phase::FastRecovery {
             let distance = work.highest.map_or(0, |highest| highest.since(old_una));
             self.raise_reordering(distance);
+            self.give_more_time(episode);
         }
         self.ring.forgive();
         self.rtt.reset_backoff();

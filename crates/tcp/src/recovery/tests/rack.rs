@@ -102,6 +102,34 @@ fn duplicate_sacks_widen_the_window_round_by_round_and_sixteen_recoveries_close_
 }
 
 #[test]
+fn an_ack_that_others_have_passed_reports_no_duplicate() {
+    // Its blocks lie below SND.UNA by now, but above what it acknowledges itself (RFC 2883 4).
+    let mut r = established(true);
+    send(&mut r, at(0), 0..10);
+    ack(&mut r, at(10), 0, &[2..5]);
+    repair(&mut r, at(10), 20 * MSS);
+    ack(&mut r, at(20), 8, &[]);
+    ack(&mut r, at(21), 0, &[2..4]);
+    assert_eq!((r.stats().duplicates, r.stats().undone), (0, 0));
+    ack(&mut r, at(22), 8, &[1..2]);
+    assert_eq!(r.stats().duplicates, 1, "what that segment acknowledges itself it had twice");
+}
+
+#[test]
+fn a_recovery_that_was_needless_gives_the_path_more_time() {
+    let mut r = established(true);
+    assert_eq!(r.reo_wnd.quarters(), 1);
+    send(&mut r, at(0), 0..10);
+    // The fourth report makes the first segment lost; it arrives before its copy is sent, and no duplicate will tell.
+    for n in 2..6 {
+        ack(&mut r, at(10), 0, &[1..n]);
+    }
+    assert_eq!(r.phase(), Phase::FastRecovery);
+    let outcome = ack(&mut r, at(11), 6, &[]);
+    assert_eq!((outcome.change, r.reo_wnd.quarters()), (Some(RecoveryChange::Undone), 2));
+}
+
+#[test]
 fn networks_that_duplicate_do_not_widen_the_window() {
     let mut r = reordering();
     for n in 0..20 {
