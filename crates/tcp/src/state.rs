@@ -160,6 +160,13 @@ transitions! {
 }
 
 impl State {
+    /// The state after something happened to what has no control block: a listener, a half-open connection, TIME-WAIT.
+    pub(crate) fn after(self, cause: Cause) -> Self {
+        let to = next(self, cause);
+        debug_assert!(to.is_some(), "no arrow {cause:?} from {self}");
+        to.unwrap_or(Self::Closed)
+    }
+
     /// Whether both SYNs have been exchanged and acknowledged (RFC 9293 3.4, "synchronized").
     #[must_use]
     pub const fn is_synchronized(self) -> bool {

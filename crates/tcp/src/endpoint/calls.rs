@@ -38,6 +38,8 @@ impl Endpoint {
         let (index, generation) = self.listeners.insert(listener).map_err(|_| ListenError::TooMany)?;
         let key = ListenerKey { index, generation };
         self.ports.insert(place, key);
+        // A listener has no record of its own in the trace.
+        debug_assert_eq!(State::Closed.after(Cause::PassiveOpen), State::Listen);
         Ok(key)
     }
 
@@ -98,7 +100,7 @@ impl Endpoint {
         let begins = Handshake::Begins { window: syn.header.window };
         let birth = Birth::passive(syn.tuple, syn.id, options, syn.path, &agreed);
         let index = self.insert_passive(now, birth, &agreed, begins, None)?;
-        let (from, to, cause) = (State::Listen, State::SynReceived, Cause::Syn);
+        let (from, to, cause) = (State::Listen, State::Listen.after(Cause::Syn), Cause::Syn);
         self.note(now, syn.tuple, syn.id, Trace::State { from, to, cause });
         self.settle(now, index);
         self.connections.at(index).map(|(generation, _)| ConnectionKey { index, generation })
@@ -116,6 +118,7 @@ impl Endpoint {
     /// CLOSE in LISTEN (3.10.4). What is half-open is forgotten, what is not accepted yet is reset.
     pub fn close_listener(&mut self, now: Instant, key: ListenerKey) {
         let Some(mut listener) = self.listeners.remove(key.index, key.generation) else { return };
+        debug_assert_eq!([Cause::Close, Cause::Abort].map(|cause| State::Listen.after(cause)), [State::Closed; 2]);
         self.ports.remove(&(listener.port(), listener.address()));
         for (place, half) in self.syn_queue.remove_all_of(key) {
             self.after_half_open(now, place, &half, Cause::Abort);

@@ -101,7 +101,7 @@ impl Endpoint {
         }
         self.counters.syns_received += 1;
         self.note_received(now, arrival, id, State::Listen, None);
-        let (from, to, cause) = (State::Listen, State::SynReceived, Cause::Syn);
+        let (from, to, cause) = (State::Listen, State::Listen.after(Cause::Syn), Cause::Syn);
         self.note(now, arrival.tuple, id, Trace::State { from, to, cause });
         self.say_syn_ack(key, arrival.tuple, id, syn_ack);
     }
@@ -231,8 +231,7 @@ impl Endpoint {
         let (tuple, key) = (half.tuple(), half.listener());
         self.demux.remove(&tuple, Slot::HalfOpen(place));
         self.count_half_open_gone(key);
-        let from = State::SynReceived;
-        let to = crate::state::next(from, cause).unwrap_or(State::Closed);
+        let (from, to) = (State::SynReceived, State::SynReceived.after(cause));
         self.note(now, tuple, half.id(), Trace::State { from, to, cause });
     }
 
@@ -359,8 +358,7 @@ impl Endpoint {
     pub(super) fn after_time_wait(&mut self, now: Instant, place: u32, gone: &Gone, cause: Cause) {
         let tuple = gone.entry.tuple();
         self.demux.remove(&tuple, Slot::TimeWait(place));
-        let from = State::TimeWait;
-        let to = crate::state::next(from, cause).unwrap_or(State::Closed);
+        let (from, to) = (State::TimeWait, State::TimeWait.after(cause));
         self.note(now, tuple, gone.id, Trace::State { from, to, cause });
     }
 
