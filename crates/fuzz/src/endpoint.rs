@@ -12,7 +12,7 @@ use bowline_tcp::{
     Arrival, Config, ConnectionKey, Endpoint, Event, FourTuple, IcmpError, Listen, ListenerKey, Options, Path, Refusal,
     State,
 };
-use bowline_wire::Piece;
+use bowline_wire::{Ecn, Piece};
 use bytes::Bytes;
 
 use crate::input::Input;
@@ -99,7 +99,7 @@ impl Machine {
             header: &header,
             text: &[Piece { data: first, pinned }, Piece { data, pinned }],
             segment_size: segment_size.filter(|_| len > 0),
-            congestion_experienced: input.one_in(16),
+            mark: input.one_of([Ecn::NotEct, Ecn::Ect0, Ecn::Ect1, Ecn::Ce]),
             path: self.path(input),
         };
         self.endpoint.handle_segment(self.now, &arrival);

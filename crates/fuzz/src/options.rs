@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bowline_tcp::{Algorithm, Config, Keepalive, Options};
+use bowline_tcp::{Algorithm, Config, EcnMode, Keepalive, Options};
 
 use crate::input::Input;
 
@@ -59,7 +59,7 @@ pub fn change(input: &mut Input<'_>, options: &mut Options) {
             18 => options.window_scaling = flag,
             19 => options.timestamps = flag,
             20 => options.sack = flag,
-            21 => options.ecn = flag,
+            21 => options.ecn = input.one_of([EcnMode::Off, EcnMode::Classic, EcnMode::Accurate]),
             22 => options.traffic_class = input.byte(),
             23 => options.hop_limit = input.byte(),
             _ => {}

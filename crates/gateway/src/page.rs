@@ -8,7 +8,7 @@ mod serve;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use bowline::{Algorithm, Info, ListenerInfo};
+use bowline::{Algorithm, EcnMode, Info, ListenerInfo};
 use bowline_observe::ss::{Row, table};
 use bowline_observe::words::counted;
 
@@ -37,7 +37,7 @@ fn connection(info: &Info) -> String {
     if let Some((ours, theirs)) = info.window_scale {
         options.push(format!("window scaling {theirs} (ours {ours})"));
     }
-    let agreed = [(info.timestamps, "timestamps"), (info.sack, "SACK"), (info.ecn, "ECN")];
+    let agreed = [(info.timestamps, "timestamps"), (info.sack, "SACK"), (info.ecn != EcnMode::Off, "ECN")];
     options.extend(agreed.iter().filter(|(agreed, _)| *agreed).map(|(_, name)| (*name).to_owned()));
     let rtt = info.srtt.map_or_else(
         || "not measured yet".to_owned(),

@@ -12,8 +12,8 @@ use bowline_base::Instant;
 use bowline_tcp::state::{Cause, State};
 use bowline_tcp::trace::Trace;
 use bowline_tcp::{Arrival, ConnectionKey, Endpoint, Event, FourTuple, ListenerKey, Path, PendingKey};
-use bowline_wire::Piece;
 use bowline_wire::tcp::{TcpFlags, Timestamps};
+use bowline_wire::{Ecn, Piece};
 use bytes::Bytes;
 
 use crate::Side;
@@ -195,7 +195,7 @@ impl Host {
             header: &segment.header,
             text: &[Piece::from(Bytes::copy_from_slice(&segment.text))],
             segment_size: None,
-            congestion_experienced: false,
+            mark: Ecn::NotEct,
             path: Path { mtu: MTU, lossless: true },
         };
         self.endpoint.handle_segment(self.now, &arrival);

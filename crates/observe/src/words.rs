@@ -66,6 +66,7 @@ pub const fn drop_reason(why: DropReason) -> &'static str {
         DropReason::ListenOverflow => "accept queue full",
         DropReason::SynQueueFull => "SYN queue full",
         DropReason::BadCookie => "not a valid SYN cookie",
+        DropReason::EcnChanged => "another kind of ECN than before",
         DropReason::NoMemory => "receive memory full",
         DropReason::DataAfterClose => "data after close",
         DropReason::InvalidAddress => "invalid address",

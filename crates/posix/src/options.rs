@@ -11,7 +11,7 @@ mod tcp_info;
 use core::time::Duration;
 
 use bowline_base::Instant;
-use bowline_tcp::{Algorithm, Keepalive, Options, Profile};
+use bowline_tcp::{Algorithm, EcnOption, Keepalive, Options, Profile};
 
 use crate::abi::options::Opt;
 use crate::abi::{Abi, Errno, Linger, options};
@@ -76,6 +76,18 @@ impl Host {
         change(&mut options, &mut keep);
         let keep_init = self.settings.keep_init;
         self.settings = Settings { keep, keep_init, ..Settings::new(self.profile, options) };
+    }
+
+    /// When segments have AccECN's options, for all connections that there are: Linux asks for it anew with each segment,
+    /// so that `tcp_ecn_option` is in force at once. ([`set_defaults`](Self::set_defaults) is about sockets to come.)
+    pub fn set_ecn_option(&mut self, now: Instant, option: EcnOption, beacon: u8) {
+        let open: Vec<_> = self.stack.tcp().connections(now).into_iter().filter_map(|info| info.key).collect();
+        for key in open {
+            // What is closed already sends none.
+            let _ = self.stack.tcp_mut().set_options(now, key, |options| {
+                (options.ecn_option, options.ecn_option_beacon) = (option, beacon);
+            });
+        }
     }
 
     /// How long opens of sockets made from now on may take, as FreeBSD's `net.inet.tcp.keepinit` says; `None`: as long as

@@ -11,7 +11,7 @@ use bowline_tcp::trace::{Record, Trace};
 use bowline_tcp::{Arrival, FourTuple};
 use bowline_wire::ip::{self, IpError, IpHeader, IpReport, Protocol};
 use bowline_wire::{
-    Ecn, Fragment, Piece, RxChecksum, RxPacket, Stretches, TcpHeader, UdpError, UdpHeader, checksum, icmp, ipv6, udp,
+    Fragment, Piece, RxChecksum, RxPacket, Stretches, TcpHeader, UdpError, UdpHeader, checksum, icmp, ipv6, udp,
 };
 use bytes::{Buf, Bytes};
 
@@ -217,7 +217,7 @@ impl Stack {
             header,
             text,
             segment_size,
-            congestion_experienced: ip.ecn() == Ecn::Ce,
+            mark: ip.ecn(),
             path: self.path(now, interface, ip.src),
         };
         self.tcp.handle_segment(now, &arrival);

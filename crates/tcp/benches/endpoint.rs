@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use bowline_base::Instant;
 use bowline_tcp::*;
-use bowline_wire::Piece;
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
+use bowline_wire::{Ecn, Piece};
 use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -131,7 +131,7 @@ impl Pair {
 }
 
 fn arrival<'a>(tuple: FourTuple, header: &'a TcpHeader, text: &'a [Piece], segment_size: Option<u16>) -> Arrival<'a> {
-    Arrival { tuple, header, text, segment_size, congestion_experienced: false, path: Path::new(MTU) }
+    Arrival { tuple, header, text, segment_size, mark: Ecn::NotEct, path: Path::new(MTU) }
 }
 
 /// Carries what one end has to send; whether there was anything.

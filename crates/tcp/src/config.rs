@@ -5,6 +5,7 @@ use core::time::Duration;
 use bowline_wire::tcp::Layout;
 
 use crate::congestion::Custom;
+use crate::ecn::{EcnMode, EcnOption};
 
 mod odd;
 
@@ -261,12 +262,21 @@ pub struct Options {
     pub timestamps: bool,
     /// Whether to offer selective acknowledgement (RFC 2018); default true.
     pub sack: bool,
-    /// Whether to ask for ECN on active opens (RFC 3168); default false.
-    pub ecn: bool,
-    /// Whether passive opens agree to ECN when asked; default true.
-    pub ecn_when_asked: bool,
-    /// Retransmissions of a SYN that still ask for ECN (RFC 3168 6.1.1.1); default 0. FreeBSD has 1 (`ecn.maxretries`).
+    /// Which ECN active opens ask for; default: none. Who asks for AccECN (RFC 9768) may get RFC 3168's.
+    pub ecn: EcnMode,
+    /// Which ECN passive opens agree to when asked, at most; default: RFC 3168's, as Linux.
+    pub ecn_when_asked: EcnMode,
+    /// Retransmissions of a SYN that still ask for ECN (RFC 3168 6.1.1.1); default 0. FreeBSD has 1 (`ecn.maxretries`). For
+    /// AccECN there is at least one (RFC 9768 3.1.4.1).
     pub ecn_retries: u8,
+    /// Whether AccECN looks for paths that change marks or flags or drop them, and does without where it finds one (RFC 9768
+    /// 3.2.2.3, 3.2.2.4); default true (Linux `tcp_ecn_fallback`).
+    pub ecn_fallback: bool,
+    /// When segments have AccECN's options; default: always (Linux `tcp_ecn_option`).
+    pub ecn_option: EcnOption,
+    /// How many segments in a round trip have them anyway, where it is [`EcnOption::OnChange`]; default 3 (Linux
+    /// `tcp_ecn_option_beacon`).
+    pub ecn_option_beacon: u8,
     /// Which ICMP errors end an active open; default: unreachable destinations.
     pub open_errors: OpenErrors,
     /// How segments are met that no orderly peer sends; default: as RFC 9293 and RFC 5961 ask.
@@ -323,9 +333,12 @@ impl Default for Options {
             layout: Layout::default(),
             timestamps: true,
             sack: true,
-            ecn: false,
-            ecn_when_asked: true,
+            ecn: EcnMode::Off,
+            ecn_when_asked: EcnMode::Classic,
             ecn_retries: 0,
+            ecn_fallback: true,
+            ecn_option: EcnOption::default(),
+            ecn_option_beacon: 3,
             open_errors: OpenErrors::default(),
             odd: OddSegments::default(),
             traffic_class: 0,

@@ -6,6 +6,7 @@ mod arrives;
 pub(crate) mod calls;
 pub(crate) mod context;
 mod describe;
+mod ecn;
 pub(crate) mod open;
 mod send;
 mod syn_sent;

@@ -132,6 +132,7 @@ impl Counters {
             | DropReason::ResetChallenged
             | DropReason::SynChallenged
             | DropReason::BadCookie
+            | DropReason::EcnChanged
             | DropReason::NoMemory
             | DropReason::DataAfterClose
             | DropReason::TimeWait => return,

@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use crate::config::Algorithm;
 use crate::congestion::Model;
+use crate::ecn::EcnMode;
+use crate::ecn::sender::OptionSeen;
 use crate::reason::{Hold, TimerKind};
 use crate::recovery::{DeliveryRate, Outstanding, Phase};
 use crate::state::State;
@@ -37,7 +39,11 @@ pub struct Info {
     /// Negotiated: SACK.
     pub sack: bool,
     /// Negotiated: ECN.
-    pub ecn: bool,
+    pub ecn: EcnMode,
+    /// CE marks that the peer has told of: packets with AccECN, with RFC 3168 segments acknowledged by an echo.
+    pub delivered_ce: u64,
+    /// The counters of AccECN, where it was agreed on.
+    pub accurate_ecn: Option<AccurateEcn>,
     /// Payload bytes of a full segment we send.
     pub mss: u32,
     /// The MSS we announced.
@@ -172,7 +178,9 @@ impl Info {
             window_scale: None,
             timestamps: false,
             sack: false,
-            ecn: false,
+            ecn: EcnMode::Off,
+            delivered_ce: 0,
+            accurate_ecn: None,
             mss: 0,
             advertised_mss: 0,
             peer_mss: 0,
@@ -230,6 +238,42 @@ impl Info {
             memory: 0,
             age: Duration::ZERO,
         }
+    }
+}
+
+/// What AccECN has counted (RFC 9768 3.2), from zero.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AccurateEcn {
+    /// Packets that arrived with CE.
+    pub received_ce: u64,
+    /// Text that arrived with a mark.
+    pub received: MarkedBytes,
+    /// Text that arrived at the peer with a mark, as far as its options tell.
+    pub delivered: MarkedBytes,
+    /// What is known of the peer's options.
+    pub option_seen: OptionSeen,
+    /// What was found wrong, as Linux's `tcpi_accecn_fail_mode`: 1 a SYN-ACK without the flags was sent, 2 flags came
+    /// changed, 4 our options do not arrive, 8 the peer's came changed; and 16, the peer's counter is not acted on.
+    pub failures: u8,
+    /// Whether what is sent is marked as capable of ECN.
+    pub capable: bool,
+}
+
+/// Bytes of text by their mark.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MarkedBytes {
+    /// ECT(0).
+    pub ect0: u64,
+    /// ECT(1).
+    pub ect1: u64,
+    /// CE.
+    pub ce: u64,
+}
+
+impl From<[u64; 3]> for MarkedBytes {
+    /// Of ECT(0), ECT(1) and CE.
+    fn from([ect0, ect1, ce]: [u64; 3]) -> Self {
+        Self { ect0, ect1, ce }
     }
 }
 

@@ -1,12 +1,14 @@
 //! What two SYNs agree on: maximum segment size (RFC 9293 3.7.1), window scale and timestamps (RFC 7323), SACK
-//! (RFC 2018), ECN (RFC 3168 6.1.1). Active opens, half-open connections and SYN cookies all negotiate here.
+//! (RFC 2018), ECN ([`crate::ecn`]). Active opens, half-open connections and SYN cookies all negotiate here.
 //!
 //! It decides what holds for the connection and how our SYN or SYN-ACK says so, not when they are sent.
 
 use bowline_base::Instant;
+use bowline_wire::Ecn;
 use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{Layout, TcpFlags, TcpHeader, TcpOptions, Timestamps};
 
+use crate::ecn::EcnAgreement;
 use crate::isn::timestamp;
 use crate::{FourTuple, Options};
 
@@ -46,12 +48,12 @@ pub struct Negotiated {
     pub timestamps: Option<(u32, u32)>,
     /// Whether both sides may send SACK blocks.
     pub sack: bool,
-    /// Whether both sides are capable of ECN.
-    pub ecn: bool,
+    /// Which ECN both sides are capable of.
+    pub ecn: EcnAgreement,
 }
 
 impl OurSide<'_> {
-    /// The options of our SYN in an active open.
+    /// The options of our SYN in an active open. RFC 9768 3.2.3.2.1, RFC9768-3.2.3.2.1-1: of AccECN there is none.
     #[must_use]
     pub fn offer(&self, now: Instant) -> TcpOptions {
         let Options { window_scaling, timestamps, sack, .. } = *self.options;
@@ -65,26 +67,26 @@ impl OurSide<'_> {
         }
     }
 
-    /// What holds once we answer the SYN of a peer that opened actively, with `iss` as our number.
+    /// What holds once we answer the SYN of a peer that opened actively, with `iss` as our number. IP brought it with
+    /// `mark`.
     #[must_use]
-    pub fn answer(&self, iss: SeqNumber, syn: &TcpHeader) -> Negotiated {
-        // RFC 3168 6.1.1: both bits ask for ECN. Of RFC 9768 it is the offer as well, and this the fallback.
-        let ecn = self.options.ecn_when_asked && syn.flags.contains(TcpFlags::ECE | TcpFlags::CWR);
-        self.combine(iss, syn, ecn)
+    pub fn answer(&self, iss: SeqNumber, syn: &TcpHeader, mark: Ecn) -> Negotiated {
+        let mode = self.options.ecn_when_asked.answer(syn.flags);
+        self.combine(iss, syn, EcnAgreement::new(mode, mark))
     }
 
     /// What holds once a peer has answered our SYN, or has sent its own at the same time. Our SYN was an
     /// [`offer`](Self::offer) from the same options.
     #[must_use]
-    pub fn conclude(&self, iss: SeqNumber, peer: &TcpHeader) -> Negotiated {
-        let echo = peer.flags.contains(TcpFlags::ECE);
-        let reduced = peer.flags.contains(TcpFlags::CWR);
-        // RFC 3168 6.1.1: a SYN-ACK agrees with ECE alone; a SYN that crosses ours asks with both.
-        let agreed = if peer.flags.contains(TcpFlags::ACK) { echo && !reduced } else { echo && reduced };
-        self.combine(iss, peer, self.options.ecn && agreed)
+    pub fn conclude(&self, iss: SeqNumber, peer: &TcpHeader, mark: Ecn) -> Negotiated {
+        // RFC 9768 3.1.2, RFC9768-3.1.2-4: a SYN that crosses ours is answered as if we had not asked.
+        let crossed = !peer.flags.contains(TcpFlags::ACK);
+        let ours = self.options.ecn;
+        let mode = if crossed { ours.answer(peer.flags) } else { ours.conclude(peer.flags) };
+        self.combine(iss, peer, EcnAgreement::new(mode, mark))
     }
 
-    fn combine(&self, iss: SeqNumber, peer: &TcpHeader, ecn: bool) -> Negotiated {
+    fn combine(&self, iss: SeqNumber, peer: &TcpHeader, ecn: EcnAgreement) -> Negotiated {
         let Options { window_scaling, timestamps, sack, .. } = *self.options;
         let theirs = &peer.options;
         Negotiated {

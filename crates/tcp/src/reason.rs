@@ -68,6 +68,8 @@ pub enum DropReason {
     SynQueueFull,
     /// An ACK towards a listener that is no valid SYN cookie.
     BadCookie,
+    /// A SYN again, which asks for another kind of ECN than the first one (RFC 9768 3.1.5).
+    EcnChanged,
     /// The receive queue's memory bound is reached.
     NoMemory,
     /// Data after the user closed: answered with RST.

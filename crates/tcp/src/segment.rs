@@ -1,5 +1,6 @@
 //! What the host hands to TCP and takes from it: segments as IP delivers and carries them.
 
+use bowline_wire::Ecn;
 use bowline_wire::packet::Piece;
 use bowline_wire::tcp::TcpHeader;
 use bytes::Bytes;
@@ -34,8 +35,8 @@ pub struct Arrival<'a> {
     pub text: &'a [Piece],
     /// Text bytes per wire segment where this is a super-segment; its last one may be shorter.
     pub segment_size: Option<u16>,
-    /// Whether IP marked it "congestion experienced" (RFC 3168).
-    pub congestion_experienced: bool,
+    /// Its ECN field in the IP header (RFC 3168 5).
+    pub mark: Ecn,
     /// The way back.
     pub path: Path,
 }

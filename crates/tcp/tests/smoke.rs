@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bowline_base::Instant;
 use bowline_tcp::*;
-use bowline_wire::Piece;
+use bowline_wire::{Ecn, Piece};
 use bytes::Bytes;
 
 struct Flight {
@@ -44,7 +44,7 @@ fn carry(now: Instant, from: &mut Endpoint, to: &mut Endpoint) -> usize {
                 header: &f.header,
                 text: &[Piece::from(Bytes::from(f.payload))],
                 segment_size: f.size,
-                congestion_experienced: false,
+                mark: Ecn::NotEct,
                 path: Path::new(1500),
             },
         );

@@ -25,6 +25,7 @@ const TITLES: &[(&str, &str)] = &[
     ("6298", "The retransmission timer"),
     ("6528", "Initial sequence numbers"),
     ("7323", "Window scaling and timestamps"),
+    ("9768", "AccECN"),
 ];
 
 /// One line: how many of what.

@@ -101,12 +101,14 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// New sockets start with what is set now.
+    /// New sockets start with what is set now; what all segments are asked about is in force at once.
     fn apply_settings(&mut self) {
         let (options, keep) = (self.settings.host.stack.tcp.options.clone(), self.settings.keep);
         let patience = self.settings.open_patience;
+        let (ecn_option, beacon) = (options.ecn_option, options.ecn_option_beacon);
         if let Some(world) = &mut self.world {
             world.host.set_open_patience(patience);
+            world.host.set_ecn_option(world.now, ecn_option, beacon);
             world.host.set_defaults(|defaults, keepalive| {
                 *defaults = options;
                 *keepalive = keep;

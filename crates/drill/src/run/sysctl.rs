@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bowline_posix::{HostConfig, Profile};
-use bowline_tcp::{Algorithm, Cookies, Keepalive, OpenErrors, Options, SynFin};
+use bowline_tcp::{Algorithm, Cookies, EcnMode, EcnOption, Keepalive, OpenErrors, Options, SynFin};
 
 /// What a setting concerns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,8 +100,11 @@ impl Settings {
                 options.timestamps = matches!(mode, 1 | 3);
             }),
             "net.ipv4.tcp_ecn" | "net.inet.tcp.ecn.enable" => small
-                .filter(|mode| *mode <= 2)
-                .map(|mode| (options.ecn, options.ecn_when_asked) = (mode == 1, mode != 0)),
+                .and_then(|mode| ecn_modes(mode, is_freebsd))
+                .map(|(asked, agreed)| (options.ecn, options.ecn_when_asked) = (asked, agreed)),
+            "net.ipv4.tcp_ecn_fallback" => put(&mut options.ecn_fallback, flag),
+            "net.ipv4.tcp_ecn_option" => put(&mut options.ecn_option, small.and_then(ecn_option)),
+            "net.ipv4.tcp_ecn_option_beacon" => put(&mut options.ecn_option_beacon, small.filter(|many| *many <= 63)),
             "net.core.default_qdisc" => put(&mut options.pacing, Some(value == "fq")),
             "net.inet.tcp.ecn.maxretries" => put(&mut options.ecn_retries, small),
             "net.inet.tcp.icmp_may_rst" => flag.map(|may| {
@@ -156,6 +159,31 @@ impl Settings {
 /// The smallest shift with which a window of this many bytes can be announced, as FreeBSD chooses it for the largest buffer.
 fn shift_for(most: u32) -> u8 {
     (0..14).find(|&shift| u32::from(u16::MAX) << shift >= most).unwrap_or(14)
+}
+
+/// The ECN that is asked for, and the most that is agreed to, by the number that systems have for both.
+fn ecn_modes(mode: u8, is_freebsd: bool) -> Option<(EcnMode, EcnMode)> {
+    use EcnMode::{Accurate, Classic, Off};
+    Some(match (mode, is_freebsd) {
+        (0, _) => (Off, Off),
+        (1, _) => (Classic, Classic),
+        (2, _) => (Off, Classic),
+        (3, _) => (Accurate, Accurate),
+        (4, false) => (Classic, Accurate),
+        (4, true) | (5, false) => (Off, Accurate),
+        _ => return None,
+    })
+}
+
+/// Linux's `tcp_ecn_option`.
+const fn ecn_option(policy: u8) -> Option<EcnOption> {
+    match policy {
+        0 => Some(EcnOption::Never),
+        1 => Some(EcnOption::OnChange),
+        2 => Some(EcnOption::Always),
+        3 => Some(EcnOption::Persistently),
+        _ => None,
+    }
 }
 
 /// FreeBSD's `keepinit`.
@@ -241,8 +269,6 @@ const FIXED: &[(&str, &str)] = &[
     ("net.ipv4.tcp_comp_sack_delay_ns", "*"),
     ("net.ipv4.tcp_comp_sack_slack_ns", "*"),
     ("net.ipv4.tcp_dsack", "1"),
-    ("net.ipv4.tcp_ecn_fallback", "1"),
-    ("net.ipv4.tcp_ecn_option", "2"),
     ("net.ipv4.tcp_fack", "*"),
     ("net.ipv4.tcp_fastopen", "0|1|0x3"),
     ("net.ipv4.tcp_fastopen_key", "*"),

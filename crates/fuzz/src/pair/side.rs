@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use bowline_base::Instant;
 use bowline_tcp::{Arrival, CallError, Config, ConnectionError, ConnectionKey, Endpoint, FourTuple, Path};
-use bowline_wire::Piece;
 use bowline_wire::tcp::TcpHeader;
+use bowline_wire::{Ecn, Piece};
 use bytes::Bytes;
 
 /// Segments that may be on their way in one direction; what comes beyond is lost.
@@ -118,7 +118,7 @@ impl Side {
             header: &flying.header,
             text: &[Piece::from(Bytes::from(flying.payload.clone()))],
             segment_size: flying.size,
-            congestion_experienced: false,
+            mark: Ecn::NotEct,
             path: Path::new(1500),
         };
         self.endpoint.handle_segment(now, &arrival);

@@ -37,7 +37,8 @@ pub fn line(row: &Row) -> String {
 /// What a half-open connection or one in TIME-WAIT has to tell: no more than what it keeps.
 fn brief(info: &Detail) -> String {
     let mut out = String::new();
-    for (set, name) in [(info.ts, "ts"), (info.sack, "sack"), (info.ecn, "ecn")] {
+    let ecn = if info.accecn { "accecn" } else { "ecn" };
+    for (set, name) in [(info.ts, "ts"), (info.sack, "sack"), (info.ecn, ecn)] {
         if set {
             word(&mut out, format_args!("{name}"));
         }
@@ -55,7 +56,8 @@ fn brief(info: &Detail) -> String {
 }
 
 fn options(out: &mut String, info: &Detail) {
-    for (set, name) in [(info.ts, "ts"), (info.sack, "sack"), (info.ecn, "ecn")] {
+    let ecn = if info.accecn { "accecn" } else { "ecn" };
+    for (set, name) in [(info.ts, "ts"), (info.sack, "sack"), (info.ecn, ecn)] {
         if set {
             word(out, format_args!("{name}"));
         }
@@ -100,8 +102,15 @@ fn traffic(out: &mut String, info: &Detail) {
         ("segs_in", info.segs_in),
         ("data_segs_out", info.data_segs_out),
         ("data_segs_in", info.data_segs_in),
+        ("delivered_ce", info.delivered_ce),
+        ("received_ce", info.received_ce),
+        ("accecn_fail_mode", info.accecn_failures.into()),
     ];
     nonzero(out, &counts);
+    for (direction, bytes) in [("delivered", info.delivered_marked), ("received", info.received_marked)] {
+        let Some([ect0, ect1, ce]) = bytes.filter(|bytes| bytes.iter().any(|bytes| *bytes > 0)) else { continue };
+        word(out, format_args!("{direction}_bytes:e0/{ect0},e1/{ect1},ce/{ce}"));
+    }
     if let Some(srtt) = info.srtt_us.filter(|srtt| *srtt > 0 && info.algorithm != UNLIMITED) {
         let rate = info.cwnd as f64 * 8.0 * 1e6 / srtt as f64;
         word(out, format_args!("send {rate:.0}bps"));

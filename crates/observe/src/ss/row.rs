@@ -5,7 +5,8 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use bowline_tcp::info::{Info, ListenerInfo};
+use bowline_tcp::EcnMode;
+use bowline_tcp::info::{Info, ListenerInfo, MarkedBytes};
 use bowline_tcp::reason::{Hold, TimerKind};
 use bowline_tcp::state::State;
 use serde::{Deserialize, Serialize};
@@ -67,8 +68,20 @@ detail! {
     ts: bool,
     /// Whether selective acknowledgement is in use.
     sack: bool,
-    /// Whether ECN is in use.
+    /// Whether ECN is in use, of either kind.
     ecn: bool,
+    /// Whether it is AccECN (RFC 9768).
+    accecn: bool,
+    /// CE marks that the peer has told of: packets, or without AccECN segments acknowledged by an echo.
+    delivered_ce: u64,
+    /// Packets that arrived with CE; 0 without AccECN.
+    received_ce: u64,
+    /// Text that arrived at the peer by its mark, ECT(0), ECT(1) and CE, as far as AccECN's options tell.
+    delivered_marked: Option<[u64; 3]>,
+    /// Text that arrived by its mark, ECT(0), ECT(1) and CE.
+    received_marked: Option<[u64; 3]>,
+    /// What AccECN has found wrong with the path, as bits (`tcpi_accecn_fail_mode`); 0 for nothing.
+    accecn_failures: u8,
     /// The congestion controller.
     algorithm: String,
     /// Window scales: the peer's and ours, in `ss`'s order.
@@ -267,12 +280,22 @@ pub const fn ss_name(state: State) -> &'static str {
     }
 }
 
+const fn by_mark(bytes: &MarkedBytes) -> [u64; 3] {
+    [bytes.ect0, bytes.ect1, bytes.ce]
+}
+
 fn detail(info: &Info) -> Detail {
     Detail {
         id: info.id,
         ts: info.timestamps,
         sack: info.sack,
-        ecn: info.ecn,
+        ecn: info.ecn != EcnMode::Off,
+        accecn: info.ecn == EcnMode::Accurate,
+        delivered_ce: info.delivered_ce,
+        received_ce: info.accurate_ecn.map_or(0, |ecn| ecn.received_ce),
+        delivered_marked: info.accurate_ecn.map(|ecn| by_mark(&ecn.delivered)),
+        received_marked: info.accurate_ecn.map(|ecn| by_mark(&ecn.received)),
+        accecn_failures: info.accurate_ecn.map_or(0, |ecn| ecn.failures),
         algorithm: info.algorithm.name().to_owned(),
         wscale: info.window_scale.map(|(ours, theirs)| (theirs, ours)),
         rto_us: micros(info.rto),

@@ -4,7 +4,7 @@ use bowline_tcp::info::{Info, Receiver};
 use bowline_tcp::reason::{Hold, TimerKind};
 use bowline_tcp::recovery::Outstanding;
 use bowline_tcp::state::{STATES, State};
-use bowline_tcp::{Algorithm, FourTuple};
+use bowline_tcp::{Algorithm, EcnMode, FourTuple};
 
 use super::table::Columns;
 use super::*;
@@ -19,7 +19,9 @@ fn info(state: State) -> Info {
         window_scale: Some((7, 10)),
         timestamps: true,
         sack: true,
-        ecn: false,
+        ecn: EcnMode::Off,
+        delivered_ce: 0,
+        accurate_ecn: None,
         mss: 1448,
         advertised_mss: 1448,
         peer_mss: 1460,

@@ -63,7 +63,7 @@ macro_rules! fields {
 }
 
 fields! {
-    /// Linux, as of 6.18.
+    /// Linux, as of 7.0.
     TCP_INFO_LINUX:
     8 { "tcpi_state", "tcpi_ca_state", "tcpi_retransmits", "tcpi_probes", "tcpi_backoff", "tcpi_options" }
     4 { "tcpi_snd_wscale", "tcpi_rcv_wscale" }
@@ -90,7 +90,10 @@ fields! {
         "tcpi_total_rto_time", "tcpi_received_ce", "tcpi_delivered_e1_bytes", "tcpi_delivered_e0_bytes",
         "tcpi_delivered_ce_bytes", "tcpi_received_e1_bytes", "tcpi_received_e0_bytes", "tcpi_received_ce_bytes",
     }
-    16 { "tcpi_accecn_fail_mode", "tcpi_accecn_opt_seen" };
+    2 { "tcpi_ecn_mode", "tcpi_accecn_opt_seen" }
+    4 { "tcpi_accecn_fail_mode" }
+    8 { "" }
+    16 { "" };
 
     /// FreeBSD, as of 14.
     TCP_INFO_FREEBSD:

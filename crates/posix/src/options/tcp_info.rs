@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use bowline_base::Instant;
 use bowline_tcp::recovery::Phase;
-use bowline_tcp::{Info, State};
+use bowline_tcp::{AccurateEcn, EcnMode, Info, State};
 
 use crate::abi::{Abi, encode_tcp_info};
 use crate::host::Host;
@@ -75,6 +75,7 @@ impl Host {
                 .or_else(|| segments_of(&info, other))
                 .or_else(|| counts(&info, other))
                 .or_else(|| positions(&info, other))
+                .or_else(|| marks(&info, other))
                 .unwrap_or(0),
         })
     }
@@ -109,7 +110,8 @@ const fn recovery_number(info: &Info) -> u64 {
 }
 
 fn option_bits(info: &Info) -> u64 {
-    let bits = [(info.timestamps, 1), (info.sack, 2), (info.window_scale.is_some(), 4), (info.ecn, 8)];
+    let ecn = info.ecn != EcnMode::Off;
+    let bits = [(info.timestamps, 1), (info.sack, 2), (info.window_scale.is_some(), 4), (ecn, 8)];
     bits.iter().filter(|(on, _)| *on).map(|(_, bit)| bit).sum()
 }
 
@@ -152,6 +154,25 @@ fn segments_of(info: &Info, name: &str) -> Option<u64> {
         "tcpi_backoff" => u64::from(info.backoff),
         "tcpi_probes" => u64::from(info.probes),
         "tcpi_dupacks" => u64::from(info.duplicate_acks),
+        _ => return None,
+    })
+}
+
+/// What ECN has counted.
+fn marks(info: &Info, name: &str) -> Option<u64> {
+    let of = |count: fn(&AccurateEcn) -> u64| info.accurate_ecn.as_ref().map_or(0, count);
+    Some(match name {
+        "tcpi_delivered_ce" => info.delivered_ce,
+        "tcpi_received_ce" => of(|ecn| ecn.received_ce),
+        "tcpi_delivered_e0_bytes" => of(|ecn| ecn.delivered.ect0),
+        "tcpi_delivered_e1_bytes" => of(|ecn| ecn.delivered.ect1),
+        "tcpi_delivered_ce_bytes" => of(|ecn| ecn.delivered.ce),
+        "tcpi_received_e0_bytes" => of(|ecn| ecn.received.ect0),
+        "tcpi_received_e1_bytes" => of(|ecn| ecn.received.ect1),
+        "tcpi_received_ce_bytes" => of(|ecn| ecn.received.ce),
+        "tcpi_ecn_mode" => info.ecn as u64,
+        "tcpi_accecn_fail_mode" => of(|ecn| u64::from(ecn.failures & 15)),
+        "tcpi_accecn_opt_seen" => of(|ecn| ecn.option_seen as u64),
         _ => return None,
     })
 }

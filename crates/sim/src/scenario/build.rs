@@ -58,7 +58,10 @@ fn host(sim: &Sim, name: &str, spec: &HostSpec) -> Result<Host, ScenarioError> {
     options.pacing = spec.pacing.unwrap_or(options.pacing);
     options.sack = spec.sack.unwrap_or(options.sack);
     options.timestamps = spec.timestamps.unwrap_or(options.timestamps);
-    options.ecn = spec.ecn.unwrap_or(options.ecn);
+    if let Some(ecn) = spec.ecn {
+        options.ecn = ecn.mode();
+        options.ecn_when_asked = options.ecn_when_asked.max(ecn.mode());
+    }
     options.min_rto = spec.min_rto.map_or(options.min_rto, |time| time.0);
     Ok(sim.host_with(name, spec.mtu.unwrap_or(1500), |net| net.config(config))?)
 }

@@ -26,7 +26,7 @@
 
 use std::collections::BTreeMap;
 
-use bowline::Algorithm;
+use bowline::{Algorithm, EcnMode};
 use serde::Deserialize;
 use serde::de::Error as _;
 use toml::Table;
@@ -81,8 +81,8 @@ pub struct HostSpec {
     pub sack: Option<bool>,
     /// Whether it offers timestamps.
     pub timestamps: Option<bool>,
-    /// Whether it asks for ECN.
-    pub ecn: Option<bool>,
+    /// Which ECN it asks for: `true`, `false`, or AccECN with `"accurate"`. Others' wish for AccECN is then granted, too.
+    pub ecn: Option<EcnSpec>,
     /// The smallest retransmission time-out.
     pub min_rto: Option<Time>,
 }
@@ -179,6 +179,38 @@ pub struct WaySpec {
     /// From when to when it is cut.
     #[serde(default)]
     pub outages: Vec<[Time; 2]>,
+}
+
+/// Which ECN a host asks for, and agrees to.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum EcnSpec {
+    /// That of RFC 3168, or none.
+    Classic(bool),
+    /// By name.
+    Named(EcnName),
+}
+
+/// The name of a kind of ECN.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EcnName {
+    /// That of RFC 3168.
+    Classic,
+    /// AccECN (RFC 9768).
+    Accurate,
+}
+
+impl EcnSpec {
+    /// What it means for connections that a host opens.
+    #[must_use]
+    pub const fn mode(self) -> EcnMode {
+        match self {
+            Self::Classic(false) => EcnMode::Off,
+            Self::Classic(true) | Self::Named(EcnName::Classic) => EcnMode::Classic,
+            Self::Named(EcnName::Accurate) => EcnMode::Accurate,
+        }
+    }
 }
 
 /// A queue.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use bowline::{Algorithm, Config, Keepalive, Options, TcpStream};
+use bowline::{Algorithm, Config, EcnMode, Keepalive, Options, TcpStream};
 use bowline_sim::{Discipline, GilbertElliott, Host, Link, Node, NodeId, Policer, Rate, Sim};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
@@ -312,7 +312,8 @@ fn options(plan: &OptionsPlan, defaults: Options) -> Options {
         sack: !plan.no_sack,
         timestamps: !plan.no_timestamps,
         window_scaling: !plan.no_scaling,
-        ecn: plan.ecn,
+        ecn: plan.ecn(),
+        ecn_when_asked: plan.ecn().max(EcnMode::Classic),
         nodelay: plan.nodelay,
         cork: plan.cork,
         send_buffer: plan.send_buffer.unwrap_or(defaults.send_buffer),

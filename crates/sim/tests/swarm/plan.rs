@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bowline::EcnMode;
 use bowline_base::random::Randomness;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,8 @@ pub(crate) struct OptionsPlan {
     pub(crate) no_timestamps: bool,
     pub(crate) no_scaling: bool,
     pub(crate) ecn: bool,
+    #[serde(default)]
+    pub(crate) accurate_ecn: bool,
     pub(crate) nodelay: bool,
     pub(crate) cork: bool,
     pub(crate) send_buffer: Option<u32>,
@@ -210,6 +213,17 @@ fn host(dice: &mut Dice) -> HostPlan {
     HostPlan { mtu: dice.of(&[1500, 1500, 1280, 1400, 9000]), options: options(dice) }
 }
 
+impl OptionsPlan {
+    /// The ECN that it asks for.
+    pub(crate) fn ecn(&self) -> EcnMode {
+        match (self.ecn, self.accurate_ecn) {
+            (false, _) => EcnMode::Off,
+            (true, false) => EcnMode::Classic,
+            (true, true) => EcnMode::Accurate,
+        }
+    }
+}
+
 fn options(dice: &mut Dice) -> OptionsPlan {
     let buffer = |dice: &mut Dice| dice.one_in(4).then(|| dice.skewed(11, 17) as u32);
     OptionsPlan {
@@ -218,6 +232,7 @@ fn options(dice: &mut Dice) -> OptionsPlan {
         no_timestamps: dice.one_in(5),
         no_scaling: dice.one_in(8),
         ecn: dice.one_in(2),
+        accurate_ecn: dice.one_in(2),
         nodelay: dice.one_in(2),
         cork: dice.one_in(6),
         send_buffer: buffer(dice),

@@ -14,6 +14,7 @@ mod urgent;
 use core::ops::ControlFlow;
 
 use bowline_base::Position;
+use bowline_wire::Ecn;
 use bowline_wire::packet::Piece;
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
 
@@ -41,7 +42,7 @@ pub(super) struct Segment<'a> {
     /// How many wire segments it stands for, and bytes of text in each but the last.
     pub(super) count: u64,
     pub(super) size: usize,
-    pub(super) congestion_experienced: bool,
+    pub(super) mark: Ecn,
 }
 
 impl<'a> Segment<'a> {
@@ -61,7 +62,7 @@ impl<'a> Segment<'a> {
             text_len,
             count: arrival.count(),
             size: arrival.segment_size.map_or(text_len, usize::from),
-            congestion_experienced: arrival.congestion_experienced,
+            mark: arrival.mark,
         }
     }
 
@@ -159,7 +160,9 @@ impl Tcb {
 
     /// What a segment may bring once its ACK is processed; SYN-SENT joins here.
     pub(super) fn after_ack(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) -> Check {
-        self.note_congestion_experienced(segment);
+        if self.ecn.is_some() && !segment.has(TcpFlags::SYN) {
+            self.take_mark(segment);
+        }
         self.check_urgent(segment);
         self.check_text(cx, segment)?;
         self.check_fin(cx, segment)
@@ -170,20 +173,6 @@ impl Tcb {
         if self.challenge.take(cx.now) {
             cx.counters.challenge_acks += 1;
             self.rcv.acks.on_immediate(SendReason::ChallengeAck);
-        }
-    }
-
-    /// RFC 3168 6.1.3: echo a congestion mark until the peer says that it has reduced its window.
-    fn note_congestion_experienced(&mut self, segment: &Segment<'_>) {
-        if !self.ecn {
-            return;
-        }
-        if segment.has(TcpFlags::CWR) {
-            self.rcv.ecn_echo = false;
-        }
-        if segment.congestion_experienced && !self.rcv.ecn_echo {
-            self.rcv.ecn_echo = true;
-            self.rcv.acks.on_immediate(SendReason::Ack);
         }
     }
 }

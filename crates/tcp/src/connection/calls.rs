@@ -246,7 +246,7 @@ impl Tcb {
         }
         self.rcv.acks.set_delay(self.options.delayed_ack);
         self.recovery.set_rto_bounds(self.options.min_rto, self.options.max_rto);
-        if before.max_segment != self.options.max_segment {
+        if (before.max_segment, before.ecn_option) != (self.options.max_segment, self.options.ecn_option) {
             self.update_mss();
         }
         Ok(())

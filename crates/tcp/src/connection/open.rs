@@ -1,10 +1,12 @@
 //! How a connection begins: with our SYN, or from what a half-open one has agreed on.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::time::Duration;
 
 use bowline_base::{Instant, Position};
 
+use super::ecn::EcnState;
 use super::send::buffer::SendBuffer;
 use super::send::records::Records;
 use super::send::usage::Usage;
@@ -119,7 +121,7 @@ impl Tcb {
             rcv: ReceiveHalf::new(irs, &options, announced_mss(path.mtu, tuple.is_ipv6(), &options)),
             timestamps: None,
             sack: false,
-            ecn: false,
+            ecn: None,
             window_scale: None,
             paced: false,
             waits_for_departure: false,
@@ -173,7 +175,7 @@ impl Tcb {
         self.window_scale = agreed.window_scale;
         self.timestamps = agreed.timestamps.map(|(offset, recent)| TimestampClock::new(now, offset, recent));
         self.sack = agreed.sack;
-        self.ecn = agreed.ecn;
+        self.ecn = EcnState::new(&agreed.ecn, self.snd.iss, self.passive).map(Box::new);
         self.update_mss();
         self.recovery.set_sack(agreed.sack);
         self.begin_congestion_control();
@@ -190,7 +192,7 @@ impl Tcb {
     /// The text that fits a full segment (RFC 9293 3.7.1, MUST-16): what the peer takes, what the path carries, less
     /// the options of every segment.
     pub(crate) fn fitting_mss(&self) -> u32 {
-        let options = if self.timestamps.is_some() { 12 } else { 0 };
+        let options = if self.timestamps.is_some() { 12 } else { 0 } + self.ecn_option_len();
         let mss = self.snd.peer_mss.min(self.announced_mss()).saturating_sub(options);
         u32::from(mss).max(1)
     }
@@ -238,8 +240,6 @@ impl SendHalf {
             probes: 0,
             probe_backoff: 0,
             retries: 0,
-            cwr: false,
-            ecn_until: iss,
         }
     }
 }
@@ -256,7 +256,6 @@ impl ReceiveHalf {
             up: None,
             fin_at: None,
             fin_received: false,
-            ecn_echo: false,
         }
     }
 

@@ -72,7 +72,7 @@ impl Tcb {
 
     /// The peer's SYN: where its stream begins, and what we agree on.
     fn take_syn(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) {
-        let agreed = self.our_side().conclude(SeqNumber(self.snd.iss.wire()), segment.header);
+        let agreed = self.our_side().conclude(SeqNumber(self.snd.iss.wire()), segment.header, segment.mark);
         self.apply_negotiated(cx.now, &agreed);
         // Positions of the peer's stream mean something only now.
         let seq = self.rcv.irs;
@@ -98,6 +98,7 @@ impl Tcb {
         self.snd.retries = 0;
         self.stuck_since = Instant::MAX;
         self.advance(cx, Cause::SynAck);
+        self.take_syn_ack_feedback(cx, segment);
         self.become_established(cx);
         self.rcv.acks.on_immediate(SendReason::Ack);
         segment.seq += 1;
@@ -107,6 +108,7 @@ impl Tcb {
     /// Both sides opened at once: SYN-RECEIVED, and our SYN goes out again with the ACK of theirs.
     /// Text and FIN that came along wait for the handshake's end (RFC 9293 3.10.7.3, last paragraph but one).
     fn open_simultaneously(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) -> Check {
+        self.take_crossing_syn(segment.mark);
         self.advance(cx, Cause::Syn);
         self.snd.syn_again = true;
         segment.seq += 1;

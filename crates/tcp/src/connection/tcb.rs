@@ -1,5 +1,6 @@
 //! The variables of a connection (RFC 9293 3.3.1), two halves and what they share, and what is always true of them.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::hash::{Hash, Hasher};
 
@@ -7,6 +8,7 @@ use bowline_base::{Instant, Position, Span};
 use bowline_wire::seq::SeqNumber;
 
 use super::context::Context;
+use super::ecn::EcnState;
 use super::send::buffer::SendBuffer;
 use super::send::records::Records;
 use super::send::usage::Usage;
@@ -74,10 +76,6 @@ pub(crate) struct SendHalf {
     pub(crate) probe_backoff: u8,
     /// Retransmission time-outs in a row without progress.
     pub(crate) retries: u8,
-    /// ECN: a congestion echo was acted on; say so once (CWR).
-    pub(crate) cwr: bool,
-    /// ECN: echoes up to here belong to the reduction that was made (RFC 3168 6.1.2).
-    pub(crate) ecn_until: Position,
 }
 
 impl SendHalf {
@@ -122,8 +120,6 @@ pub(crate) struct ReceiveHalf {
     pub(crate) fin_at: Option<Position>,
     /// Whether all before it has arrived.
     pub(crate) fin_received: bool,
-    /// ECN: the peer's network marked a packet, and the peer has not said CWR since.
-    pub(crate) ecn_echo: bool,
 }
 
 impl ReceiveHalf {
@@ -210,11 +206,12 @@ pub(crate) struct Tcb {
     /// Timestamps: offered in SYN-SENT, agreed afterwards.
     pub(crate) timestamps: Option<TimestampClock>,
     pub(crate) sack: bool,
-    pub(crate) ecn: bool,
     /// Whether departures are spread over time at all.
     pub(crate) paced: bool,
     /// Whether something waits for its departure's time.
     pub(crate) waits_for_departure: bool,
+    /// Where ECN was agreed on.
+    pub(crate) ecn: Option<Box<EcnState>>,
     pub(crate) window_scale: Option<(u8, u8)>,
     pub(crate) recovery: Recovery,
     pub(crate) congestion: CongestionControl,

@@ -96,7 +96,7 @@ impl Endpoint {
             mss: announced_mss(syn.path.mtu, syn.tuple.is_ipv6(), &options),
             timestamp_offset: self.isn.timestamp_offset(&syn.tuple),
         };
-        let agreed = ours.answer(self.isn.isn(now, &syn.tuple), &syn.header);
+        let agreed = ours.answer(self.isn.isn(now, &syn.tuple), &syn.header, syn.mark);
         let begins = Handshake::Begins { window: syn.header.window };
         let birth = Birth::passive(syn.tuple, syn.id, options, syn.path, &agreed);
         let index = self.insert_passive(now, birth, &agreed, begins, None)?;

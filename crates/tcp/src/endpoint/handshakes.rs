@@ -92,7 +92,8 @@ impl Endpoint {
             None => self.isn.isn(now, &arrival.tuple),
         };
         let id = self.take_id();
-        let half = HalfOpen::new(id, key, &arrival.tuple, &ours.answer(iss, arrival.header), ours.mss, options);
+        let half =
+            HalfOpen::new(id, key, &arrival.tuple, &ours.answer(iss, arrival.header, arrival.mark), ours.mss, options);
         let syn_ack = half.syn_ack(now);
         let Some(place) = self.syn_queue.insert(now, half) else { return };
         self.occupy(&arrival.tuple, Slot::HalfOpen(place));
@@ -117,7 +118,7 @@ impl Endpoint {
     }
 
     fn answer_with_cookie(&mut self, now: Instant, options: &Options, arrival: &Arrival<'_>) {
-        let syn_ack = self.cookies.syn_ack(now, &self.our_side(arrival, options), arrival.header);
+        let syn_ack = self.cookies.syn_ack(now, &self.our_side(arrival, options), arrival.header, arrival.mark);
         self.counters.syns_received += 1;
         self.counters.syncookies_sent += 1;
         self.note_received(now, arrival, 0, State::Listen, None);
@@ -143,7 +144,7 @@ impl Endpoint {
             listener: key,
             tuple: arrival.tuple,
             header: arrival.header.clone(),
-            congestion_experienced: arrival.congestion_experienced,
+            mark: arrival.mark,
             path: arrival.path,
             text: arrival.text_len() as u32,
         };
@@ -186,7 +187,7 @@ impl Endpoint {
         let listener = self.listeners.get(key.index, key.generation);
         let full = listener.is_none_or(crate::listener::Listener::is_accept_queue_full);
         let state = State::SynReceived;
-        match half.on_segment(now, arrival.header, arrival.text_len() as u32, full) {
+        match half.on_segment(now, arrival.header, (arrival.text_len() as u32, arrival.mark), full) {
             HalfOpenOutcome::Complete => self.complete(now, place, arrival),
             HalfOpenOutcome::SynAck => {
                 let syn_ack = half.syn_ack(now);
@@ -202,6 +203,12 @@ impl Endpoint {
             HalfOpenOutcome::Reset(_) => {
                 self.note_dropped(now, arrival, id, state, DropReason::BadAck);
                 self.reset(now, arrival, id, state);
+            }
+            HalfOpenOutcome::Abort => {
+                self.counters.attempt_fails += 1;
+                self.note_dropped(now, arrival, id, state, DropReason::EcnChanged);
+                self.reset(now, arrival, id, state);
+                self.remove_half_open(now, place, Cause::ResetPassive);
             }
             HalfOpenOutcome::Forget => {
                 self.counters.embryonic_rsts += 1;

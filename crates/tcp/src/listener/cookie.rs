@@ -9,12 +9,14 @@
 //! such number.
 
 use bowline_base::Instant;
+use bowline_wire::Ecn;
 use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
 use core::fmt;
 use siphasher::sip::SipHasher24;
 
 use super::half_open::syn_ack;
+use crate::ecn::{EcnAgreement, EcnMode, ace};
 use crate::isn::{hash, tuple_bytes};
 use crate::negotiate::{Negotiated, OurSide, initial_window, timestamps_len};
 
@@ -36,7 +38,7 @@ const MSS_STEP: u32 = 0x9e_3779;
 const TS_NO_SCALE: u32 = 15;
 /// … whether SACK is permitted…
 const TS_SACK: u32 = 1 << 4;
-/// … and whether ECN was asked for.
+/// … and whether ECN was asked for. AccECN needs no place here: the acknowledgement itself tells.
 const TS_ECN: u32 = 1 << 5;
 const TS_MASK: u32 = 63;
 /// What is hashed instead where there are no timestamps.
@@ -58,8 +60,8 @@ impl SynCookies {
 
     /// The SYN-ACK that answers `syn` and of which nothing need be kept.
     #[must_use]
-    pub fn syn_ack(&self, now: Instant, ours: &OurSide<'_>, syn: &TcpHeader) -> TcpHeader {
-        let mut negotiated = ours.answer(SeqNumber(0), syn);
+    pub fn syn_ack(&self, now: Instant, ours: &OurSide<'_>, syn: &TcpHeader, mark: Ecn) -> TcpHeader {
+        let mut negotiated = ours.answer(SeqNumber(0), syn, mark);
         if negotiated.timestamps.is_none() {
             forget_options(&mut negotiated);
         }
@@ -109,7 +111,7 @@ impl SynCookies {
             window_scale: None,
             timestamps: timestamps.map(|t| (ours.timestamp_offset, t.value)),
             sack: options & TS_SACK != 0,
-            ecn: options & TS_ECN != 0,
+            ecn: self::ecn_of(ours, ack, options),
         };
         match (timestamps, options & TS_NO_SCALE) {
             (None, _) => forget_options(&mut negotiated),
@@ -159,7 +161,23 @@ fn our_shift(ours: &OurSide<'_>) -> u8 {
 
 /// Without timestamps there is no place for what these options need.
 fn forget_options(negotiated: &mut Negotiated) {
-    (negotiated.window_scale, negotiated.sack, negotiated.ecn) = (None, false, false);
+    (negotiated.window_scale, negotiated.sack) = (None, false);
+    if negotiated.ecn.mode == EcnMode::Classic {
+        negotiated.ecn = EcnAgreement::NONE;
+    }
+}
+
+/// The kind of ECN that was agreed on.
+// RFC 9768 5.1: only who has AccECN answers a SYN-ACK with more than one in these flags. What became of our SYN-ACK's mark
+// they tell as they always do; that of the SYN is forgotten, and needed no more.
+fn ecn_of(ours: &OurSide<'_>, ack: &TcpHeader, options: u32) -> EcnAgreement {
+    let has_bit = options & NO_TIMESTAMPS == 0 && options & TS_ECN != 0;
+    let mode = match ours.options.ecn_when_asked {
+        EcnMode::Classic | EcnMode::Accurate if has_bit => EcnMode::Classic,
+        EcnMode::Accurate if ace(ack.flags) > 1 => EcnMode::Accurate,
+        _ => EcnMode::Off,
+    };
+    EcnAgreement::new(mode, Ecn::NotEct)
 }
 
 fn option_bits(negotiated: &Negotiated) -> u32 {
@@ -168,7 +186,7 @@ fn option_bits(negotiated: &Negotiated) -> u32 {
     }
     let scale = negotiated.window_scale.map_or(TS_NO_SCALE, |(_, theirs)| u32::from(theirs));
     let sack = if negotiated.sack { TS_SACK } else { 0 };
-    scale | sack | if negotiated.ecn { TS_ECN } else { 0 }
+    scale | sack | if negotiated.ecn.mode == EcnMode::Classic { TS_ECN } else { 0 }
 }
 
 /// The latest timestamp not after `value` whose low bits are these: later segments must not look older (RFC 7323 5).

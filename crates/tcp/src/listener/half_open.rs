@@ -1,4 +1,4 @@
-//! A connection in SYN-RECEIVED after a passive open, in 88 bytes: what a segment means for it (RFC 9293 3.10.7.4).
+//! A connection in SYN-RECEIVED after a passive open, in 96 bytes at most: what a segment means for it (RFC 9293 3.10.7.4).
 //!
 //! It completes nothing itself. When the handshake's last segment arrives it says so, and a full connection is made from
 //! [`HalfOpen::negotiated`] and given that same segment, so that data, FIN and window on it are handled where they always
@@ -7,9 +7,12 @@
 use core::hash::{Hash, Hasher};
 
 use bowline_base::Instant;
+use bowline_wire::Ecn;
 use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{Layout, TcpFlags, TcpHeader, TcpOptions};
 
+use crate::ecn::receiver::Receiver;
+use crate::ecn::{EcnAgreement, EcnMode, EcnOption, Mute};
 use crate::negotiate::{Negotiated, initial_window, timestamps_len};
 use crate::packed::PackedTuple;
 use crate::reason::DropReason;
@@ -25,11 +28,11 @@ const ANSWER_TICK_MS: u64 = 16;
 
 bitflags::bitflags! {
     #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-    struct Flags: u8 {
+    struct Flags: u32 {
         const WINDOW_SCALE = 1;
         const TIMESTAMPS = 2;
         const SACK = 4;
-        const ECN = 8;
+        const CLASSIC_ECN = 8;
         /// The handshake's last segment has come, but the accept queue was full.
         const ACKNOWLEDGED = 16;
         /// An unacceptable segment has been answered, at the time `answered`.
@@ -37,7 +40,38 @@ bitflags::bitflags! {
         /// Its options are written in FreeBSD's layout.
         const FREEBSD_LAYOUT = 64;
         /// Any RST in the window ends it.
-        const TAKES_ANY_RESET = 128;
+        const TAKES_ANY_RESET = 32768;
+        const ACCURATE_ECN = 128;
+        /// The mark of the latest SYN: ECT(1), ECT(0), or both for CE.
+        const ECT_1 = 256;
+        const ECT_0 = 512;
+        /// AccECN was agreed on, and then a SYN came without the flags.
+        const MUTE_SYN = 1024;
+        /// SYN-ACKs have AccECN's option.
+        const ECN_OPTION = 2048;
+        /// AccECN's SYN-ACKs have their flags however often they are sent.
+        const ECN_PERSISTS = 4096;
+        /// The SYN came again, so that the SYN-ACK has been sent more than once.
+        const ASKED_AGAIN = 8192;
+        /// The SYN asked for ECN as of RFC 3168, of a listener that has AccECN.
+        const CLASSIC_SYN = 16384;
+    }
+}
+
+impl Flags {
+    /// The mark that is kept in two of them.
+    fn mark(self) -> Ecn {
+        match (self.contains(Self::ECT_1), self.contains(Self::ECT_0)) {
+            (false, false) => Ecn::NotEct,
+            (true, false) => Ecn::Ect1,
+            (false, true) => Ecn::Ect0,
+            (true, true) => Ecn::Ce,
+        }
+    }
+
+    fn set_mark(&mut self, mark: Ecn) {
+        self.set(Self::ECT_1, matches!(mark, Ecn::Ect1 | Ecn::Ce));
+        self.set(Self::ECT_0, matches!(mark, Ecn::Ect0 | Ecn::Ce));
     }
 }
 
@@ -69,6 +103,8 @@ pub enum HalfOpenOutcome {
     SynAck,
     /// An acceptable RST: forget it; the listener goes on listening.
     Forget,
+    /// The SYN again, with another idea of ECN: forget it, and reset the peer.
+    Abort,
     /// Drop the segment, and send [`HalfOpen::ack`].
     Answer(DropReason),
     /// An ACK of something we never sent: drop the segment and send a RST with this sequence number; the entry stays.
@@ -110,7 +146,13 @@ impl HalfOpen {
         flags.set(Flags::WINDOW_SCALE, window_scale.is_some());
         flags.set(Flags::TIMESTAMPS, timestamps.is_some());
         flags.set(Flags::SACK, sack);
-        flags.set(Flags::ECN, ecn);
+        flags.set(Flags::CLASSIC_ECN, ecn.mode == EcnMode::Classic);
+        flags.set(Flags::ACCURATE_ECN, ecn.mode == EcnMode::Accurate);
+        flags.set(Flags::ECN_OPTION, ecn.mode == EcnMode::Accurate && options.ecn_option != EcnOption::Never);
+        let chosen = ecn.mode == EcnMode::Classic && options.ecn_when_asked == EcnMode::Accurate;
+        flags.set(Flags::CLASSIC_SYN, chosen);
+        flags.set(Flags::ECN_PERSISTS, !options.ecn_fallback);
+        flags.set_mark(ecn.mark);
         flags.set(Flags::FREEBSD_LAYOUT, options.layout == Layout::FreeBsd);
         flags.set(Flags::TAKES_ANY_RESET, !options.odd.challenge_resets);
         let (ours, theirs) = window_scale.unwrap_or_default();
@@ -188,6 +230,37 @@ impl HalfOpen {
         self.window
     }
 
+    fn ecn(&self) -> EcnAgreement {
+        let accurate = self.flags.contains(Flags::ACCURATE_ECN);
+        let mode = match self.flags.contains(Flags::CLASSIC_ECN) {
+            _ if accurate => EcnMode::Accurate,
+            true => EcnMode::Classic,
+            false => EcnMode::Off,
+        };
+        let mute = Mute { sent: accurate && self.is_mute(), received: self.flags.contains(Flags::MUTE_SYN) };
+        EcnAgreement { mode, mark: self.flags.mark(), mute }
+    }
+
+    /// Whether the SYN-ACK has lost the flags of AccECN by now.
+    // RFC 9768 3.2.3.2.2: they may be what is in the way, once it was sent without the option and has not arrived either.
+    fn is_mute(&self) -> bool {
+        self.retries > 1 && !self.flags.contains(Flags::ECN_PERSISTS)
+    }
+
+    /// The SYN again: what it says of ECN. False if it contradicts the first one.
+    // RFC 9768 3.1.5, RFC9768-3.1.5-1, RFC9768-3.1.5-3, RFC9768-3.1.5-5: the mode stays, the mark to feed back is that of the latest SYN; and who asks for both kinds of feedback
+    // cannot know which one it got.
+    fn take_ecn_again(&mut self, header: &TcpHeader, mark: Ecn) -> bool {
+        let asked = EcnMode::Accurate.answer(header.flags);
+        self.flags.insert(Flags::ASKED_AGAIN);
+        if self.flags.contains(Flags::ACCURATE_ECN) {
+            self.flags.set_mark(mark);
+            self.flags.set(Flags::MUTE_SYN, asked == EcnMode::Off || self.flags.contains(Flags::MUTE_SYN));
+            return asked != EcnMode::Classic;
+        }
+        !self.flags.contains(Flags::CLASSIC_SYN) || asked != EcnMode::Accurate
+    }
+
     /// What both sides have agreed on: all that a full connection needs.
     #[must_use]
     pub fn negotiated(&self) -> Negotiated {
@@ -198,7 +271,7 @@ impl HalfOpen {
             window_scale: self.flags.contains(Flags::WINDOW_SCALE).then_some((self.scales >> 4, self.scales & 15)),
             timestamps: self.flags.contains(Flags::TIMESTAMPS).then_some((self.ts_offset, self.ts_recent)),
             sack: self.flags.contains(Flags::SACK),
-            ecn: self.flags.contains(Flags::ECN),
+            ecn: self.ecn(),
         }
     }
 
@@ -213,7 +286,14 @@ impl HalfOpen {
     pub fn syn_ack(&self, now: Instant) -> TcpHeader {
         let freebsd = self.flags.contains(Flags::FREEBSD_LAYOUT);
         let layout = if freebsd { Layout::FreeBsd } else { Layout::Linux };
-        syn_ack(now, &self.tuple.unpack(), &self.negotiated(), (self.our_mss, self.window), layout)
+        let mut header = syn_ack(now, &self.tuple.unpack(), &self.negotiated(), (self.our_mss, self.window), layout);
+        // RFC 9768 3.2.3.2.1, RFC9768-3.2.3.2.1-2; 3.2.3.2.2, RFC9768-3.2.3.2.2-1: the first one tests whether the option gets through, the others must get through.
+        let first = self.retries == 0 && !self.flags.contains(Flags::ASKED_AGAIN);
+        if first && self.flags.contains(Flags::ECN_OPTION) {
+            header.options.acc_ecn = Some(Receiver::first_option());
+            header.options.fit_acc_ecn(0);
+        }
+        header
     }
 
     /// The acknowledgement that answers an unacceptable segment.
@@ -234,15 +314,16 @@ impl HalfOpen {
         }
     }
 
-    /// What a segment with `len` bytes of text means. `accept_queue_full` is about the listener, for the last ACK.
+    /// What a segment with `len` bytes of text and this mark means. `accept_queue_full` is about the listener, for the last
+    /// ACK.
     pub fn on_segment(
         &mut self,
         now: Instant,
         header: &TcpHeader,
-        len: u32,
+        (len, mark): (u32, Ecn),
         accept_queue_full: bool,
     ) -> HalfOpenOutcome {
-        use HalfOpenOutcome::{Complete, Drop, Forget, Reset, SynAck};
+        use HalfOpenOutcome::{Abort, Complete, Drop, Forget, Reset, SynAck};
         let flags = header.flags;
         let old_timestamp = self.has_old_timestamp(header);
 
@@ -251,7 +332,7 @@ impl HalfOpen {
         let is_syn = flags.contains(TcpFlags::SYN) && !flags.intersects(TcpFlags::ACK | TcpFlags::RST);
         if is_syn && header.seq == self.irs && !old_timestamp {
             self.update_ts_recent(header);
-            return SynAck;
+            return if self.take_ecn_again(header, mark) { SynAck } else { Abort };
         }
 
         // First: the sequence number. RFC 7323 5.3, R1: so does an old timestamp make a segment unacceptable.
@@ -340,8 +421,7 @@ pub(super) fn syn_ack(
     (our_mss, window): (u16, u16),
     layout: Layout,
 ) -> TcpHeader {
-    // RFC 3168 6.1.1: ECE without CWR agrees to ECN.
-    let ecn = if negotiated.ecn { TcpFlags::ECE } else { TcpFlags::empty() };
+    let ecn = if negotiated.ecn.mute.sent { TcpFlags::empty() } else { negotiated.ecn.flags() };
     TcpHeader {
         src_port: tuple.local.port(),
         dst_port: tuple.remote.port(),

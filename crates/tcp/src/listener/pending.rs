@@ -9,6 +9,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use bowline_base::Instant;
+use bowline_wire::Ecn;
 use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
 
@@ -48,8 +49,8 @@ pub struct PendingSyn {
     pub tuple: FourTuple,
     /// The SYN.
     pub header: TcpHeader,
-    /// Whether IP marked it "congestion experienced".
-    pub congestion_experienced: bool,
+    /// Its ECN field in the IP header.
+    pub mark: Ecn,
     /// The way back.
     pub path: Path,
     /// How many bytes of text came with it. They are not acknowledged, so they will come again.

@@ -1,7 +1,7 @@
 use core::net::SocketAddr;
 
 use super::*;
-use crate::Profile;
+use crate::{EcnMode, Profile};
 
 fn tuple(ipv6: bool) -> FourTuple {
     match ipv6 {
@@ -39,11 +39,11 @@ fn an_option_holds_only_if_both_have_it() {
             sack_permitted: on(5),
             ..TcpOptions::default()
         };
-        let agreed = ours(&options).answer(SeqNumber(1), &syn(theirs.clone(), TcpFlags::empty()));
+        let agreed = ours(&options).answer(SeqNumber(1), &syn(theirs.clone(), TcpFlags::empty()), Ecn::NotEct);
         assert_eq!(agreed.window_scale, (on(0) && on(3)).then_some((7, 9)), "{bits:06b}");
         assert_eq!(agreed.timestamps, (on(1) && on(4)).then_some((1000, 5)), "{bits:06b}");
         assert_eq!(agreed.sack, on(2) && on(5), "{bits:06b}");
-        let concluded = ours(&options).conclude(SeqNumber(1), &syn(theirs, TcpFlags::ACK));
+        let concluded = ours(&options).conclude(SeqNumber(1), &syn(theirs, TcpFlags::ACK), Ecn::NotEct);
         assert_eq!(concluded, agreed, "both openers agree on the same");
 
         let answer = agreed.syn_ack_options(Instant::from_millis(3), 1460, Layout::Linux);
@@ -68,19 +68,21 @@ fn our_syn_offers_what_is_switched_on() {
 fn ecn_is_agreed_on_by_the_bits_of_rfc_3168() {
     let (none, ece, cwr) = (TcpFlags::empty(), TcpFlags::ECE, TcpFlags::CWR);
     let (both, ack, ae) = (ece | cwr, TcpFlags::ACK, TcpFlags::AE);
-    let asks = Options { ecn: true, ..Options::default() };
+    let asks = Options { ecn: EcnMode::Classic, ..Options::default() };
     // Passive: agreed whenever it is asked for, and an offer of accurate ECN is one.
     for (flags, agreed) in [(none, false), (ece, false), (cwr, false), (both, true), (both | ae, true)] {
         for options in [&Options::default(), &asks] {
-            assert_eq!(ours(options).answer(SeqNumber(1), &syn(all(), flags)).ecn, agreed, "SYN {flags}");
+            let ecn = ours(options).answer(SeqNumber(1), &syn(all(), flags), Ecn::NotEct).ecn;
+            assert_eq!(ecn.mode == EcnMode::Classic, agreed, "SYN {flags}");
         }
     }
     // Active: only if we asked. A SYN-ACK with both bits reflects ours blindly.
     for (flags, agreed) in
         [(ack, false), (ack | ece, true), (ack | cwr, false), (ack | both, false), (both, true), (ece, false)]
     {
-        assert_eq!(ours(&asks).conclude(SeqNumber(1), &syn(all(), flags)).ecn, agreed, "SYN {flags}");
-        assert!(!ours(&Options::default()).conclude(SeqNumber(1), &syn(all(), flags)).ecn);
+        let conclude = |options| ours(options).conclude(SeqNumber(1), &syn(all(), flags), Ecn::NotEct).ecn.mode;
+        assert_eq!(conclude(&asks) == EcnMode::Classic, agreed, "SYN {flags}");
+        assert_eq!(conclude(&Options::default()), EcnMode::Off);
     }
 }
 
@@ -100,7 +102,7 @@ fn mss_and_shifts_are_kept_in_their_bounds() {
     }
     let huge = syn(TcpOptions { window_scale: Some(255), ..all() }, TcpFlags::empty());
     let options = Options::default();
-    assert_eq!(ours(&options).answer(SeqNumber(1), &huge).window_scale, Some((7, 14)));
+    assert_eq!(ours(&options).answer(SeqNumber(1), &huge, Ecn::NotEct).window_scale, Some((7, 14)));
     for (buffer, shift) in [(0, 0), (65_535, 0), (65_536, 1), (131_070, 1), (131_071, 2), (6 << 20, 7), (u32::MAX, 14)]
     {
         let options = Options { receive_buffer: 0, receive_buffer_max: buffer, ..Options::default() };

@@ -200,6 +200,12 @@ impl AckPolicy {
         self.ack.or((self.answers > 0).then_some(SendReason::ChallengeAck))
     }
 
+    /// Whether data in order waits for its acknowledgement.
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        self.unacknowledged > 0
+    }
+
     /// When [`on_timer`](Self::on_timer) is to be called.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {

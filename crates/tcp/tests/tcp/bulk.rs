@@ -89,7 +89,7 @@ impl Bulk {
         }
     }
 
-    fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         while self.received < self.len {
             self.step();
         }
@@ -97,6 +97,12 @@ impl Bulk {
 
     pub(crate) fn info(&self) -> Info {
         self.pair.ends[End::Client as usize].info(self.pair.now, self.client).expect("it lives")
+    }
+
+    /// What the receiver knows, once nothing is on its way any more.
+    pub(crate) fn receiver(&mut self) -> Info {
+        while self.info().in_flight > 0 && self.pair.step(self.pair.now + Duration::from_secs(60)) {}
+        self.pair.ends[End::Server as usize].info(self.pair.now, self.server).expect("it lives")
     }
 
     fn run(mut self) -> Result {
@@ -124,7 +130,7 @@ pub(crate) fn transfer(seed: u64, weather: Weather, options: &Options, len: usiz
 }
 
 /// 20 Mbit/s, 40 ms, and a queue of twice what is in flight then.
-const LINK: Weather = Weather { rate: Some((2_500_000, 200_000)), delay: Duration::from_millis(20), ..CALM };
+pub(crate) const LINK: Weather = Weather { rate: Some((2_500_000, 200_000)), delay: Duration::from_millis(20), ..CALM };
 pub(crate) const CALM: Weather = Weather {
     loss: 0,
     duplicate: 0,
@@ -139,6 +145,8 @@ pub(crate) const CALM: Weather = Weather {
     rate: None,
     policer: None,
     stall: None,
+    strips: false,
+    bleaches: false,
 };
 
 fn controllers() -> [Options; 2] {

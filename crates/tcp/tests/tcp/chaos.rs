@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bowline_base::Randomness;
-use bowline_tcp::{Config, ConnectionKey, IcmpError, Keepalive, Listen, ListenerKey, Options, Path, Refusal};
+use bowline_tcp::{Config, ConnectionKey, EcnMode, IcmpError, Keepalive, Listen, ListenerKey, Options, Path, Refusal};
 use bowline_wire::tcp::TcpFlags;
 use bytes::Bytes;
 
@@ -43,7 +43,8 @@ impl Chaos {
         let options = Options {
             timestamps: random.below(2) == 0,
             sack: random.below(2) == 0,
-            ecn: random.below(2) == 0,
+            ecn: [EcnMode::Off, EcnMode::Classic, EcnMode::Accurate][random.below(3) as usize],
+            ecn_when_asked: [EcnMode::Classic, EcnMode::Accurate][random.below(2) as usize],
             keepalive: Some(keepalive),
             send_buffer: 20_000,
             receive_buffer: 10_000,

@@ -3,14 +3,14 @@
 
 use bowline_base::Instant;
 use bowline_tcp::{Arrival, Event, Options, Path, Readiness};
-use bowline_wire::Piece;
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
+use bowline_wire::{Ecn, Piece};
 use bytes::Bytes;
 
 use crate::bench::peer::{Peer, plain};
 
 /// The peer sends text that the network has marked "congestion experienced", or that says CWR.
-fn marked(p: &mut Peer, seq: u32, flags: TcpFlags, congestion_experienced: bool) {
+fn marked(p: &mut Peer, seq: u32, flags: TcpFlags, marked: bool) {
     let (tuple, iss) = (p.tuple(), p.our_isn());
     let header = TcpHeader {
         src_port: tuple.remote.port(),
@@ -27,7 +27,7 @@ fn marked(p: &mut Peer, seq: u32, flags: TcpFlags, congestion_experienced: bool)
         header: &header,
         text: &text,
         segment_size: None,
-        congestion_experienced,
+        mark: if marked { Ecn::Ce } else { Ecn::Ect0 },
         path: Path::new(1500),
     };
     p.call(|endpoint, now: Instant| endpoint.handle_segment(now, &arrival));

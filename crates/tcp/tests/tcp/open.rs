@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bowline_tcp::{Config, ConnectionError, Endpoint, Event, Listen, Options, Readiness, Refusal, State};
+use bowline_tcp::{Config, ConnectionError, EcnMode, Endpoint, Event, Listen, Options, Readiness, Refusal, State};
 
 use crate::bench::peer::{Peer, plain};
 
@@ -60,7 +60,7 @@ fn options_are_offered_agreed_and_used() {
          > ACK seq=1 ack=1 sack=1001-1011 ts=501",
     );
     let info = p.info().unwrap();
-    assert_eq!((info.window_scale, info.timestamps, info.sack, info.ecn), (Some((7, 9)), true, true, false));
+    assert_eq!((info.window_scale, info.timestamps, info.sack, info.ecn), (Some((7, 9)), true, true, EcnMode::Off));
     assert_eq!((info.peer_mss, info.mss), (1400, 1388), "an MSS does not count the options of each segment");
     p.accept(listener);
 }
@@ -161,24 +161,24 @@ fn ecn_is_agreed_on() {
          > SYN,ACK,ECE seq=0 ack=1
          < ACK seq=1 ack=1",
     );
-    assert!(p.info().unwrap().ecn);
+    assert_eq!(p.info().unwrap().ecn, EcnMode::Classic);
 
-    let mut p = Peer::with_options(Options { ecn: true, ..Options::default() });
+    let mut p = Peer::with_options(Options { ecn: EcnMode::Classic, ..Options::default() });
     p.connect();
     p.run(
         "> SYN,ECE,CWR seq=0
          < SYN,ACK,ECE seq=0 ack=1
          > ACK seq=1 ack=1",
     );
-    assert!(p.info().unwrap().ecn);
-    let mut p = Peer::with_options(Options { ecn: true, ..Options::default() });
+    assert_eq!(p.info().unwrap().ecn, EcnMode::Classic);
+    let mut p = Peer::with_options(Options { ecn: EcnMode::Classic, ..Options::default() });
     p.connect();
     p.run(
         "> SYN,ECE,CWR seq=0
          < SYN,ACK seq=0 ack=1
          > ACK seq=1 ack=1",
     );
-    assert!(!p.info().unwrap().ecn);
+    assert_eq!(p.info().unwrap().ecn, EcnMode::Off);
 }
 
 #[test]
@@ -464,7 +464,7 @@ fn a_flood_is_answered_with_cookies_that_keep_the_options() {
          = ESTABLISHED",
     );
     let info = p.info().unwrap();
-    assert_eq!((info.window_scale, info.timestamps, info.sack, info.ecn), (Some((7, 9)), true, true, true));
+    assert_eq!((info.window_scale, info.timestamps, info.sack, info.ecn), (Some((7, 9)), true, true, EcnMode::Classic));
     assert_eq!(info.peer_mss, 1440);
     let key = p.accept(listener);
     p.read(key, 0, 100);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bowline_base::{Instant, Randomness};
 use bowline_tcp::{
-    Algorithm, CallError, ConnectionError, ConnectionKey, Event, FourTuple, Keepalive, Listen, ListenerKey, Options,
-    Readiness,
+    Algorithm, CallError, ConnectionError, ConnectionKey, EcnMode, Event, FourTuple, Keepalive, Listen, ListenerKey,
+    Options, Readiness,
 };
 use bytes::Bytes;
 
@@ -236,9 +236,12 @@ fn random_options(random: &mut Randomness, calm: bool) -> Options {
         window_scaling: !coin(4),
         timestamps: !coin(4),
         sack: !coin(4),
-        ecn: coin(2),
+        ecn: if coin(2) { EcnMode::Classic } else { EcnMode::Off },
         ..Options::default()
     };
+    if coin(2) {
+        (options.ecn, options.ecn_when_asked) = (EcnMode::Accurate, EcnMode::Accurate);
+    }
     options.algorithm = [Algorithm::NewReno, Algorithm::Cubic, Algorithm::Local][random.below(3) as usize];
     if random.below(3) == 0 {
         options.send_buffer = 1_000 + random.below(30_000) as u32;

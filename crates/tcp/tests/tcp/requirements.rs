@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bowline_tcp::{Algorithm, ConnectionError, Event, Listen, ListenError, Options, Readiness, State};
+use bowline_wire::Ecn;
 use bowline_wire::tcp::TcpFlags;
 
 use crate::bench::peer::{Peer, opened, plain};
@@ -197,7 +198,7 @@ fn all_of_a_batch_is_processed_before_it_is_acknowledged() {
             header: &header,
             text: &[bowline_wire::Piece { data: payload, pinned: 1_000 }],
             segment_size: None,
-            congestion_experienced: false,
+            mark: Ecn::NotEct,
             path,
         };
         p.endpoint.handle_segment(now, &arrival);

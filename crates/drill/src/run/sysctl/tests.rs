@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bowline_posix::{HostConfig, Profile};
-use bowline_tcp::OpenErrors;
+use bowline_tcp::{EcnMode, EcnOption, OpenErrors};
 
 use super::{Change, FIXED, Settings};
 
@@ -40,7 +40,7 @@ fn what_opens_do_is_set() {
         assert_eq!(settings.set(name, value), Ok(Change::Sockets), "{name}");
     }
     let options = &settings.host.stack.tcp.options;
-    assert_eq!((options.ecn, options.ecn_when_asked, options.ecn_retries), (false, false, 3));
+    assert_eq!((options.ecn, options.ecn_when_asked, options.ecn_retries), (EcnMode::Off, EcnMode::Off, 3));
     assert_eq!((options.open_errors, options.window_shift), (OpenErrors::Nothing, Some(14)));
     assert_eq!(settings.open_patience, Some(Duration::from_secs(15)));
     assert_eq!(settings.set("kern.ipc.maxsockbuf", "2097152"), Ok(Change::Sockets));
@@ -66,4 +66,42 @@ fn every_name_stands_once() {
     for (index, (name, _)) in FIXED.iter().enumerate() {
         assert!(!FIXED[..index].iter().any(|(other, _)| other == name), "{name}");
     }
+}
+
+#[test]
+fn ecn_is_set_by_the_numbers_of_either_system() {
+    use EcnMode::{Accurate, Classic, Off};
+    let ecn = |settings: &Settings| {
+        let options = &settings.host.stack.tcp.options;
+        (options.ecn, options.ecn_when_asked)
+    };
+    let mut linux = Settings::new(HostConfig::new(Profile::Linux));
+    for (mode, expected) in [
+        ("0", (Off, Off)),
+        ("1", (Classic, Classic)),
+        ("2", (Off, Classic)),
+        ("3", (Accurate, Accurate)),
+        ("4", (Classic, Accurate)),
+        ("5", (Off, Accurate)),
+    ] {
+        assert_eq!(linux.set("net.ipv4.tcp_ecn", mode), Ok(Change::Sockets));
+        assert_eq!(ecn(&linux), expected, "tcp_ecn={mode}");
+    }
+    assert!(linux.set("net.ipv4.tcp_ecn", "6").is_err());
+    for (policy, expected) in
+        [("0", EcnOption::Never), ("1", EcnOption::OnChange), ("2", EcnOption::Always), ("3", EcnOption::Persistently)]
+    {
+        assert_eq!(linux.set("net.ipv4.tcp_ecn_option", policy), Ok(Change::Sockets));
+        assert_eq!(linux.host.stack.tcp.options.ecn_option, expected, "tcp_ecn_option={policy}");
+    }
+    assert_eq!(linux.set("net.ipv4.tcp_ecn_option_beacon", "1"), Ok(Change::Sockets));
+    assert_eq!(linux.set("net.ipv4.tcp_ecn_fallback", "0"), Ok(Change::Sockets));
+    let options = &linux.host.stack.tcp.options;
+    assert_eq!((options.ecn_option_beacon, options.ecn_fallback), (1, false));
+    let mut freebsd = settings();
+    for (mode, expected) in [("1", (Classic, Classic)), ("3", (Accurate, Accurate)), ("4", (Off, Accurate))] {
+        assert_eq!(freebsd.set("net.inet.tcp.ecn.enable", mode), Ok(Change::Sockets));
+        assert_eq!(ecn(&freebsd), expected, "ecn.enable={mode}");
+    }
+    assert!(freebsd.set("net.inet.tcp.ecn.enable", "5").is_err());
 }

@@ -30,12 +30,16 @@ impl Tcb {
         }
         let duplicate = segment.end <= self.rcv_nxt() && segment.len() > 0;
         if duplicate && segment.text_len() > 0 {
+            if self.ecn.is_some() {
+                self.take_repeated_mark(segment);
+            }
             self.rcv.acks.set_dsack(segment.seq..segment.end);
         }
         // RFC 5961 5.3: text out of the window is answered each time, so that a peer whose ACKs were lost recovers;
         // what carries none is answered within the budget, so that two ends cannot answer each other for ever.
         if segment.text_len() == 0 {
             self.challenge(cx);
+            self.take_syn_ack_again(segment);
         } else {
             self.rcv.acks.on_immediate(SendReason::DuplicateAck);
         }
@@ -104,10 +108,12 @@ impl Tcb {
     /// without, our SYN-ACK was lost, and is sent again.
     fn take_syn_again(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
         if segment.has(TcpFlags::ACK) && segment.ack == self.snd.iss + 1 {
+            self.take_crossing_syn_ack(segment.mark);
             self.check_ack(cx, segment)?;
             return done();
         }
         if !segment.has(TcpFlags::ACK) {
+            self.take_syn_mark(segment);
             self.snd.syn_again = true;
         } else {
             self.challenge(cx);

@@ -10,6 +10,7 @@ use super::{Check, Segment, discard, done, reset};
 use crate::congestion::{AckSample, Congestion, CongestionControl, Controller, RateSample};
 use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
+use crate::ecn::EcnMode;
 use crate::event::Readiness;
 use crate::reason::{DropReason, RecoveryChange};
 use crate::recovery::{Ack, AckOutcome, Phase};
@@ -50,6 +51,9 @@ impl Tcb {
         }
         if self.state == State::SynReceived {
             self.advance(cx, Cause::AckOfSyn);
+            if self.passive {
+                self.take_handshake_feedback(cx, segment);
+            }
             self.become_established(cx);
             self.deliver_early_text(cx.now);
         }
@@ -74,6 +78,9 @@ impl Tcb {
         let advances = segment.ack > self.snd.una;
         let nothing_new = !advances && self.recovery.is_idle() && segment.header.options.sack.is_empty();
         if nothing_new {
+            if self.ecn_mode() == EcnMode::Accurate {
+                self.take_ecn_feedback(cx, segment, &AckOutcome::default());
+            }
             return self.after_window_change(cx, before);
         }
         let sack: ArrayVec<Range<Position>, 4> = self.sack_blocks(segment);
@@ -162,7 +169,9 @@ impl Tcb {
             self.record_congestion(cx);
         }
         self.take_recovery(cx, outcome);
-        self.take_ecn_echo(cx, segment, outcome.flight_size);
+        if self.ecn.is_some() {
+            self.take_ecn_feedback(cx, segment, outcome);
+        }
     }
 
     /// A controller that models the path hears what is believed lost; what an ACK says of the delivery rate is returned for it.
@@ -215,20 +224,6 @@ impl Tcb {
             cx.record(self.tuple, self.id, || Trace::Recovery(change));
         }
         if outcome.change.is_some() || outcome.repaired_by_probe {
-            self.record_congestion(cx);
-        }
-    }
-
-    /// RFC 3168 6.1.2: an echo of congestion counts like a loss, once a round trip.
-    fn take_ecn_echo(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>, flight: u64) {
-        if self.ecn
-            && segment.has(TcpFlags::ECE)
-            && segment.ack > self.snd.ecn_until
-            && self.recovery.phase() != Phase::FastRecovery
-        {
-            self.congestion.on_congestion_event(cx.now, flight, Congestion::Ecn);
-            self.snd.ecn_until = self.snd.nxt;
-            self.snd.cwr = true;
             self.record_congestion(cx);
         }
     }

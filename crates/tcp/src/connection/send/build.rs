@@ -7,6 +7,7 @@ use bowline_base::{Instant, Position};
 use bowline_wire::packet::MAX_PACKET;
 use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{SackBlock, TcpFlags, TcpHeader, TcpOptions};
+use bowline_wire::{Ecn, TrafficClass};
 
 use super::Plan;
 use crate::congestion::Controller;
@@ -17,9 +18,6 @@ use crate::reason::SendReason;
 use crate::segment::Departure;
 use crate::state::State;
 use crate::trace::Trace;
-
-/// ECN-capable transport (0), in the IP traffic class (RFC 3168 5).
-const ECT_0: u8 = 0b10;
 
 impl Tcb {
     /// Makes the segment, and accounts for it as sent. All but the addresses and the text, whose positions are returned:
@@ -79,6 +77,7 @@ impl Tcb {
         // RFC 9293 3.7.1, MUST-65, RFC 7323 2.2, RFC 2018 2, RFC2018-2-1: what is negotiated stands on SYNs only.
         if syn {
             header.options = self.syn_options(cx);
+            self.add_syn_ack_option(header, plan.again);
             let known = self.state != State::SynSent && self.timestamps.is_some();
             let mss = self.announced_mss().saturating_sub(timestamps_len(known));
             header.window = initial_window(&self.options, mss);
@@ -88,15 +87,21 @@ impl Tcb {
         // RFC 7323 3.2, RFC7323-3.2-1: on every segment from now on.
         header.options.timestamps = self.timestamps.map(|clock| clock.option(cx.now));
         // RFC 2018 4, RFC2018-4-1: in every acknowledgement, as many blocks as there is room for.
+        let mut twice = None;
         if self.sack && plan.range.is_empty() {
             let most = if header.options.timestamps.is_some() { 3 } else { 4 };
-            let blocks = self.rcv.queue.sack_blocks(self.rcv.acks.take_dsack(), most);
+            let dsack = self.rcv.acks.take_dsack();
+            twice = dsack.as_ref().map(|range| range.start);
+            let blocks = self.rcv.queue.sack_blocks(dsack, most);
             // A FIN has arrived with the text before it (as Linux reports it). If it were left out, the sender would take
             // the ACK that ends a recovery for news of its FIN alone, and the recovery for needless (RFC 5682).
             let fin = self.rcv.fin_at;
             let end = |end| if fin == Some(end) { end + 1 } else { end };
             let blocks = blocks.iter().map(|b| SackBlock { left: wire(b.start), right: wire(end(b.end)) });
             header.options.sack.extend(blocks);
+        }
+        if self.ecn.is_some() {
+            self.add_option(cx.now, header, twice);
         }
         self.mark_urgent(header, plan);
     }
@@ -109,7 +114,7 @@ impl Tcb {
             dst_port: self.tuple.remote_port(),
             seq: SeqNumber(self.snd.nxt.wire()),
             ack: wire(self.rcv_nxt()),
-            flags: TcpFlags::RST | TcpFlags::ACK,
+            flags: TcpFlags::RST | TcpFlags::ACK | self.reset_flags(),
             options: TcpOptions { timestamps: self.timestamps.map(|clock| clock.option(now)), ..TcpOptions::default() },
             ..TcpHeader::default()
         }
@@ -141,25 +146,19 @@ impl Tcb {
         }
     }
 
-    /// RFC 3168 (RFC 9293 3.8.2, SHLD-8): the bits of the handshake, the echo, CWR, and ECT on new text. Returns the IP
-    /// traffic class, the user's differentiated-services bits unchanged (3.9.1.9, SHLD-21, SHLD-22: as they are now).
+    /// The flags of ECN, and the IP traffic class with the mark, the user's differentiated-services bits unchanged (RFC 9293
+    /// 3.9.1.9, SHLD-21, SHLD-22: as they are now). RFC 3168 6.1.1: a SYN is never marked as capable.
     fn mark_congestion(&mut self, header: &mut TcpHeader, plan: &Plan, text: bool) -> u8 {
-        let class = self.options.traffic_class & !0b11;
-        if header.flags.contains(TcpFlags::SYN) {
-            let asks = self.state == State::SynSent && self.options.ecn && self.snd.retries <= self.options.ecn_retries;
-            header.flags.set(TcpFlags::ECE, asks || (self.state != State::SynSent && self.ecn));
-            header.flags.set(TcpFlags::CWR, asks);
-            return class;
-        }
-        if !self.ecn {
-            return class;
-        }
-        header.flags.set(TcpFlags::ECE, self.rcv.ecn_echo);
-        if !text || plan.again {
-            return class;
-        }
-        header.flags.set(TcpFlags::CWR, core::mem::take(&mut self.snd.cwr));
-        class | ECT_0
+        let class = TrafficClass(self.options.traffic_class);
+        let mark = if header.flags.contains(TcpFlags::SYN) {
+            self.mark_syn(header);
+            Ecn::NotEct
+        } else if self.ecn.is_some() {
+            self.mark_segment(header, text, plan.again)
+        } else {
+            Ecn::NotEct
+        };
+        class.with_ecn(mark).0
     }
 
     /// What the departure changes.

@@ -48,6 +48,11 @@ impl Tcb {
         {
             return Some(plan);
         }
+        if self.owes_reflection()
+            && let Some(plan) = self.plan_ack()
+        {
+            return Some(plan);
+        }
         if let Some(plan) = self.plan_tail_loss_probe().or_else(|| self.plan_retransmission(cx.now)) {
             return Some(plan);
         }
@@ -112,7 +117,7 @@ impl Tcb {
         let fin = self.snd.buffer.end();
         let text_end = lost.end.min(fin);
         let text_end = self.snd.records.first_of(lost.start..text_end).end;
-        let mut len = text_end.since(lost.start).min(MAX_TEXT).min(quota.max(mss));
+        let mut len = text_end.since(lost.start).min(self.most_text()).min(quota.max(mss));
         if self.recovery.in_flight() > 0 && len > 0 {
             // With nothing in flight the timer has run out, and has waited long enough.
             len = self.let_go(now, len);
@@ -183,7 +188,8 @@ impl Tcb {
             self.arm_cork(cx.now);
         }
         let start = self.snd.nxt;
-        let fits = self.snd.buffer.gatherable(start, len.min(self.super_segment()));
+        let most = self.super_segment().min(self.most_text());
+        let fits = self.snd.buffer.gatherable(start, len.min(most));
         let mss = u64::from(self.snd.mss);
         let len = if fits < len && fits > mss { fits - fits % mss } else { fits };
         let all = len == unsent;
@@ -199,6 +205,11 @@ impl Tcb {
         let why = if limited && len > 0 { SendReason::LimitedTransmit } else { SendReason::Data };
         let push = self.is_pushed(start + len);
         Some(Plan { range: start..start + len + u64::from(fin), why, again: false, push })
+    }
+
+    /// The most text in one segment, which may be a super-segment.
+    fn most_text(&self) -> u64 {
+        if self.sends_singly() { u64::from(self.snd.mss) } else { MAX_TEXT }
     }
 
     /// RFC 5681 4.1: after a silence longer than the RTO the old congestion window says little. Returns whether it was one; the

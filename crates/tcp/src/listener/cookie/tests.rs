@@ -64,19 +64,23 @@ fn all_64_combinations_of_options_come_back() {
             if !on(3) {
                 syn.flags = TcpFlags::SYN;
             }
-            let answer = cookies().syn_ack(NOW, &ours, &syn);
+            let answer = cookies().syn_ack(NOW, &ours, &syn, Ecn::NotEct);
             let got = cookies().check(NOW, &ours, &last_ack(&answer)).unwrap();
 
-            let plain = ours.answer(answer.seq, &syn);
+            let plain = ours.answer(answer.seq, &syn, Ecn::NotEct);
             let kept = plain.timestamps.is_some();
             assert_eq!(got.timestamps, plain.timestamps.map(|(offset, _)| (offset, 907)), "{bits:06b}");
             assert_eq!(got.window_scale, plain.window_scale.filter(|_| kept), "{bits:06b}");
-            assert_eq!((got.sack, got.ecn), (plain.sack && kept, plain.ecn && kept), "{bits:06b}");
+            assert_eq!(
+                (got.sack, got.ecn),
+                (plain.sack && kept, if kept { plain.ecn } else { EcnAgreement::NONE }),
+                "{bits:06b}"
+            );
             assert_eq!((got.peer_mss, got.irs, got.iss), (1440, SeqNumber(5), answer.seq));
             // The SYN-ACK announces exactly what holds.
             assert_eq!(answer.options.window_scale, got.window_scale.map(|(ours, _)| ours));
             assert_eq!(answer.options.sack_permitted, got.sack);
-            assert_eq!(answer.flags.contains(TcpFlags::ECE), got.ecn);
+            assert_eq!(answer.flags.contains(TcpFlags::ECE), got.ecn.mode == EcnMode::Classic);
             assert_eq!((answer.ack, answer.options.mss), (SeqNumber(6), Some(1460)));
         }
     }
@@ -88,7 +92,7 @@ fn every_window_shift_comes_back() {
     for shift in 0..=20 {
         let mut syn = syn(1, 1460);
         syn.options.window_scale = Some(shift);
-        let answer = cookies().syn_ack(NOW, &ours(&options, false), &syn);
+        let answer = cookies().syn_ack(NOW, &ours(&options, false), &syn, Ecn::NotEct);
         let got = cookies().check(NOW, &ours(&options, false), &last_ack(&answer)).unwrap();
         assert_eq!(got.window_scale, Some((7, shift.min(14))));
     }
@@ -111,7 +115,7 @@ fn the_mss_comes_back_rounded_down() {
         (1440, true, 1440),
         (65_475, true, 8940),
     ] {
-        let answer = cookies().syn_ack(NOW, &ours(&options, ipv6), &syn(1, announced));
+        let answer = cookies().syn_ack(NOW, &ours(&options, ipv6), &syn(1, announced), Ecn::NotEct);
         let got = cookies().check(NOW, &ours(&options, ipv6), &last_ack(&answer)).unwrap();
         assert_eq!(got.peer_mss, kept, "{announced}");
     }
@@ -122,7 +126,7 @@ fn a_cookie_is_good_for_one_to_two_minutes() {
     let options = Options::default();
     let ours = ours(&options, false);
     for start in [0, 1, 63, 64, 64 * 255, 64 * 256, 64 * 257 + 10].map(Instant::from_secs) {
-        let ack = last_ack(&cookies().syn_ack(start, &ours, &syn(1, 1460)));
+        let ack = last_ack(&cookies().syn_ack(start, &ours, &syn(1, 1460), Ecn::NotEct));
         let good = |secs| cookies().check(start + Duration::from_secs(secs), &ours, &ack).is_some();
         assert!(good(0) && good(64), "{start}");
         assert!((128..64 * 255).step_by(61).all(|secs| !good(secs)), "{start}");
@@ -134,7 +138,7 @@ fn a_cookie_is_good_for_one_to_two_minutes() {
 fn what_is_no_cookie_is_refused() {
     let options = Options::default();
     let ours = ours(&options, false);
-    let ack = last_ack(&cookies().syn_ack(NOW, &ours, &syn(77, 1460)));
+    let ack = last_ack(&cookies().syn_ack(NOW, &ours, &syn(77, 1460), Ecn::NotEct));
     let check = |ours: &OurSide<'_>, ack: &TcpHeader| cookies().check(NOW, ours, ack);
     assert!(check(&ours, &ack).is_some());
 
@@ -170,7 +174,7 @@ fn what_is_no_cookie_is_refused() {
 fn guessing_is_hopeless() {
     let options = Options::default();
     let ours = ours(&options, false);
-    let ack = last_ack(&cookies().syn_ack(NOW, &ours, &syn(1, 1460)));
+    let ack = last_ack(&cookies().syn_ack(NOW, &ours, &syn(1, 1460), Ecn::NotEct));
     // 16 numbers of 2^32 are good: of two million guesses in even steps, about 0.008 should be.
     let guess = |n: u32| TcpHeader { ack: SeqNumber(n.wrapping_mul(2_147)), ..ack.clone() };
     assert_eq!((0..2_000_000).filter(|&n| cookies().check(NOW, &ours, &guess(n)).is_some()).count(), 0);
@@ -182,7 +186,7 @@ fn numbers_of_two_tuples_have_nothing_in_common() {
     let options = Options::default();
     let number = |port| {
         let ours = OurSide { tuple: tuple(false, port), ..ours(&options, false) };
-        cookies().syn_ack(NOW, &ours, &syn(5, 1440)).seq.0
+        cookies().syn_ack(NOW, &ours, &syn(5, 1440), Ecn::NotEct).seq.0
     };
     let first = number(4000);
     let same = |bit: u32| (4001..4257).filter(|port| (number(*port) ^ first) >> bit & 1 == 0).count();
@@ -197,7 +201,7 @@ fn its_timestamp_is_not_later_than_the_true_one() {
     let ours = ours(&options, false);
     for ms in 0..200 {
         let now = Instant::from_millis(ms);
-        let sent = cookies().syn_ack(now, &ours, &syn(1, 1460)).options.timestamps.unwrap().value;
+        let sent = cookies().syn_ack(now, &ours, &syn(1, 1460), Ecn::NotEct).options.timestamps.unwrap().value;
         let late_by = timestamp(now, ours.timestamp_offset).wrapping_sub(sent);
         assert!(late_by < 64, "{late_by}");
     }
@@ -210,7 +214,7 @@ fn the_number_of_one_tuple_grows_as_a_clock_does() {
     let options = Options::default();
     let number = |minute: u64| {
         let now = Instant::from_secs(64 * minute);
-        cookies().syn_ack(now, &ours(&options, false), &syn(1, 1460)).seq.0
+        cookies().syn_ack(now, &ours(&options, false), &syn(1, 1460), Ecn::NotEct).seq.0
     };
     for minute in 0..300 {
         let step = number(minute + 1).wrapping_sub(number(minute));
@@ -235,11 +239,11 @@ proptest! {
             syn.flags = TcpFlags::SYN;
         }
         let now = Instant::from_millis(ms);
-        let answer = cookies().syn_ack(now, &ours, &syn);
+        let answer = cookies().syn_ack(now, &ours, &syn, Ecn::NotEct);
         let mut ack = last_ack(&answer);
         ack.options.timestamps = ack.options.timestamps.map(|t| Timestamps { value: value.wrapping_add(1), ..t });
         let got = cookies().check(now + Duration::from_secs(wait), &ours, &ack);
-        let plain = ours.answer(answer.seq, &syn);
+        let plain = ours.answer(answer.seq, &syn, Ecn::NotEct);
         let got = got.expect("a cookie of a minute ago is good");
         prop_assert!(got.peer_mss <= plain.peer_mss);
         let expected = Negotiated {
@@ -266,7 +270,7 @@ proptest! {
         let ours = ours(&options, ipv6);
         let now = Instant::from_nanos(nanos);
         prop_assert_eq!(cookies().check(now, &ours, &header), None);
-        let answer = cookies().syn_ack(now, &ours, &header);
+        let answer = cookies().syn_ack(now, &ours, &header, Ecn::NotEct);
         prop_assert_eq!(answer.ack, SeqNumber(seq) + 1);
     }
 }

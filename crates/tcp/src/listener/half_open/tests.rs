@@ -30,7 +30,7 @@ fn negotiated() -> Negotiated {
         window_scale: Some((7, 9)),
         timestamps: Some((1000, 50)),
         sack: true,
-        ecn: true,
+        ecn: EcnAgreement::new(EcnMode::Classic, Ecn::NotEct),
     }
 }
 
@@ -54,7 +54,7 @@ fn with_timestamp(mut header: TcpHeader, value: u32) -> TcpHeader {
 
 #[test]
 fn it_is_small() {
-    assert!(size_of::<HalfOpen>() <= 88, "{}", size_of::<HalfOpen>());
+    assert!(size_of::<HalfOpen>() <= 96, "{}", size_of::<HalfOpen>());
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn every_segment_means_what_3_10_7_4_says() {
         (NONE, -10, 0, 10, Answer(OutOfWindow)),
     ];
     for (flags, offset, ack, len, expected) in table {
-        let outcome = half_open().on_segment(Instant::ZERO, &segment(flags, offset, ack), len, false);
+        let outcome = half_open().on_segment(Instant::ZERO, &segment(flags, offset, ack), (len, Ecn::NotEct), false);
         assert_eq!(outcome, expected, "{flags} at RCV.NXT{offset:+} ACK={ack} LEN={len}");
     }
 }
@@ -127,20 +127,24 @@ fn old_timestamps_make_a_segment_unacceptable() {
     ];
     for (flags, offset, value, expected) in table {
         let header = with_timestamp(segment(flags, offset, good), value);
-        assert_eq!(half_open().on_segment(Instant::ZERO, &header, 0, false), expected, "{flags} TSval={value}");
+        assert_eq!(
+            half_open().on_segment(Instant::ZERO, &header, (0, Ecn::NotEct), false),
+            expected,
+            "{flags} TSval={value}"
+        );
     }
     // Without timestamps negotiated, an option that comes all the same says nothing.
     let plain = Negotiated { timestamps: None, ..negotiated() };
     let mut entry = HalfOpen::new(9, LISTENER, &tuple(), &plain, 1460, &Options::default());
     let header = with_timestamp(segment(ACK, 0, good), 0);
-    assert_eq!(entry.on_segment(Instant::ZERO, &header, 0, false), Complete);
+    assert_eq!(entry.on_segment(Instant::ZERO, &header, (0, Ecn::NotEct), false), Complete);
 }
 
 #[test]
 fn the_last_ack_must_have_the_timestamps_that_were_agreed_on() {
     let mut ack = segment(ACK, 0, ISS + 1);
     ack.options.timestamps = None;
-    assert_eq!(half_open().on_segment(Instant::ZERO, &ack, 0, false), Drop(DropReason::Paws));
+    assert_eq!(half_open().on_segment(Instant::ZERO, &ack, (0, Ecn::NotEct), false), Drop(DropReason::Paws));
 }
 
 #[test]
@@ -148,7 +152,7 @@ fn a_repeated_syn_updates_the_timestamp_that_is_echoed() {
     let mut entry = half_open();
     let echo = |entry: &HalfOpen| entry.syn_ack(Instant::from_millis(7)).options.timestamps.unwrap().echo;
     assert_eq!(echo(&entry), 50);
-    entry.on_segment(Instant::ZERO, &with_timestamp(segment(SYN, -1, 0), 1050), 0, false);
+    entry.on_segment(Instant::ZERO, &with_timestamp(segment(SYN, -1, 0), 1050), (0, Ecn::NotEct), false);
     assert_eq!(echo(&entry), 1050);
     assert_eq!(entry.negotiated().timestamps, Some((1000, 1050)));
 }
@@ -157,11 +161,11 @@ fn a_repeated_syn_updates_the_timestamp_that_is_echoed() {
 fn the_last_ack_waits_while_the_accept_queue_is_full() {
     let mut entry = half_open();
     let ack = segment(ACK, 0, ISS + 1);
-    assert_eq!(entry.on_segment(Instant::ZERO, &ack, 5, true), Drop(DropReason::ListenOverflow));
+    assert_eq!(entry.on_segment(Instant::ZERO, &ack, (5, Ecn::NotEct), true), Drop(DropReason::ListenOverflow));
     assert!(entry.is_acknowledged());
-    assert_eq!(entry.on_segment(Instant::ZERO, &ack, 5, false), Complete);
+    assert_eq!(entry.on_segment(Instant::ZERO, &ack, (5, Ecn::NotEct), false), Complete);
     // A bad ACK is a bad ACK, full or not.
-    assert_eq!(half_open().on_segment(Instant::ZERO, &segment(ACK, 0, 1), 0, true), Reset(SeqNumber(1)));
+    assert_eq!(half_open().on_segment(Instant::ZERO, &segment(ACK, 0, 1), (0, Ecn::NotEct), true), Reset(SeqNumber(1)));
 }
 
 #[test]
@@ -170,12 +174,12 @@ fn answers_are_rationed_to_two_a_second() {
     let out = segment(ACK, -1, ISS + 1);
     let answered = (0..10_000)
         .step_by(10)
-        .filter(|&ms| matches!(entry.on_segment(Instant::from_millis(ms), &out, 0, false), Answer(_)))
+        .filter(|&ms| matches!(entry.on_segment(Instant::from_millis(ms), &out, (0, Ecn::NotEct), false), Answer(_)))
         .count();
     assert!((19..=20).contains(&answered), "{answered} in ten seconds");
     // The SYN again is answered each time: the peer may have lost every SYN-ACK.
     for _ in 0..10 {
-        assert_eq!(entry.on_segment(Instant::ZERO, &segment(SYN, -1, 0), 0, false), SynAck);
+        assert_eq!(entry.on_segment(Instant::ZERO, &segment(SYN, -1, 0), (0, Ecn::NotEct), false), SynAck);
     }
 }
 
@@ -212,7 +216,7 @@ fn nothing_is_lost_in_packing() {
                 window_scale: (bits & 1 != 0).then_some((14, 3)),
                 timestamps: (bits & 2 != 0).then_some((u32::MAX, 1)),
                 sack: bits & 4 != 0,
-                ecn: bits & 8 != 0,
+                ecn: EcnAgreement::new(if bits & 8 == 0 { EcnMode::Off } else { EcnMode::Classic }, Ecn::NotEct),
                 ..negotiated()
             };
             let entry = HalfOpen::new(9, LISTENER, &tuple, &negotiated, 1220, &Options::default());
@@ -236,8 +240,9 @@ fn nothing_is_lost_in_packing() {
 fn with_a_closed_window_only_empty_segments_at_rcv_nxt_are_acceptable() {
     let options = Options { receive_buffer: 0, ..Options::default() };
     let fresh = || HalfOpen::new(9, LISTENER, &tuple(), &negotiated(), 1460, &options);
-    let at =
-        |offset, len| fresh().on_segment(Instant::ZERO + Duration::ZERO, &segment(ACK, offset, ISS + 1), len, false);
+    let at = |offset, len| {
+        fresh().on_segment(Instant::ZERO + Duration::ZERO, &segment(ACK, offset, ISS + 1), (len, Ecn::NotEct), false)
+    };
     assert_eq!(at(0, 0), Complete);
     assert_eq!(at(1, 0), Answer(DropReason::OutOfWindow));
     assert_eq!(at(0, 1), Answer(DropReason::OutOfWindow));
@@ -253,7 +258,11 @@ fn a_closed_window_takes_only_what_is_empty_and_exact() {
     {
         let mut closed = HalfOpen::new(9, LISTENER, &tuple(), &negotiated(), 1460, &options);
         assert_eq!(closed.window(), 0);
-        assert_eq!(closed.on_segment(now, &segment(ACK, offset, ISS + 1), len, false), expected, "{offset} {len}");
+        assert_eq!(
+            closed.on_segment(now, &segment(ACK, offset, ISS + 1), (len, Ecn::NotEct), false),
+            expected,
+            "{offset} {len}"
+        );
     }
     let window = i32::from(half_open().window());
     for (offset, len, expected) in [
@@ -265,6 +274,10 @@ fn a_closed_window_takes_only_what_is_empty_and_exact() {
         (window - 1, 1, Complete),
     ] {
         let mut half = half_open();
-        assert_eq!(half.on_segment(now, &segment(ACK, offset, ISS + 1), len, false), expected, "{offset} {len}");
+        assert_eq!(
+            half.on_segment(now, &segment(ACK, offset, ISS + 1), (len, Ecn::NotEct), false),
+            expected,
+            "{offset} {len}"
+        );
     }
 }

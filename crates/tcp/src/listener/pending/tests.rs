@@ -14,15 +14,7 @@ fn syn(source: u8, port: u16) -> PendingSyn {
         flags: TcpFlags::SYN,
         ..TcpHeader::default()
     };
-    PendingSyn {
-        id: 1,
-        listener: LISTENER,
-        tuple,
-        header,
-        congestion_experienced: false,
-        path: Path::new(1500),
-        text: 0,
-    }
+    PendingSyn { id: 1, listener: LISTENER, tuple, header, mark: Ecn::NotEct, path: Path::new(1500), text: 0 }
 }
 
 fn table(max: usize, max_per_source: usize) -> PendingTable {

@@ -1,7 +1,10 @@
 use alloc::vec;
 use core::net::SocketAddr;
 
+use bowline_wire::Ecn;
 use bowline_wire::seq::SeqNumber;
+
+use crate::ecn::EcnAgreement;
 
 use super::*;
 use crate::negotiate::Negotiated;
@@ -20,7 +23,7 @@ fn entry(id: u64, listener: ListenerKey) -> HalfOpen {
         window_scale: None,
         timestamps: None,
         sack: false,
-        ecn: false,
+        ecn: EcnAgreement::NONE,
     };
     HalfOpen::new(id, listener, &tuple, &negotiated, 1460, &Options::default())
 }
@@ -114,7 +117,7 @@ fn under_pressure_entries_are_given_up_sooner_unless_the_peer_has_answered() {
         flags: bowline_wire::tcp::TcpFlags::ACK,
         ..Default::default()
     };
-    queue.get_mut(0).unwrap().on_segment(Instant::ZERO, &last_ack, 0, true);
+    queue.get_mut(0).unwrap().on_segment(Instant::ZERO, &last_ack, (0, Ecn::NotEct), true);
     let log = run(&mut queue, 5);
     let expired: Vec<_> = log.iter().filter(|entry| entry.2).map(|&(ms, id, _)| (ms / 1000, id)).collect();
     // One goes after three retransmissions; then the queue is half empty, and the others get all five.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bowline_base::{Instant, Randomness};
 use bowline_tcp::{Departure, FourTuple};
-use bowline_wire::checksum;
 use bowline_wire::ip::Protocol;
 use bowline_wire::tcp::{TcpFlags, TcpHeader, fill_checksum};
+use bowline_wire::{Ecn, checksum};
 
 /// What the network does to a segment; probabilities in a thousand.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,6 +31,10 @@ pub(crate) struct Weather {
     pub(crate) policer: Option<(u64, u64)>,
     /// Nothing arrives from here to there, counted from the first segment, and then all of it.
     pub(crate) stall: Option<(Duration, Duration)>,
+    /// AccECN's options are removed.
+    pub(crate) strips: bool,
+    /// AE, CWR and ECE are cleared, but on SYNs.
+    pub(crate) bleaches: bool,
 }
 
 /// A segment on its way.
@@ -45,6 +49,17 @@ pub(crate) struct Flying {
     pub(crate) capable: bool,
     /// … and was.
     pub(crate) marked: bool,
+}
+
+impl Flying {
+    /// Its ECN field.
+    pub(crate) fn mark(&self) -> Ecn {
+        match (self.capable, self.marked) {
+            (false, _) => Ecn::NotEct,
+            (true, false) => Ecn::Ect0,
+            (true, true) => Ecn::Ce,
+        }
+    }
 }
 
 /// One direction.
@@ -86,7 +101,13 @@ impl Link {
         if self.weather.outage.is_some_and(|(from, to)| from <= age && age < to) {
             return;
         }
-        for segment in cut(departure, self.weather.whole) {
+        for mut segment in cut(departure, self.weather.whole) {
+            if self.weather.strips {
+                segment.header.options.acc_ecn = None;
+            }
+            if self.weather.bleaches && !segment.header.flags.contains(TcpFlags::SYN) {
+                segment.header.flags -= TcpFlags::AE | TcpFlags::CWR | TcpFlags::ECE;
+            }
             let Weather { loss, duplicate, corrupt, .. } = self.weather;
             let len = 40 + segment.payload.len() as u64;
             if !self.admits(now, len) || !self.enters(now, len) {

@@ -107,12 +107,13 @@ impl Pair {
         for to in [1, 0] {
             // The link from the client leads to the server.
             while let Some(flying) = self.links[1 - to].receive(self.now) {
+                let mark = flying.mark();
                 let arrival = Arrival {
                     tuple: flying.tuple,
                     header: &flying.header,
                     text: &[Piece::from(Bytes::from(flying.payload))],
                     segment_size: flying.size,
-                    congestion_experienced: flying.marked,
+                    mark,
                     path: Path::new(self.mtu),
                 };
                 self.ends[to].handle_segment(self.now, &arrival);

@@ -18,8 +18,8 @@ use bowline_tcp::trace::Trace;
 use bowline_tcp::{
     Arrival, Config, ConnectionKey, Counters, Endpoint, Event, FourTuple, Info, Listen, ListenerKey, Options, Path,
 };
-use bowline_wire::Piece;
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
+use bowline_wire::{Ecn, Piece};
 use bytes::Bytes;
 
 use super::script::{Line, describe};
@@ -264,7 +264,7 @@ impl Peer {
             header,
             text: &[Piece::from(Bytes::from(payload))],
             segment_size: None,
-            congestion_experienced: false,
+            mark: Ecn::NotEct,
             path: Path::new(MTU),
         };
         self.endpoint.handle_segment(self.now, &arrival);

@@ -10,7 +10,7 @@ use super::{MAX_OPTIONS, NOP, TcpOptions};
 pub(super) const ACC_ECN_0: u8 = 172;
 /// The kind that begins with those that came as ECT(1).
 pub(super) const ACC_ECN_1: u8 = 174;
-/// SACK blocks that are not given up for counters (RFC 9768 3.2.3.3).
+/// SACK blocks that are not given up for counters (RFC 9768 3.2.3.3, RFC9768-3.2.3.3-1).
 const SACK_FIRST: usize = 2;
 
 /// In which order the counters stand.
@@ -43,7 +43,7 @@ impl AccEcnOption {
     }
 
     /// Reads the value of an option of kind 172 or 174. As many whole counters count as are there, three at most; what
-    /// follows them is padding.
+    /// follows them is padding (RFC 9768 3.2.3, RFC9768-3.2.3-1).
     pub(super) fn read(kind: u8, value: &[u8]) -> Self {
         let order = if kind == ACC_ECN_0 { AccEcnOrder::Ect0First } else { AccEcnOrder::Ect1First };
         let mut option = Self { order, fields: 0, counters: [[0; 3]; 3] };
