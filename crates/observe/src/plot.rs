@@ -10,6 +10,7 @@ use bowline_base::{Instant, Position};
 use bowline_tcp::trace::{Record, Trace};
 use bowline_wire::tcp::TcpFlags;
 
+use crate::diagram::svg::escape;
 use crate::words;
 
 mod axes;
@@ -29,6 +30,8 @@ pub struct Plot {
     sent: Vec<Sent>,
     acked: Vec<(f64, f64)>,
     windows: Vec<Window>,
+    /// When the controller said that it stands elsewhere.
+    states: Vec<(f64, &'static str)>,
     limit: usize,
 }
 
@@ -46,6 +49,7 @@ struct Window {
     ssthresh: Option<f64>,
     rtt: Option<f64>,
     pacing: Option<f64>,
+    bandwidth: Option<f64>,
 }
 
 impl Plot {
@@ -60,6 +64,7 @@ impl Plot {
             sent: Vec::new(),
             acked: Vec::new(),
             windows: Vec::new(),
+            states: Vec::new(),
             limit: limit.max(16),
         }
     }
@@ -82,11 +87,18 @@ impl Plot {
                 self.acked.push((at, seq));
                 thin(&mut self.acked, self.limit);
             }
-            Trace::Congestion { cwnd, ssthresh, srtt, pacing_rate, .. } => {
+            Trace::Congestion { cwnd, ssthresh, srtt, pacing_rate, model, .. } => {
                 let ssthresh = (*ssthresh != u64::MAX).then_some(*ssthresh as f64);
                 let rtt = srtt.map(|srtt| srtt.as_secs_f64() * 1000.0);
                 let pacing = pacing_rate.map(|rate| rate as f64);
-                self.windows.push(Window { at, cwnd: *cwnd as f64, ssthresh, rtt, pacing });
+                let bandwidth = model.map(|(_, bandwidth)| bandwidth as f64);
+                if let Some((state, _)) = *model
+                    && self.states.last().is_none_or(|last| last.1 != state)
+                    && self.states.len() < self.limit
+                {
+                    self.states.push((at, state));
+                }
+                self.windows.push(Window { at, cwnd: *cwnd as f64, ssthresh, rtt, pacing, bandwidth });
                 thin(&mut self.windows, self.limit);
             }
             _ => {}
@@ -113,7 +125,8 @@ impl Plot {
     }
 
     /// The congestion window and slow-start threshold (left scale), the smoothed round-trip time (right scale) and the pacing
-    /// rate (a scale of its own, whose end the legend tells).
+    /// rate (a scale of its own, whose end the legend tells); of a controller that models the path, also the bandwidth it believes in
+    /// (on that scale), and a strip of where it stands.
     #[must_use]
     pub fn congestion(&self) -> String {
         let width = self.windows.iter().map(|w| w.at).fold(0.0, f64::max);
@@ -127,17 +140,37 @@ impl Plot {
         times.line(&mut out, "rtt", self.windows.iter().filter_map(|w| Some((w.at, w.rtt?))));
         let (x, y) = (WIDTH - MARGIN + 4.0, MARGIN);
         let _ = write!(out, "<text x=\"{x}\" y=\"{y}\">{slowest:.1} ms</text>");
-        let fastest = self.windows.iter().filter_map(|w| w.pacing).fold(0.0, f64::max);
+        let fastest = self.windows.iter().flat_map(|w| [w.pacing, w.bandwidth]).flatten().fold(0.0, f64::max);
         let mut names = vec![("cwnd", "cwnd"), ("thresh", "ssthresh"), ("rtt", "smoothed RTT")];
         let pacing = format!("pacing, up to {}/s", words::bytes(fastest as u64));
         if fastest > 0.0 {
             let rates = Axes::new(width, fastest);
             rates.line(&mut out, "pacing", self.windows.iter().filter_map(|w| Some((w.at, w.pacing?))));
+            if !self.states.is_empty() {
+                rates.line(&mut out, "bandwidth", self.windows.iter().filter_map(|w| Some((w.at, w.bandwidth?))));
+                names.push(("bandwidth", "bandwidth"));
+            }
             names.push(("pacing", &pacing));
         }
+        self.strip(&mut out, &axes, width);
         legend(&mut out, &names);
         out.push_str("</svg>\n");
         out
+    }
+
+    /// Where the controller stood: a box for each state, named where there is room and otherwise on a pointer's touch.
+    fn strip(&self, out: &mut String, axes: &Axes, width: f64) {
+        let ends = self.states.iter().skip(1).map(|(at, _)| *at).chain([width]);
+        for ((at, state), end) in self.states.iter().zip(ends) {
+            let ((from, _), (to, _)) = (axes.place(*at, 0.0), axes.place(end, 0.0));
+            let (wide, name) = ((to - from).max(0.5), escape(state));
+            let y = MARGIN - 14.0;
+            let _ = write!(out, "<rect class=\"state\" x=\"{from:.1}\" y=\"{y}\" width=\"{wide:.1}\" height=\"10\">");
+            let _ = write!(out, "<title>{name}</title></rect>");
+            if wide > 7.0 * state.len() as f64 {
+                let _ = write!(out, "<text x=\"{:.1}\" y=\"{}\">{name}</text>", from + 2.0, y - 2.0);
+            }
+        }
     }
 
     fn place(&mut self, wire: u32) -> Position {

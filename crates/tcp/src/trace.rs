@@ -83,6 +83,8 @@ pub enum Trace {
         rto: Duration,
         /// The rate at which data leaves, in bytes a second; `None` where nothing but the window limits it.
         pacing_rate: Option<u64>,
+        /// Where a controller stands that models the path, in its own words, and the bandwidth it believes in, in bytes a second.
+        model: Option<(&'static str, u64)>,
     },
     /// A timer fired.
     Timer(TimerKind),

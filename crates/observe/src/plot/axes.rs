@@ -12,6 +12,7 @@ const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#333}.axis{stroke:
 .again{fill:#d0021b}.ack{stroke:#2a8a3e;fill:none;stroke-width:1.5}.cwnd{stroke:#3366cc;fill:none;stroke-width:1.5}\
 .s0{stroke:#3366cc}.s1{stroke:#b36b00}.s2{stroke:#2a8a3e}.s3{stroke:#8e44ad}.s0,.s1,.s2,.s3{fill:none;stroke-width:1.5}\
 .thresh{stroke:#999;fill:none;stroke-dasharray:4 3}.rtt{stroke:#b36b00;fill:none;stroke-width:1.5}.pacing{stroke:#2a8a3e;fill:none;stroke-width:1}\
+.bandwidth{stroke:#8e44ad;fill:none;stroke-width:1.5}.state{fill:#8884;stroke:#888;stroke-width:.5}\
 @media(prefers-color-scheme:dark){text{fill:#ddd}}";
 
 pub(super) struct Axes {

@@ -19,6 +19,7 @@ fn both_plots_are_drawn_and_bounded() {
             srtt: Some(Duration::from_millis(20)),
             rto: Duration::from_millis(220),
             pacing_rate: (number > 10).then_some(1_448_000),
+            model: (number > 10).then_some((if number < 700 { "Startup" } else { "ProbeBW_<UP>" }, 1_000_000)),
         });
     }
     let mut plot = Plot::new("a <connection>", 100);
@@ -28,9 +29,11 @@ fn both_plots_are_drawn_and_bounded() {
     assert!(sequence.contains("a &lt;connection&gt;"));
     assert!(sequence.matches("<circle").count() <= 102, "bounded");
     let congestion = plot.congestion();
-    for class in ["cwnd", "thresh", "rtt", "pacing"] {
+    for class in ["cwnd", "thresh", "rtt", "pacing", "bandwidth"] {
         assert!(congestion.contains(&format!("<path class=\"{class}\" d=")), "{class}");
     }
+    assert_eq!(congestion.matches("<rect class=\"state\"").count(), 2, "one for each state");
+    assert!(congestion.contains(">Startup</text>") && congestion.contains("ProbeBW_&lt;UP&gt;"));
     assert!(congestion.contains("pacing, up to "), "the legend tells the scale of the rate");
 }
 

@@ -26,6 +26,7 @@ fn records_add_up() {
         srtt: Some(Duration::from_micros(80_123)),
         rto: Duration::from_millis(300),
         pacing_rate: None,
+        model: None,
     });
     s.got("R", 2_000_001, 1, 0).moves(Cause::Reset);
     let mut summary = Summary::default();

@@ -238,6 +238,7 @@ impl Tcb {
             srtt: recovery.rtt().srtt(),
             rto: recovery.rtt().rto(),
             pacing_rate: self.pacing_rate(),
+            model: self.congestion.model().map(|model| (model.state, model.bandwidth)),
         });
     }
 
