@@ -45,8 +45,18 @@
 //! assert_eq!(host.call(now, Call::Accept { fd, flags: 0 }).done(), Some(Err(Errno::EAGAIN)));
 //! ```
 //!
-//! What is not here: raw and Unix sockets, `dup`, `select`, `sendfile`, TCP Fast Open, `MSG_ZEROCOPY`, multicast groups,
-//! ancillary timestamps, several listeners on one port (`SO_REUSEPORT`). Each fails with the errno of a system without it.
+//! # What a sender is told later
+//!
+//! On Linux a stream's error queue (`MSG_ERRQUEUE`) tells that writes with `MSG_ZEROCOPY` are acknowledged, and with
+//! `SO_TIMESTAMPING` when the last byte of each write was sent and acknowledged. Bytes are copied all the same, which the first kind of
+//! notice says; the second has the time of the caller's clock, and not the packet, as with `SOF_TIMESTAMPING_OPT_TSONLY`.
+//!
+//! # What is not here
+//!
+//! Raw and Unix sockets, `dup`, `select`, `sendfile`, multicast groups, stamps of what arrives, urgent data apart from the stream,
+//! several listeners on one port (`SO_REUSEPORT`), `TCP_DEFER_ACCEPT`, `TCP_WINDOW_CLAMP`. Each fails with the errno of a system without
+//! it. Stored and without effect, because there is nothing that they could change: `SO_DEBUG`, `SO_PRIORITY`, `SO_MARK`, `SO_NOSIGPIPE`
+//! (there are no signals), `IP_BIND_ADDRESS_NO_PORT`, and `IP_RECVERR` on streams.
 
 pub mod abi;
 mod call;

@@ -1,5 +1,7 @@
 //! `write`, `send` and their family, for streams, datagrams and pipes.
 
+use core::net::IpAddr;
+
 use bowline_base::Instant;
 use bowline_stack::UdpSend;
 use bowline_tcp::{CallError, Readiness, Then};
@@ -174,6 +176,10 @@ impl Host {
         let Some(destination) = to.or(peer) else {
             return Err(if self.is_freebsd() { Errno::ENOTCONN } else { Errno::EDESTADDRREQ });
         };
+        let is_broadcast = matches!(destination.ip(), IpAddr::V4(v4) if v4.is_broadcast());
+        if is_broadcast && !socket.settings.broadcast {
+            return Err(Errno::EACCES);
+        }
         let (traffic_class, hop_limit) = self.datagram_marks(socket, destination.is_ipv4(), control)?;
         let len = payload.len();
         let key = self.datagram_key(now, fd)?;

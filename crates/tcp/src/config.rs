@@ -239,7 +239,8 @@ pub struct Options {
     /// `tcp_slow_start_after_idle`); default true.
     pub restart_after_idle: bool,
     /// Whether fast recovery reduces the congestion window itself, as Linux does (RFC 9438 4.6 lets it), or what was in flight (RFC
-    /// 5681 3.1, equation 4); default: what was in flight.
+    /// 5681 3.1, equation 4); and whether it does so only once, although what was sent again is lost, too (RFC 5681 4.3 would have
+    /// it do so again). Default: what was in flight, each time.
     pub reduce_window: bool,
     /// Whether segments without timestamps are taken although these were agreed on, as on Linux; default false (RFC 7323 3.2).
     pub lax_timestamps: bool,
@@ -248,6 +249,8 @@ pub struct Options {
     pub uncut_segments: bool,
     /// When SYNs are answered with cookies; default: once the queue of half-open connections is full.
     pub syn_cookies: Cookies,
+    /// The largest MSS that an IPv4 cookie remembers, in bytes; default: no limit but that of its table. Linux has 1460.
+    pub cookie_mss: u16,
     /// Whether the ACK of the peer's FIN waits for ours, as that of text does on a connection that answers (Linux); default
     /// false: it leaves at once.
     pub delay_fin_ack: bool,
@@ -327,6 +330,7 @@ impl Default for Options {
             lax_timestamps: false,
             uncut_segments: false,
             syn_cookies: Cookies::default(),
+            cookie_mss: u16::MAX,
             delay_fin_ack: false,
             quick_acks: 16,
             ack_small_segments: false,

@@ -72,6 +72,7 @@ impl Options {
                 send_blocks: true,
                 delay_fin_ack: true,
                 reduce_window: true,
+                cookie_mss: 1_460,
                 lax_timestamps: true,
                 uncut_segments: true,
                 syn_retries: 6,

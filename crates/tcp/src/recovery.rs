@@ -304,6 +304,11 @@ impl Recovery {
         (self.ring.outstanding() - self.ring.sacked() - self.ring.lost()).saturating_sub(guessed)
     }
 
+    /// Where the recovery that is under way, or was last, ends (RFC 6675 5, RecoveryPoint).
+    pub(crate) const fn recovery_point(&self) -> Position {
+        self.recovery_point
+    }
+
     /// SND.NXT - SND.UNA, as far as sent.
     #[must_use]
     pub fn outstanding(&self) -> u64 {

@@ -13,11 +13,16 @@ use crate::engine::{Engine, State};
 use crate::handle::engine;
 use crate::memory;
 
+/// A buffer at no address is found before anything is read, which would be lost.
+fn writable(to: *mut c_void, len: usize) -> Result<(), Errno> {
+    if to.is_null() && len > 0 { Err(Errno::EFAULT) } else { Ok(()) }
+}
+
 /// `read`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bowline_read(host: *mut c_void, fd: c_int, to: *mut c_void, len: usize) -> ssize_t {
     // SAFETY: the handle is one of ours.
-    let engine = unsafe { engine(host) };
+    let engine = unsafe { engine(host) }.and_then(|engine| writable(to, len).map(|()| engine));
     let reply = engine.and_then(|engine| engine.call(|state| Ok(Call::Read { fd: state.fd(fd)?, len })));
     give(reply.map(|reply| {
         // SAFETY: `len` bytes of room.
@@ -71,7 +76,10 @@ pub unsafe extern "C" fn bowline_recvfrom(
     at_len: *mut socklen_t,
 ) -> ssize_t {
     // SAFETY: the handle is one of ours.
-    let reply = unsafe { engine(host) }.and_then(|engine| receive(engine, fd, len, flags));
+    let reply = unsafe { engine(host) }.and_then(|engine| {
+        writable(to, len)?;
+        receive(engine, fd, len, flags)
+    });
     give(reply.map(|reply| {
         // SAFETY: `len` bytes of room, and room for an address where it is asked for.
         unsafe {

@@ -53,6 +53,7 @@ impl Runner<'_> {
             }
             // first in, first out, and nothing waits: as it is here
             ("tc", ["qdisc", "add" | "replace", "dev", _, "root", "pfifo" | "pfifo_fast" | "noqueue"]) => Ok(()),
+            ("tc", ["qdisc", "add" | "replace", "dev", _, "root", "fq"]) => self.set("net.core.default_qdisc=fq"),
             ("tc", _) => Err("there is no queue in front of the device: tc has nothing to set".to_owned()),
             ("rm", arguments) => self.files.remove(arguments),
             ("dd", arguments) => self.files.fill(arguments),

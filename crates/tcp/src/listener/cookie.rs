@@ -66,7 +66,8 @@ impl SynCookies {
             forget_options(&mut negotiated);
         }
         let table = mss_table(ours);
-        let mss = table.iter().rposition(|&mss| mss <= negotiated.peer_mss).unwrap_or(0) as u32 * MSS_STEP;
+        let most = if ours.tuple.is_ipv6() { u16::MAX } else { ours.options.cookie_mss };
+        let mss = table.iter().rposition(|&mss| mss <= negotiated.peer_mss.min(most)).unwrap_or(0) as u32 * MSS_STEP;
         let options = option_bits(&negotiated);
         let minute = minute(now);
         let proof = self.proof(ours, negotiated.irs, minute, options).wrapping_add(mss) & LOW;

@@ -88,6 +88,7 @@ impl Tcb {
         let echo = segment.header.options.timestamps.filter(|_| advances).map(|t| t.echo);
         let echo_rtt = self.timestamps.zip(echo).and_then(|(clock, echo)| clock.elapsed(cx.now, echo));
         let phase = self.recovery.phase();
+        let again = phase == Phase::FastRecovery && segment.ack < self.recovery.recovery_point();
         self.note_app_limited();
         let outcome = self.recovery.on_ack(
             cx.now,
@@ -102,7 +103,7 @@ impl Tcb {
         if advances {
             self.advance_una(cx, segment.ack);
         }
-        self.tell_congestion(cx, segment, &outcome, (phase, advances));
+        self.tell_congestion(cx, segment, &outcome, (phase, advances), again);
         self.after_window_change(cx, before);
     }
 
@@ -143,6 +144,7 @@ impl Tcb {
         segment: &Segment<'_>,
         outcome: &AckOutcome,
         (before, advances): (Phase, bool),
+        again: bool,
     ) {
         let flight = outcome.prior_in_flight;
         let rate = self.tell_losses(cx.now);
@@ -168,7 +170,7 @@ impl Tcb {
         if before.is_some_and(|before| before != (self.congestion.cwnd(), self.congestion.ssthresh())) {
             self.record_congestion(cx);
         }
-        self.take_recovery(cx, outcome);
+        self.take_recovery(cx, outcome, again);
         if self.ecn.is_some() {
             self.take_ecn_feedback(cx, segment, outcome);
         }
@@ -198,11 +200,14 @@ impl Tcb {
     }
 
     /// What recovery has decided, for the controller, the counters and the trace.
-    pub(in crate::connection) fn take_recovery(&mut self, cx: &mut Context<'_>, outcome: &AckOutcome) {
+    /// `again`: fast recovery was under way and is not over.
+    pub(in crate::connection) fn take_recovery(&mut self, cx: &mut Context<'_>, outcome: &AckOutcome, again: bool) {
         if let Some((range, why)) = outcome.lost.clone() {
             cx.record(self.tuple, self.id, || Trace::Lost { range, why });
         }
         match outcome.change {
+            // Linux reduces once, whatever is lost in the recovery.
+            Some(RecoveryChange::FastRecovery) if self.options.reduce_window && again => {}
             Some(RecoveryChange::FastRecovery) => {
                 // A controller takes no more than its window.
                 let used = if self.options.reduce_window { u64::MAX } else { outcome.flight_size };
