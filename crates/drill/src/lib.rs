@@ -41,6 +41,7 @@
 //! what [`code`] has. There are no packets inside of packets, no SCTP, and no random mutation.
 
 pub mod code;
+pub mod door;
 pub mod lex;
 pub mod parse;
 pub mod report;

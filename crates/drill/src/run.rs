@@ -30,6 +30,7 @@ use bowline_base::Instant;
 use bowline_posix::{Fd, HostConfig, Profile};
 
 use crate::code::Interpreter;
+use crate::door::{Door, Make};
 use crate::report::Failure;
 use crate::script::{Action, Call, Event, IpVersion, Script, When};
 use crate::source::Place;
@@ -74,10 +75,19 @@ pub struct Passed {
 /// # Errors
 /// The first thing that was not as the script says, with a diagram of what happened up to there.
 pub fn run(script: &Script, setting: Setting) -> Result<Passed, Box<Failure>> {
-    let mut runner = Runner::new(script, setting);
+    run_through(script, setting, World::behind_a_door)
+}
+
+/// Runs a script through another door than the runner's own.
+///
+/// # Errors
+/// As for [`run`], and what the script asks for that this door does not have.
+pub fn run_through(script: &Script, setting: Setting, make: Make) -> Result<Passed, Box<Failure>> {
+    let mut runner = Runner { make, ..Runner::new(script, setting) };
     let result = runner.run().and_then(|()| runner.end(setting));
     let cleanup = script.cleanup.as_ref().map_or(Ok(()), |command| runner.command(command));
-    match result.and(cleanup) {
+    let refused = runner.refused.take().map_or(Ok(()), |why| Err(Failure::new(Place::default(), why)));
+    match refused.and(result).and(cleanup) {
         Ok(()) => Ok(Passed {
             virtual_micros: runner.now_micros(),
             printed: std::mem::take(&mut runner.printed),
@@ -93,7 +103,10 @@ struct Runner<'a> {
     version: IpVersion,
     settings: Settings,
     /// The host, once something needs it: commands before may still change what it is made of.
-    world: Option<World>,
+    world: Option<Box<dyn Door>>,
+    make: Make,
+    /// Why the host could not be made as the script wants it.
+    refused: Option<String>,
     /// Connections, in the order in which they appeared.
     flows: Vec<Flow>,
     /// The flow of packets without ports.
@@ -138,6 +151,8 @@ impl<'a> Runner<'a> {
             version,
             settings: Settings::new(host),
             world: None,
+            make: World::behind_a_door,
+            refused: None,
             flows: Vec::new(),
             current: None,
             listener: None,
@@ -158,18 +173,24 @@ impl<'a> Runner<'a> {
     }
 
     /// The host, made when it is first needed.
-    fn world(&mut self) -> &mut World {
-        let settings = &self.settings;
-        self.world.get_or_insert_with(|| {
-            let mut world = World::new(settings.host.clone());
-            world.host.set_defaults(|_, keep| *keep = settings.keep);
-            world.host.set_open_patience(settings.open_patience);
+    fn world(&mut self) -> &mut dyn Door {
+        let (settings, make, refused) = (&self.settings, self.make, &mut self.refused);
+        let world = self.world.get_or_insert_with(|| {
+            let mut world = make(&settings.host).unwrap_or_else(|why| {
+                *refused = Some(why);
+                Box::new(World::new(settings.host.clone()))
+            });
+            if let Some(host) = world.host() {
+                host.set_defaults(|_, keep| *keep = settings.keep);
+                host.set_open_patience(settings.open_patience);
+            }
             world
-        })
+        });
+        &mut **world
     }
 
     fn now_micros(&self) -> u64 {
-        self.world.as_ref().map_or(0, |world| world.micros(world.now))
+        self.world.as_ref().map_or(0, |world| world.micros(world.now()))
     }
 
     fn micros_at(&self, at: Instant) -> u64 {
@@ -255,7 +276,7 @@ impl<'a> Runner<'a> {
     fn end(&mut self, setting: Setting) -> Result<(), Failure> {
         self.wait_for_pending()?;
         let Some(world) = &mut self.world else { return Ok(()) };
-        let until = world.now + setting.linger;
+        let until = world.now() + setting.linger;
         world.pass(until);
         let mut rest: Vec<_> = std::iter::from_fn(|| world.take()).collect();
         rest.retain(|packet| !self.is_left_over(packet));

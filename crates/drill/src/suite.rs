@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use bowline_posix::Profile;
 
+use crate::door::Make;
 use crate::lex::Defines;
 use crate::parse::parse;
 use crate::report::{Outcome, Verdict};
-use crate::run::{Setting, run};
+use crate::run::{Setting, run, run_through};
 use crate::script::{IpVersion, Script};
 use crate::source::Source;
 
@@ -30,6 +31,8 @@ pub struct Plan {
     pub strict: bool,
     /// How many scripts run at once; default 1.
     pub jobs: usize,
+    /// What they are run against; default: a host inside of the runner.
+    pub door: Option<Make>,
 }
 
 impl Default for Plan {
@@ -41,6 +44,7 @@ impl Default for Plan {
             linger: Duration::ZERO,
             strict: false,
             jobs: 1,
+            door: None,
         }
     }
 }
@@ -162,7 +166,11 @@ fn run_once(source: &Source, script: &Script, plan: &Plan, version: IpVersion) -
         return Outcome::new(&source.name, Some(version), Verdict::Passed);
     }
     let begin = Instant::now();
-    let result = run(script, Setting { profile: plan.profile, version, linger: plan.linger, strict: plan.strict });
+    let setting = Setting { profile: plan.profile, version, linger: plan.linger, strict: plan.strict };
+    let result = match plan.door {
+        Some(make) => run_through(script, setting, make),
+        None => run(script, setting),
+    };
     let took = begin.elapsed();
     match result {
         Ok(passed) => Outcome {

@@ -171,6 +171,7 @@ fn plan(args: &Args) -> Plan {
         defines: args.defines.iter().cloned().collect::<Defines>(),
         linger: args.linger.unwrap_or_default(),
         strict: args.strict,
+        door: None,
         jobs: jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
     }
 }

@@ -84,7 +84,7 @@ impl Runner<'_> {
         let made = self.make(call)?;
         let (result, judge) = match made {
             Made::Returned(result, judge) => (result, judge),
-            Made::MayWait(what, judge) => match self.world().call(index, what) {
+            Made::MayWait(what, judge) => match self.world().call(index, what, call.until.is_some()) {
                 Some(result) => (result, judge),
                 None => return self.pend(index, event, call, judge),
             },
@@ -94,7 +94,7 @@ impl Runner<'_> {
         }
         if call.until.is_some() {
             let until = self.until(event, call);
-            let now = self.world().now;
+            let now = self.world().now();
             self.check_return_time(call, now, until, self.tolerance(self.micros_at(until)))?;
         }
         self.judge(call, result, &judge)
@@ -124,7 +124,7 @@ impl Runner<'_> {
 
     /// Judges calls that were blocked and have returned.
     pub(super) fn judge_returned(&mut self) -> Result<(), Failure> {
-        while let Some(returned) = self.world.as_mut().and_then(super::world::World::take_returned) {
+        while let Some(returned) = self.world.as_mut().and_then(|world| world.take_returned()) {
             let Some(pending) = self.pending.remove(&returned.id) else { continue };
             let Some(call) = self.call_of(pending.event) else { continue };
             self.log.note(self.micros_at(returned.at), format!("{}() returns", call.name));

@@ -24,7 +24,7 @@ impl Runner<'_> {
             }
         }
         let names: Vec<_> = flags.iter().filter(|name| !name.starts_with('-')).collect();
-        let now: BTreeMap<_, _> = self.world().host.stack().tcp().counters().iter().collect();
+        let now: BTreeMap<_, _> = self.inside()?.0.stack().tcp().counters().iter().collect();
         let before = if absolute { BTreeMap::new() } else { self.counted.clone() };
         if keeps {
             self.counted.clone_from(&now);

@@ -114,6 +114,6 @@ impl Runner<'_> {
         let abi = self.settings.host.abi;
         let (level, name) = (abi.constant(level)? as i32, abi.constant(name)? as i32);
         let world = self.world();
-        world.host.getsockopt(world.now, fd, level, name, ROOM).ok()
+        world.getsockopt(fd, level, name, ROOM).ok()
     }
 }

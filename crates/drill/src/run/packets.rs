@@ -5,8 +5,8 @@ use bowline_wire::TcpFlags;
 
 use super::flow::{Flow, Stage};
 use super::values::filler;
-use super::world::Packet as Raw;
 use super::{Failure, Runner, seconds};
+use crate::door::Packet as Raw;
 use crate::script::{Body, Direction, Event, Icmp, Packet, Quoted, Seq, Tcp, Tos, When};
 use crate::source::Place;
 use crate::wire::build::{self, Network, Sent};
@@ -191,7 +191,7 @@ impl Runner<'_> {
                 return Ok(Some(raw));
             }
             if !self.world().step(last) {
-                let until = if last >= self.world().at(FOREVER) { self.world().now } else { last };
+                let until = if last >= self.world().at(FOREVER) { self.world().now() } else { last };
                 self.world().pass(until);
                 return Ok(None);
             }

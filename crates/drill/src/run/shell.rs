@@ -3,6 +3,8 @@
 //! Decides which commands there are. Whatever is not among them is an error that says so: a script whose command was passed
 //! over would test something else. Settings are in [`sysctl`](super::sysctl).
 
+use bowline_base::Instant;
+use bowline_posix::Host;
 use bowline_tcp::State;
 
 use super::sysctl::Change;
@@ -77,8 +79,7 @@ impl Runner<'_> {
             }
             self.simple(&words).map_err(|error| format!("{}: `{}`: {error}", path.display(), part.trim()))?;
         }
-        self.apply_settings();
-        Ok(())
+        self.apply_settings()
     }
 
     fn sysctl(&mut self, arguments: &[&str]) -> Result<(), String> {
@@ -98,23 +99,31 @@ impl Runner<'_> {
         if change == Change::Host && self.world.is_some() {
             return Err("this is the same for the whole host, and can only be set before the first socket".to_owned());
         }
-        self.apply_settings();
-        Ok(())
+        self.apply_settings()
     }
 
     /// New sockets start with what is set now; what all segments are asked about is in force at once.
-    fn apply_settings(&mut self) {
+    fn apply_settings(&mut self) -> Result<(), String> {
         let (options, keep) = (self.settings.host.stack.tcp.options.clone(), self.settings.keep);
         let patience = self.settings.open_patience;
         let (ecn_option, beacon) = (options.ecn_option, options.ecn_option_beacon);
-        if let Some(world) = &mut self.world {
-            world.host.set_open_patience(patience);
-            world.host.set_ecn_option(world.now, ecn_option, beacon);
-            world.host.set_defaults(|defaults, keepalive| {
+        if self.world.is_some() {
+            let (host, now) = self.inside()?;
+            host.set_open_patience(patience);
+            host.set_ecn_option(now, ecn_option, beacon);
+            host.set_defaults(|defaults, keepalive| {
                 *defaults = options;
                 *keepalive = keep;
             });
         }
+        Ok(())
+    }
+
+    /// The host, and what its clock shows.
+    pub(super) fn inside(&mut self) -> Result<(&mut Host, Instant), String> {
+        let world = self.world();
+        let now = world.now();
+        world.host().map(|host| (host, now)).ok_or_else(|| "this door does not let commands in".to_owned())
     }
 
     fn sleep(&mut self, seconds: &str) -> Result<(), String> {
@@ -149,31 +158,31 @@ impl Runner<'_> {
             }
         }
         let Some(wanted) = wanted else { return Err("which state? `sockstat | grep -c TIME_WAIT`".to_owned()) };
-        let count = self.count_in(wanted, is_v4);
+        let count = self.count_in(wanted, is_v4)?;
         let holds = count_wanted.map_or(count > 0, |wanted| count == wanted);
-        if holds { Ok(()) } else { Err(format!("{count} in {wanted}; {}", self.states())) }
+        if holds { Ok(()) } else { Err(format!("{count} in {wanted}; {}", self.states()?)) }
     }
 
-    fn count_in(&mut self, wanted: State, is_v4: Option<bool>) -> usize {
-        let world = self.world();
-        let tcp = world.host.stack().tcp();
+    fn count_in(&mut self, wanted: State, is_v4: Option<bool>) -> Result<usize, String> {
+        let (host, now) = self.inside()?;
+        let tcp = host.stack().tcp();
         let is_version = |ip: std::net::IpAddr| is_v4.is_none_or(|is_v4| ip.is_ipv4() == is_v4);
         if wanted == State::Listen {
-            return tcp.listeners(world.now).len();
+            return Ok(tcp.listeners(now).len());
         }
-        let connections = tcp.connections(world.now);
-        connections.iter().filter(|info| info.state == wanted && is_version(info.tuple.local.ip())).count()
+        let connections = tcp.connections(now);
+        Ok(connections.iter().filter(|info| info.state == wanted && is_version(info.tuple.local.ip())).count())
     }
 
-    fn states(&mut self) -> String {
-        let world = self.world();
-        let connections = world.host.stack().tcp().connections(world.now);
+    fn states(&mut self) -> Result<String, String> {
+        let (host, now) = self.inside()?;
+        let connections = host.stack().tcp().connections(now);
         let states: Vec<_> = connections.iter().map(|info| info.state.to_string()).collect();
-        if states.is_empty() {
+        Ok(if states.is_empty() {
             "there is no connection".to_owned()
         } else {
             format!("connections are in {}", states.join(", "))
-        }
+        })
     }
 
     /// Aborts all connections, those in a state, or the one between two ends.
@@ -192,13 +201,12 @@ impl Runner<'_> {
     }
 
     fn drop_where(&mut self, is_meant: impl Fn(&bowline_tcp::Info) -> bool) -> Result<(), String> {
-        let world = self.world();
-        let now = world.now;
-        let connections = world.host.stack().tcp().connections(now);
+        let (host, now) = self.inside()?;
+        let connections = host.stack().tcp().connections(now);
         for key in connections.iter().filter(|info| is_meant(info)).filter_map(|info| info.key) {
-            world.host.stack_mut().tcp_mut().abort(now, key);
+            host.stack_mut().tcp_mut().abort(now, key);
         }
-        world.settle();
+        self.world().settle();
         Ok(())
     }
 

@@ -6,21 +6,14 @@
 use std::collections::VecDeque;
 
 use bowline_base::Instant;
-use bowline_posix::{Errno, Host, HostConfig, Progress, Reply, Waiting};
+use bowline_posix::{Address, Call, EpollEvent, Errno, Fd, Host, HostConfig, Progress, Reply, Waiting};
 
-/// When the clock begins: far enough from zero that nothing can take it for "never".
-const BEGIN: Instant = Instant::from_secs(1_000);
+use crate::door::{BEGIN, Door, Packet, Returned};
+
 /// All randomness of a run: a script's result is the same every time.
 const SEED: [u8; 32] = *b"a bowline holds and comes undone";
 /// Things that may happen at one instant, before the host counts as caught in a loop.
 const MAX_STEPS: u32 = 100_000;
-
-/// A packet that the host sent.
-#[derive(Clone, Debug)]
-pub(crate) struct Packet {
-    pub(crate) at: Instant,
-    pub(crate) bytes: Vec<u8>,
-}
 
 /// A call that has not returned yet.
 #[derive(Debug)]
@@ -29,19 +22,11 @@ struct Blocked {
     waiting: Waiting,
 }
 
-/// A call that was blocked and has returned.
-#[derive(Debug)]
-pub(crate) struct Returned {
-    pub(crate) id: usize,
-    pub(crate) at: Instant,
-    pub(crate) result: Result<Reply, Errno>,
-}
-
 /// The host, the clock, and what came out of it.
 #[derive(Debug)]
 pub(crate) struct World {
-    pub(crate) host: Host,
-    pub(crate) now: Instant,
+    host: Host,
+    now: Instant,
     sent: VecDeque<Packet>,
     blocked: Vec<Blocked>,
     returned: VecDeque<Returned>,
@@ -53,29 +38,38 @@ impl World {
         Self { host, now: BEGIN, sent: VecDeque::new(), blocked: Vec::new(), returned: VecDeque::new() }
     }
 
-    /// The clock's microseconds at the beginning.
-    pub(crate) fn begin_micros(&self) -> i64 {
-        BEGIN.as_micros().cast_signed()
+    /// The runner's own door.
+    ///
+    /// # Errors
+    /// None: everything can be set.
+    #[allow(clippy::unnecessary_wraps, reason = "as other doors are made")]
+    pub(crate) fn behind_a_door(config: &HostConfig) -> Result<Box<dyn Door>, String> {
+        Ok(Box::new(Self::new(config.clone())))
     }
 
-    /// Microseconds since the beginning.
-    pub(crate) fn micros(&self, at: Instant) -> u64 {
-        at.as_micros() - BEGIN.as_micros()
+    /// Whether a timer is due now.
+    fn is_due(&mut self) -> bool {
+        self.host.poll_timeout().is_some_and(|at| at <= self.now)
     }
 
-    /// The instant so many microseconds after the beginning.
-    pub(crate) fn at(&self, micros: u64) -> Instant {
-        Instant::from_micros(BEGIN.as_micros() + micros)
+    /// When something will happen by itself.
+    fn next(&mut self) -> Option<Instant> {
+        let deadlines = self.blocked.iter().filter_map(|blocked| blocked.waiting.deadline());
+        deadlines.chain(self.host.poll_timeout()).min()
+    }
+}
+
+impl Door for World {
+    fn now(&self) -> Instant {
+        self.now
     }
 
-    /// A packet arrives.
-    pub(crate) fn arrive(&mut self, packet: &[u8], segment_size: Option<u16>) {
+    fn arrive(&mut self, packet: &[u8], segment_size: Option<u16>) {
         self.host.joined_packet_in(self.now, packet, segment_size);
         self.settle();
     }
 
-    /// Makes a call; without an answer it is blocked under `id`.
-    pub(crate) fn call(&mut self, id: usize, call: bowline_posix::Call) -> Option<Result<Reply, Errno>> {
+    fn call(&mut self, id: usize, call: Call, _may_wait: bool) -> Option<Result<Reply, Errno>> {
         let progress = self.host.call(self.now, call);
         let result = match progress {
             Progress::Done(result) => Some(result),
@@ -88,8 +82,7 @@ impl World {
         result
     }
 
-    /// Does all that can be done without time moving on.
-    pub(crate) fn settle(&mut self) {
+    fn settle(&mut self) {
         for _ in 0..MAX_STEPS {
             let mut moved = false;
             while let Some(bytes) = self.host.poll_packet(self.now) {
@@ -114,26 +107,13 @@ impl World {
         }
     }
 
-    /// Whether a timer is due now.
-    fn is_due(&mut self) -> bool {
-        self.host.poll_timeout().is_some_and(|at| at <= self.now)
-    }
-
-    /// When something will happen by itself.
-    fn next(&mut self) -> Option<Instant> {
-        let deadlines = self.blocked.iter().filter_map(|blocked| blocked.waiting.deadline());
-        deadlines.chain(self.host.poll_timeout()).min()
-    }
-
-    /// Lets time pass up to `until`, and what is due on the way happen.
-    pub(crate) fn pass(&mut self, until: Instant) {
+    fn pass(&mut self, until: Instant) {
         while self.step(until) {}
         self.now = self.now.max(until);
         self.settle();
     }
 
-    /// Lets time pass up to the next thing that happens by itself, if it does by `until`; returns whether it did.
-    pub(crate) fn step(&mut self, until: Instant) -> bool {
+    fn step(&mut self, until: Instant) -> bool {
         self.settle();
         match self.next() {
             Some(at) if at <= until && at > self.now => {
@@ -145,23 +125,75 @@ impl World {
         }
     }
 
-    /// Whether all packets that were sent have been taken.
-    pub(crate) fn sent_is_empty(&self) -> bool {
+    fn sent_is_empty(&self) -> bool {
         self.sent.is_empty()
     }
 
-    /// Takes the oldest packet that was sent.
-    pub(crate) fn take(&mut self) -> Option<Packet> {
+    fn take(&mut self) -> Option<Packet> {
         self.sent.pop_front()
     }
 
-    /// Puts a packet back.
-    pub(crate) fn put_back(&mut self, packet: Packet) {
+    fn put_back(&mut self, packet: Packet) {
         self.sent.push_front(packet);
     }
 
-    /// Takes the next call that has returned.
-    pub(crate) fn take_returned(&mut self) -> Option<Returned> {
+    fn take_returned(&mut self) -> Option<Returned> {
         self.returned.pop_front()
+    }
+
+    fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<Fd, Errno> {
+        self.host.socket(domain, kind, protocol)
+    }
+
+    fn bind(&mut self, fd: Fd, address: Address) -> Result<(), Errno> {
+        self.host.bind(self.now, fd, address)
+    }
+
+    fn listen(&mut self, fd: Fd, backlog: i32) -> Result<(), Errno> {
+        self.host.listen(self.now, fd, backlog)
+    }
+
+    fn shutdown(&mut self, fd: Fd, how: i32) -> Result<(), Errno> {
+        self.host.shutdown(self.now, fd, how)
+    }
+
+    fn getsockname(&mut self, fd: Fd) -> Result<Address, Errno> {
+        self.host.getsockname(fd)
+    }
+
+    fn getpeername(&mut self, fd: Fd) -> Result<Address, Errno> {
+        self.host.getpeername(fd)
+    }
+
+    fn setsockopt(&mut self, fd: Fd, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
+        self.host.setsockopt(self.now, fd, level, name, value)
+    }
+
+    fn getsockopt(&mut self, fd: Fd, level: i32, name: i32, room: usize) -> Result<Vec<u8>, Errno> {
+        self.host.getsockopt(self.now, fd, level, name, room)
+    }
+
+    fn fcntl(&mut self, fd: Fd, command: i32, argument: i64) -> Result<i32, Errno> {
+        self.host.fcntl(fd, command, argument)
+    }
+
+    fn ioctl(&mut self, fd: Fd, request: u64, argument: i32) -> Result<i32, Errno> {
+        self.host.ioctl(self.now, fd, request, argument)
+    }
+
+    fn pipe(&mut self) -> Result<(Fd, Fd), Errno> {
+        self.host.pipe(0)
+    }
+
+    fn epoll_create(&mut self, flags: i32) -> Result<Fd, Errno> {
+        self.host.epoll_create(flags)
+    }
+
+    fn epoll_ctl(&mut self, epoll: Fd, operation: i32, fd: Fd, event: Option<EpollEvent>) -> Result<(), Errno> {
+        self.host.epoll_ctl(epoll, operation, fd, event)
+    }
+
+    fn host(&mut self) -> Option<&mut Host> {
+        Some(&mut self.host)
     }
 }

@@ -41,7 +41,7 @@ impl Runner<'_> {
         let flags = self.values(call).int(flags)?;
         // the number of epoll_create is a size of long ago
         let flags = if call.name == "epoll_create1" { flags } else { 0 };
-        let result = self.world().host.epoll_create(flags);
+        let result = self.world().epoll_create(flags);
         let result = result.map(|fd| Reply { value: fd.into(), ..Reply::default() });
         Ok(Made::Returned(result, Judge::NewFd))
     }
@@ -59,7 +59,7 @@ impl Runner<'_> {
             Expr::Struct(..) => Some(self.epoll_event(call, event)?),
             _ => None,
         };
-        Ok(Made::nothing(self.world().host.epoll_ctl(epoll, operation, fd, event)))
+        Ok(Made::nothing(self.world().epoll_ctl(epoll, operation, fd, event)))
     }
 
     /// `{events=EPOLLIN, fd=4}`, or with ptr, u32, u64: the caller's own, which is the script's number.

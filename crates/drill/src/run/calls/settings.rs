@@ -20,7 +20,7 @@ impl Runner<'_> {
         let (level, name) = (values.int(level)?, values.int(name)?);
         let value = self.option_value(call, value)?;
         let world = self.world();
-        let result = world.host.setsockopt(world.now, fd, level, name, &value);
+        let result = world.setsockopt(fd, level, name, &value);
         Ok(Made::nothing(result))
     }
 
@@ -74,7 +74,7 @@ impl Runner<'_> {
             value => Some(self.option_value(call, value)?),
         };
         let world = self.world();
-        let found = match world.host.getsockopt(world.now, fd, level, name, room) {
+        let found = match world.getsockopt(fd, level, name, room) {
             Ok(found) => found,
             Err(errno) => return Ok(Made::Returned(Err(errno), Judge::Plain)),
         };
@@ -101,7 +101,7 @@ impl Runner<'_> {
         let values = self.values(call);
         let command = values.int(command)?;
         let argument = argument.map_or(Ok(0), |argument| values.number(argument))?;
-        Ok(Made::plain(self.world().host.fcntl(fd, command, argument)))
+        Ok(Made::plain(self.world().fcntl(fd, command, argument)))
     }
 
     /// `ioctl(4, SIOCINQ, [1000]) = 0`: the value in brackets is what comes out, but for `FIONBIO`.
@@ -116,7 +116,7 @@ impl Runner<'_> {
             value => Some(values.int(value)?),
         };
         let world = self.world();
-        let found = match world.host.ioctl(world.now, fd, request, expected.unwrap_or_default()) {
+        let found = match world.ioctl(fd, request, expected.unwrap_or_default()) {
             Ok(found) => found,
             Err(errno) => return Ok(Made::Returned(Err(errno), Judge::Plain)),
         };

@@ -20,10 +20,10 @@ impl Runner<'_> {
         let v6only = values.abi.constant("IPPROTO_IPV6").zip(values.abi.constant("IPV6_V6ONLY"));
         let is_mapped = self.version == IpVersion::Mapped;
         let world = self.world();
-        let result = world.host.socket(domain, kind, protocol);
+        let result = world.socket(domain, kind, protocol);
         if let (Ok(fd), true, Some((level, name))) = (result, is_mapped, v6only) {
             // where sockets are for IPv6 alone by default, mapped addresses must be asked for
-            let _ = world.host.setsockopt(world.now, fd, level as i32, name as i32, &0_i32.to_le_bytes());
+            let _ = world.setsockopt(fd, level as i32, name as i32, &0_i32.to_le_bytes());
         }
         let result = result.map(|fd| Reply { value: fd.into(), ..Reply::default() });
         Ok(Made::Returned(result, Judge::NewFd))
@@ -33,7 +33,7 @@ impl Runner<'_> {
         let (script, fd) = self.fd(call, fd)?;
         let address = self.values(call).address(address, Whose::Ours)?;
         let world = self.world();
-        let result = world.host.bind(world.now, fd, address);
+        let result = world.bind(fd, address);
         if let (Ok(()), Address::Inet(address)) = (&result, address) {
             self.bound.insert(script, address.port());
         }
@@ -44,7 +44,7 @@ impl Runner<'_> {
         let (script, fd) = self.fd(call, fd)?;
         let backlog = self.values(call).int(backlog)?;
         let world = self.world();
-        let result = world.host.listen(world.now, fd, backlog);
+        let result = world.listen(fd, backlog);
         if result.is_ok() {
             // the next segment that arrives is a new peer's
             self.current = None;
@@ -90,7 +90,7 @@ impl Runner<'_> {
     /// A datagram socket has its port once it is connected.
     pub(super) fn connected(&mut self, script: i64) -> Result<(), Failure> {
         let Some(&fd) = self.fds.get(&script) else { return Ok(()) };
-        if let Ok(Address::Inet(address)) = self.world().host.getsockname(fd)
+        if let Ok(Address::Inet(address)) = self.world().getsockname(fd)
             && let Some(flow) = self.flows.iter_mut().rev().find(|flow| flow.fd == Some(script))
         {
             flow.local_port.get_or_insert(address.port());
@@ -102,7 +102,7 @@ impl Runner<'_> {
         let (_, fd) = self.fd(call, fd)?;
         let how = self.values(call).int(how)?;
         let world = self.world();
-        let result = world.host.shutdown(world.now, fd, how);
+        let result = world.shutdown(fd, how);
         Ok(Made::nothing(result))
     }
 
@@ -124,7 +124,7 @@ impl Runner<'_> {
     /// `getsockname` and `getpeername`.
     pub(super) fn name(&mut self, call: &Call, fd: &Expr, expected: &Expr) -> Result<Made, Failure> {
         let (_, fd) = self.fd(call, fd)?;
-        let host = &self.world().host;
+        let host = self.world();
         let found = if call.name == "getsockname" { host.getsockname(fd) } else { host.getpeername(fd) };
         if let (Ok(address), Expr::Struct(..)) = (found, expected) {
             self.expect_address(call, expected, Some(address))?;
@@ -157,7 +157,7 @@ impl Runner<'_> {
         let Expr::List(names) = fds else { return self.values(call).error("pipe() takes `[4, 5]`") };
         let names = names.iter().map(|name| self.values(call).number(name)).collect::<Result<Vec<_>, _>>()?;
         let [read, write] = *names.as_slice() else { return self.values(call).error("pipe() takes `[4, 5]`") };
-        let result = self.world().host.pipe(0);
+        let result = self.world().pipe();
         if let Ok((reader, writer)) = result {
             self.fds.extend([(read, reader), (write, writer)]);
         }
