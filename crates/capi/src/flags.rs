@@ -12,6 +12,7 @@ use bowline_posix::{Abi, HostConfig, Profile};
 /// | `local` | an address of ours; may be given more than once | 192.168.0.1 and fd3d:0a0b:17d6::1 |
 /// | `mtu` | of the link, in bytes, 68 to 65535 | 1500 |
 /// | `gso` | `on` or `off`: whether super-segments leave whole | as the profile's system |
+/// | `pacing` | `on` or `off`: whether a window leaves spread over a round trip | `off`, as of a kernel whose queueing discipline does not |
 pub(crate) fn parse(flags: &str) -> Result<HostConfig, String> {
     let pairs = flags.split(',').map(str::trim).filter(|flag| !flag.is_empty());
     let pairs: Vec<(&str, &str)> = pairs.map(|flag| flag.split_once('=').unwrap_or((flag, ""))).collect();
@@ -21,6 +22,7 @@ pub(crate) fn parse(flags: &str) -> Result<HostConfig, String> {
     })?;
     // The program on the other side is compiled for this system, whatever the stack behaves like.
     let mut config = HostConfig { abi: Abi::Linux, ..HostConfig::new(profile) };
+    config.stack.tcp.options.pacing = false;
     let mut addresses: Vec<IpAddr> = Vec::new();
     for (name, value) in pairs {
         match name {
@@ -30,14 +32,9 @@ pub(crate) fn parse(flags: &str) -> Result<HostConfig, String> {
                 let mtu = value.parse().ok().filter(|mtu| *mtu >= 68);
                 config.mtu = mtu.ok_or_else(|| format!("mtu={value} is not between 68 and 65535"))?;
             }
-            "gso" => {
-                config.super_segments = match value {
-                    "on" => true,
-                    "off" => false,
-                    _ => return Err(format!("gso={value} is neither on nor off")),
-                };
-            }
-            _ => return Err(format!("no flag is called {name:?}: profile, local, mtu, gso")),
+            "gso" => config.super_segments = switch(name, value)?,
+            "pacing" => config.stack.tcp.options.pacing = switch(name, value)?,
+            _ => return Err(format!("no flag is called {name:?}: profile, local, mtu, gso, pacing")),
         }
     }
     // Given ones come first; of a version that is not given, there is still the default.
@@ -45,6 +42,14 @@ pub(crate) fn parse(flags: &str) -> Result<HostConfig, String> {
     addresses.extend(config.addresses.iter().filter(|default| !versions.contains(&default.is_ipv4())));
     config.addresses = addresses;
     Ok(config)
+}
+
+fn switch(name: &str, value: &str) -> Result<bool, String> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("{name}={value} is neither on nor off")),
+    }
 }
 
 #[cfg(test)]
@@ -61,13 +66,18 @@ mod tests {
         );
         assert!(!config.super_segments);
         assert!(parse("gso=on,profile=freebsd").is_ok_and(|config| config.super_segments));
+        for (flags, paced) in [("", false), ("pacing=on", true), ("pacing=on,pacing=off", false)] {
+            assert!(parse(flags).is_ok_and(|config| config.stack.tcp.options.pacing == paced), "{flags}");
+        }
         let only_v6 = parse("local=2001:db8::1").unwrap_or_default();
         assert_eq!(only_v6.addresses.len(), 2, "the default for IPv4 stays");
     }
 
     #[test]
     fn what_is_wrong_is_said() {
-        for flags in ["profile=windows", "local=nowhere", "mtu=10", "mtu=x", "gso=maybe", "speed=1", "linux"] {
+        for flags in
+            ["profile=windows", "local=nowhere", "mtu=10", "mtu=x", "gso=maybe", "pacing=2", "speed=1", "linux"]
+        {
             let said = parse(flags).err().unwrap_or_default();
             assert!(!said.is_empty(), "{flags}");
         }

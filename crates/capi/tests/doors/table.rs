@@ -82,18 +82,20 @@ type Done = (Result<Reply, Errno>, Option<u64>);
 
 /// Makes a host by flags, if these can say all that it is made of.
 pub(crate) fn behind(config: &HostConfig) -> Result<Box<dyn Door>, String> {
-    let plain = HostConfig {
+    let mut plain = HostConfig {
         addresses: config.addresses.clone(),
         any_address: config.any_address,
         mtu: config.mtu,
         super_segments: config.super_segments,
         ..HostConfig::new(config.profile)
     };
+    let paces = config.stack.tcp.options.pacing;
+    plain.stack.tcp.options.pacing = paces;
     if format!("{plain:?}") != format!("{config:?}") {
         return Err("this door has no flag for these settings".to_owned());
     }
-    let gso = if config.super_segments { "on" } else { "off" };
-    let mut flags = format!("profile={},mtu={},gso={gso}", config.profile.name(), config.mtu);
+    let [gso, pacing] = [config.super_segments, paces].map(|on| if on { "on" } else { "off" });
+    let mut flags = format!("profile={},mtu={},gso={gso},pacing={pacing}", config.profile.name(), config.mtu);
     config.addresses.iter().for_each(|address| flags.push_str(&format!(",local={address}")));
     let flags = CString::new(flags).unwrap();
     let mut table = MaybeUninit::<PacketdrillInterface>::zeroed();
