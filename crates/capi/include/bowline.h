@@ -27,7 +27,7 @@ extern "C" {
 /* A host with sockets. */
 struct bowline;
 
-/* Flags, separated by commas: profile=bowline|linux|freebsd, local=ADDRESS (more than once), mtu=BYTES, gso=on|off. NULL or "": the
+/* Flags, separated by commas: profile=bowline|linux|freebsd, local=ADDRESS (more than once), mtu=BYTES, gso=on|off, pacing=on|off. NULL or "": the
  * defaults. NULL is returned where they say nothing that is known; what is wrong stands on the standard error. */
 struct bowline *bowline_new(const char *flags);
 /* Gives a host back. No call on it may be under way. */
