@@ -76,6 +76,11 @@ pub trait Door: Debug {
     /// The host, where it can be reached: for commands that look at it, or change what new sockets start with.
     fn host(&mut self) -> Option<&mut Host>;
 
+    /// What the host's own clock showed at the beginning, in microseconds: stamps that it gives count from there.
+    fn began(&self) -> u64 {
+        BEGIN.as_micros()
+    }
+
     /// Microseconds since the beginning.
     fn micros(&self, at: Instant) -> u64 {
         at.as_micros() - BEGIN.as_micros()

@@ -356,6 +356,10 @@ impl Door for Table {
     fn host(&mut self) -> Option<&mut Host> {
         None
     }
+
+    fn began(&self) -> u64 {
+        self.began
+    }
 }
 
 impl Drop for Table {

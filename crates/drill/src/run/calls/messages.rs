@@ -4,7 +4,6 @@ use bowline_posix::{self as posix, ControlMessage, Reply};
 
 use super::super::values::Whose;
 use super::{Call, Expr, Failure, Judge, Made, Runner};
-use crate::door::BEGIN;
 
 impl Runner<'_> {
     pub(super) fn send_message(
@@ -117,7 +116,7 @@ impl Runner<'_> {
             let [seconds, nanos, ..] = words else { return None };
             Some(i64::from_le_bytes(*seconds) * 1_000_000 + i64::from_le_bytes(*nanos) / 1_000)
         };
-        let begin = BEGIN.as_micros().cast_signed();
+        let begin = self.world.as_ref().map_or(0, |world| world.began().cast_signed());
         match (micros(expected), micros(seen)) {
             (Some(expected), Some(seen)) => {
                 (seen - begin - expected).unsigned_abs() <= self.tolerance(self.now_micros())
