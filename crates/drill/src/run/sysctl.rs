@@ -117,7 +117,6 @@ impl Settings {
             }
             "net.ipv4.tcp_syn_retries" => put(&mut options.syn_retries, small),
             "net.ipv4.tcp_synack_retries" => put(&mut options.synack_retries, small),
-            "net.ipv4.tcp_retries2" => put(&mut options.retries, small),
             "net.ipv4.tcp_fin_timeout" => put(&mut options.fin_wait2, seconds),
             "net.inet.tcp.finwait2_timeout" => put(&mut options.fin_wait2, millis),
             "net.ipv4.tcp_notsent_lowat" => put(&mut options.notsent_lowat, size),
@@ -199,6 +198,7 @@ fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
 fn linux_only(name: &str, value: Option<u8>, options: &mut Options) -> Option<Option<()>> {
     let flag = value.map(|value| value != 0);
     Some(match name {
+        "net.ipv4.tcp_retries2" => put(&mut options.retries, value),
         "net.ipv4.tcp_syncookies" => put(&mut options.syn_cookies, value.and_then(cookies)),
         "net.ipv4.tcp_slow_start_after_idle" => put(&mut options.restart_after_idle, flag),
         "net.ipv4.tcp_min_tso_segs" => put(&mut options.least_burst, value.filter(|least| *least > 0)),
