@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use bowline_base::Instant;
 use bowline_tcp::{Counters, FourTuple, Info, Listen, ListenerInfo, Options};
+use tokio::io::AsyncWriteExt;
 
 use crate::forwarder::Forwarder;
 use crate::shared::{Phase, Shared};
@@ -46,6 +47,8 @@ pub struct Net(Arc<Owner>);
 struct Owner {
     shared: Arc<Shared>,
     ephemeral: (u16, u16),
+    /// What connections start with.
+    options: Options,
 }
 
 impl Drop for Owner {
@@ -114,6 +117,39 @@ impl Net {
             io::Result::Ok((key, tuple))
         })?;
         Ok(TcpStream::new(Arc::clone(shared), key, tuple))
+    }
+
+    /// Connects, and sends `data` as the first bytes of the stream: with the SYN, where the server takes that (TCP Fast Open,
+    /// RFC 7413), so that its answer comes a round trip sooner.
+    ///
+    /// The first connection to a server asks for a cookie and sends `data` after the handshake; further ones send with the SYN as
+    /// much as fits a segment. On a bad network a server may see these bytes twice, in two connections: send what does no
+    /// harm then. `options` is what the connection starts with, by default the network's. A listener takes such data where
+    /// [`Options::fast_open`]`.listen` says so; its connection can be accepted, read from and written to at once.
+    ///
+    /// # Errors
+    /// As [`TcpStream::connect`], and as writing.
+    pub async fn connect_with_data(
+        &self,
+        remote: SocketAddr,
+        data: &[u8],
+        options: Option<Options>,
+    ) -> io::Result<TcpStream> {
+        let shared = &self.0.shared;
+        let mut options = options.unwrap_or_else(|| self.0.options.clone());
+        options.fast_open.connect = true;
+        // Under one lock, so that the driver finds both the SYN and what goes along.
+        let (key, tuple, sent) = shared.act(|core, now| {
+            core.check_open()?;
+            let key = core.stack.tcp_connect(now, None, remote, Some(options)).map_err(error::connect)?;
+            let tuple = core.tcp().tuple(key).ok_or_else(error::not_connected)?;
+            let sent = if data.is_empty() { 0 } else { core.tcp().send(now, key, data).unwrap_or(0) };
+            io::Result::Ok((key, tuple, sent))
+        })?;
+        let mut stream = TcpStream::new(Arc::clone(shared), key, tuple);
+        stream.connected().await?;
+        stream.write_all(data.get(sent..).unwrap_or_default()).await?;
+        Ok(stream)
     }
 
     /// Listens on `address`: the unspecified address stands for all of ours, of both IP versions; port 0 for a free port.

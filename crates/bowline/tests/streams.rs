@@ -6,7 +6,7 @@ mod common;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use bowline::{Algorithm, Config, Keepalive, Listen, State};
+use bowline::{Algorithm, Config, FastOpenOptions, Keepalive, Listen, Options, State};
 use bowline_device::Impairments;
 use bytes::Bytes;
 use common::{connected, pair, pattern, server, until};
@@ -53,6 +53,29 @@ async fn ipv6_works_as_ipv4_does() {
     let mut buffer = [0; 3];
     accepted.read_exact(&mut buffer).await.unwrap();
     assert_eq!(&buffer, b"six");
+}
+
+#[tokio::test]
+async fn the_second_connection_to_a_server_sends_with_its_syn() {
+    let (client, server_net) = pair();
+    let fast_open = FastOpenOptions { listen: 16, ..FastOpenOptions::default() };
+    let options = Some(Options { fast_open, ..Options::default() });
+    let listener = server_net.listen_with(Listen { options, ..Listen::on_port(80) }).unwrap();
+    let request = pattern(5_000, 3);
+    for taken in 0..2 {
+        let (opened, accepted) = tokio::join!(client.connect_with_data(server(), &request, None), listener.accept());
+        let (mut opened, mut accepted) = (opened.unwrap(), accepted.unwrap().0);
+        let mut received = vec![0; request.len()];
+        accepted.read_exact(&mut received).await.unwrap();
+        assert!(received == request);
+        accepted.write_all(b"answer").await.unwrap();
+        let mut answer = [0; 6];
+        opened.read_exact(&mut answer).await.unwrap();
+        assert_eq!(client.counters().fast_open_active, taken);
+        assert_eq!(server_net.counters().fast_open_passive, taken);
+        assert_eq!(opened.info().unwrap().fast_open.unwrap().syn_data, taken == 1);
+    }
+    assert_eq!(server_net.counters().fast_open_cookie_reqd, 1);
 }
 
 #[tokio::test]

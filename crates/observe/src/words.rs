@@ -103,6 +103,7 @@ pub const fn loss_reason(why: LossReason) -> &'static str {
         LossReason::Rack => "RACK",
         LossReason::TailLossProbe => "tail loss probe",
         LossReason::PathMtu => "smaller path MTU",
+        LossReason::SynDataRefused => "the SYN-ACK does not acknowledge it",
     }
 }
 

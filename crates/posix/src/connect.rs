@@ -28,9 +28,15 @@ impl Host {
             }
             if !matches!(self.fds.socket(fd)?.role, Role::Opening(_)) {
                 self.open(now, fd, remote)?;
+                // As on Linux: as good as connected. The SYN waits for what it can take along.
+                if self.waits_for_data(self.fds.socket(fd)?.role) {
+                    return Ok(Some(Reply::default()));
+                }
                 if self.fds.get(fd)?.nonblocking {
                     return Err(Errno::EINPROGRESS);
                 }
+            } else if self.waits_for_data(self.fds.socket(fd)?.role) {
+                return Err(Errno::EISCONN);
             } else if self.fds.get(fd)?.nonblocking || self.profile == Profile::FreeBsd {
                 return Err(Errno::EALREADY);
             }
@@ -84,7 +90,7 @@ impl Host {
     }
 
     /// OPEN: our SYN will be the next thing sent.
-    fn open(&mut self, now: Instant, fd: Fd, remote: SocketAddr) -> Result<(), Errno> {
+    pub(crate) fn open(&mut self, now: Instant, fd: Fd, remote: SocketAddr) -> Result<(), Errno> {
         let socket = self.fds.socket(fd)?;
         let local = socket.local.map(|local| match (local.ip().is_unspecified(), remote.is_ipv4()) {
             (true, true) => SocketAddr::new(core::net::Ipv4Addr::UNSPECIFIED.into(), local.port()),

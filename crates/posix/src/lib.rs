@@ -66,6 +66,7 @@ mod control;
 mod descriptors;
 mod epoll;
 mod error;
+mod fast_open;
 mod host;
 mod names;
 mod notices;

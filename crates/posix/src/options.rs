@@ -133,7 +133,7 @@ impl Host {
     }
 
     /// Changes what a socket's connection starts with, and has, and its listener's.
-    fn change(&mut self, now: Instant, fd: Fd, change: impl Fn(&mut Options)) -> Result<(), Errno> {
+    pub(crate) fn change(&mut self, now: Instant, fd: Fd, change: impl Fn(&mut Options)) -> Result<(), Errno> {
         let socket = self.fds.socket_mut(fd)?;
         change(&mut socket.settings.tcp);
         match socket.role {

@@ -196,6 +196,7 @@ impl Host {
                 }
                 ready | if socket.shut_read && socket.shut_write { Ready::HUP } else { Ready::empty() }
             }
+            Role::Opening(_) if self.waits_for_data(socket.role) => Ready::WRITE,
             Role::Opening(_) => Ready::empty(),
             Role::Open(key) => self.stream_ready(socket, self.stack.tcp().readiness(key)),
             Role::Datagram(key) => {

@@ -65,6 +65,11 @@ impl Host {
         {
             return partly(waiting, error);
         }
+        let rest = rest_of(waiting);
+        if let Some(step) = self.send_with_syn(now, waiting, (fd, flags), blocking, rest)? {
+            return step;
+        }
+        let socket = self.fds.socket(fd)?;
         let patience = socket.settings.send_timeout;
         let (role, shut, ended) = (socket.role, socket.shut_write, socket.ended);
         let key = match role {
@@ -124,12 +129,16 @@ impl Host {
     fn check_stream_call(&self, fd: Fd, waiting: &Waiting, flags: i32) -> Result<(), Errno> {
         let Call::Send { to, control, .. } = &waiting.call else { return Ok(()) };
         let linux = self.abi == crate::Abi::Linux;
-        // Fast Open (RFC 7413) is not there: as on Linux with it switched off.
-        if linux && flags & self.abi.get("MSG_FASTOPEN") != 0 {
+        let opens = linux && flags & self.abi.get("MSG_FASTOPEN") != 0;
+        if opens && (!self.may_open_fast() || *to == Some(Address::Unspecified)) {
             return Err(Errno::EOPNOTSUPP);
         }
         if self.is_freebsd() && to.is_some() {
-            let open = matches!(self.fds.socket(fd)?.role, Role::Open(_) | Role::Opening(_));
+            let socket = self.fds.socket(fd)?;
+            let open = matches!(socket.role, Role::Open(_) | Role::Opening(_));
+            if !open && socket.settings.tcp.fast_open.connect {
+                return Ok(());
+            }
             return Err(if open { Errno::EISCONN } else { Errno::EOPNOTSUPP });
         }
         if control.is_empty() { Ok(()) } else { Err(Errno::EINVAL) }

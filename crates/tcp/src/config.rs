@@ -6,6 +6,7 @@ use bowline_wire::tcp::Layout;
 
 use crate::congestion::Custom;
 use crate::ecn::{EcnMode, EcnOption};
+use crate::fast_open::{FastOpenConfig, FastOpenOptions};
 
 mod odd;
 
@@ -34,6 +35,8 @@ pub struct Config {
     pub resets_per_second: u32,
     /// Trace records kept for a reader that is slow; default 65,536. Beyond it, records are counted and lost.
     pub max_trace: usize,
+    /// Fast Open: what may be used, and what is kept.
+    pub fast_open: FastOpenConfig,
     /// What a connection starts with.
     pub options: Options,
 }
@@ -51,6 +54,7 @@ impl Default for Config {
             ephemeral_ports: (32_768, 60_999),
             resets_per_second: 1_000,
             max_trace: 65_536,
+            fast_open: FastOpenConfig::default(),
             options: Options::default(),
         }
     }
@@ -284,6 +288,8 @@ pub struct Options {
     pub open_errors: OpenErrors,
     /// How segments are met that no orderly peer sends; default: as RFC 9293 and RFC 5961 ask.
     pub odd: OddSegments,
+    /// Fast Open (RFC 7413); off by default, both for active opens and for listeners.
+    pub fast_open: FastOpenOptions,
     /// The IP traffic class of what is sent (DSCP in the upper six bits; MUST-48); default 0.
     pub traffic_class: u8,
     /// The IP time to live of what is sent (MUST-49); default 64.
@@ -345,6 +351,7 @@ impl Default for Options {
             ecn_option_beacon: 3,
             open_errors: OpenErrors::default(),
             odd: OddSegments::default(),
+            fast_open: FastOpenOptions::default(),
             traffic_class: 0,
             hop_limit: 64,
         }

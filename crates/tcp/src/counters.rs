@@ -48,6 +48,22 @@ counters! {
     listen_overflows = "TcpExtListenOverflows";
     /// SYNs and final ACKs dropped by listeners.
     listen_drops = "TcpExtListenDrops";
+    /// Active opens whose SYN took data along that the server took (RFC 7413).
+    fast_open_active = "TcpExtTCPFastOpenActive";
+    /// Active opens whose SYN took data along that the server did not take.
+    fast_open_active_fail = "TcpExtTCPFastOpenActiveFail";
+    /// Connections that a listener took with their SYN.
+    fast_open_passive = "TcpExtTCPFastOpenPassive";
+    /// SYNs with a cookie that was none of ours, or for whose connection there was no room.
+    fast_open_passive_fail = "TcpExtTCPFastOpenPassiveFail";
+    /// SYNs whose cookie the backup key had made.
+    fast_open_passive_alt_key = "TcpExtTCPFastOpenPassiveAltKey";
+    /// SYNs that found as many connections in their handshake as the listener takes with their SYN.
+    fast_open_listen_overflow = "TcpExtTCPFastOpenListenOverflow";
+    /// SYNs that asked for a cookie.
+    fast_open_cookie_reqd = "TcpExtTCPFastOpenCookieReqd";
+    /// Pauses because a path was found to swallow what opens fast.
+    fast_open_blackhole = "TcpExtTCPFastOpenBlackhole";
     /// SYN-ACKs retransmitted.
     synack_retrans = "TcpExtTCPSynRetrans";
     /// Half-open connections reset by the peer.

@@ -6,6 +6,7 @@
 //! | `calls` | what the user asks (RFC 9293 3.10.1 to 3.10.6) |
 //! | `segments` | who a segment is for; RST for nobody (3.10.7.1) |
 //! | `handshakes` | listeners, half-open connections, cookies, TIME-WAIT (3.10.7.2) |
+//! | `fast_open` | which SYNs' data is taken before the handshake; keys and cookies (RFC 7413) |
 //! | `output` | the one exit for segments; events; deadlines |
 //! | `demux` | which table holds a four-tuple |
 //! | `look` | tables for people |
@@ -16,6 +17,7 @@
 
 mod calls;
 mod demux;
+mod fast_open;
 mod fingerprint;
 mod handshakes;
 mod look;
@@ -40,6 +42,7 @@ use self::demux::{Demux, Slot};
 use crate::budget::Budget;
 use crate::config::{Config, Options};
 use crate::connection::{Context, Tcb};
+use crate::fast_open::FastOpenState;
 use crate::isn::IsnGenerator;
 use crate::listener::{Listener, PendingLimits, PendingTable, SynCookies, SynQueue};
 use crate::ports::PortAllocator;
@@ -125,6 +128,7 @@ pub struct Endpoint {
     /// Away only while it asks the other tables which ports are free.
     allocator: Option<Box<PortAllocator>>,
     cookies: SynCookies,
+    fast_open: FastOpenState,
     next_id: u64,
     counters: Counters,
     trace: TraceQueue,
@@ -158,6 +162,7 @@ impl Endpoint {
             isn: IsnGenerator::new(&random.secret_key(), &random.secret_key()),
             allocator: Some(Box::new(PortAllocator::new(&random.secret_key(), &random.secret_key()))),
             cookies: SynCookies::new(&random.secret_key(), &random.secret_key()),
+            fast_open: FastOpenState::new(&config.fast_open, random.secret_key()),
             next_id: 1,
             counters: Counters::default(),
             trace: TraceQueue::new(config.max_trace),
@@ -196,7 +201,8 @@ impl Endpoint {
             tcb.fetch();
             self.recent = index;
         }
-        let mut cx = Context { now, counters: &mut self.counters, trace: &mut self.trace };
+        let (counters, trace, fast_open) = (&mut self.counters, &mut self.trace, &mut self.fast_open);
+        let mut cx = Context { now, counters, trace, fast_open };
         let result = f(tcb, &mut cx);
         if queue_up(index, tcb, &mut self.ready, &mut self.events) {
             self.detach(now, index);

@@ -44,6 +44,8 @@ pub struct Info {
     pub delivered_ce: u64,
     /// The counters of AccECN, where it was agreed on.
     pub accurate_ecn: Option<AccurateEcn>,
+    /// Fast Open, where it was tried (RFC 7413).
+    pub fast_open: Option<FastOpenInfo>,
     /// Payload bytes of a full segment we send.
     pub mss: u32,
     /// The MSS we announced.
@@ -181,6 +183,7 @@ impl Info {
             ecn: EcnMode::Off,
             delivered_ce: 0,
             accurate_ecn: None,
+            fast_open: None,
             mss: 0,
             advertised_mss: 0,
             peer_mss: 0,
@@ -320,4 +323,28 @@ pub struct ListenerInfo {
     pub syn_queue: usize,
     /// Whether it answers with SYN cookies now.
     pub cookies: bool,
+    /// Connections that it took with their SYN and whose handshake is not complete (RFC 7413).
+    pub fast_open: usize,
+}
+
+/// How a connection opened fast, or tried to (RFC 7413).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FastOpenInfo {
+    /// Whether a listener took it with its SYN.
+    pub is_server: bool,
+    /// Whether data came along with the SYN and was taken: by us, or all of ours by the peer (`TCPI_OPT_SYN_DATA`).
+    pub syn_data: bool,
+    /// Why an active open was not as fast as it wanted.
+    pub failure: Option<FastOpenFailure>,
+}
+
+/// Why an active open was not as fast as it wanted (Linux `tcpi_fastopen_client_fail`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum FastOpenFailure {
+    /// There was no cookie: one was asked for.
+    NoCookie,
+    /// The server did not take the data.
+    DataRefused,
+    /// The SYN had to be sent again, which is done without data, and the server did not take what the first one had.
+    SynLost,
 }

@@ -21,6 +21,7 @@ use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
 
 use crate::config::Cookies;
+use crate::fast_open::listener::FastOpenQueue;
 use crate::info::ListenerInfo;
 use crate::reason::DropReason;
 use crate::{ConnectionKey, ListenerKey, Options, PendingKey};
@@ -88,6 +89,8 @@ pub struct Listener {
     half_open: usize,
     last_cookie: Option<Instant>,
     counters: ListenerCounters,
+    /// Connections that took data from a SYN and are in their handshake.
+    pub(crate) fast_open: FastOpenQueue,
     /// In the endpoint's queue of events.
     pub(crate) in_events: bool,
 }
@@ -99,9 +102,10 @@ impl Hash for Listener {
         let Self {
             counters: _,
             address, port, backlog, deferred, options, accept_queue, pending, compact_at, half_open, last_cookie, in_events,
+            fast_open,
         } = self;
         (address, port, backlog, deferred, options, accept_queue, pending).hash(state);
-        (compact_at, half_open, last_cookie, in_events).hash(state);
+        (compact_at, half_open, last_cookie, in_events, fast_open).hash(state);
     }
 }
 
@@ -131,6 +135,7 @@ impl Listener {
             half_open: 0,
             last_cookie: None,
             counters: ListenerCounters::default(),
+            fast_open: FastOpenQueue::default(),
             in_events: false,
         }
     }
@@ -167,6 +172,11 @@ impl Listener {
     /// Sets how many connections may wait to be accepted, with the meaning that [`new`](Self::new) gives it.
     pub fn set_backlog(&mut self, backlog: usize) {
         self.backlog = backlog.min(MAX_BACKLOG);
+    }
+
+    /// How many connections may wait to be accepted, less one.
+    pub(crate) const fn backlog(&self) -> usize {
+        self.backlog
     }
 
     /// What it has counted.
@@ -309,6 +319,7 @@ impl Listener {
             backlog: self.backlog,
             syn_queue: self.half_open,
             cookies: self.expects_cookies(now),
+            fast_open: self.fast_open.pending() as usize,
         }
     }
 }

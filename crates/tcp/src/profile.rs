@@ -5,7 +5,9 @@
 
 use core::time::Duration;
 
-use crate::{Config, Layout, OddSegments, OpenErrors, Options, SynFin, TimeWaitSyn, WindowPolicy};
+use crate::{
+    Config, FastOpenConfig, FastOpenPolicy, Layout, OddSegments, OpenErrors, Options, SynFin, TimeWaitSyn, WindowPolicy,
+};
 
 /// A system whose choices to start with, where the RFCs leave one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
@@ -47,9 +49,13 @@ impl Config {
     #[must_use]
     pub fn profile(profile: Profile) -> Self {
         let config = Self { options: Options::profile(profile), ..Self::default() };
+        // tcp_fastopen=1 and tcp_fastopen_blackhole_timeout_sec=0; client_enable=1 and server_enable=0.
+        let fast_open =
+            FastOpenConfig { policy: FastOpenPolicy::CLIENT, pause: Duration::ZERO, ..FastOpenConfig::default() };
         match profile {
-            Profile::Bowline | Profile::Linux => config,
-            Profile::FreeBsd => Self { ephemeral_ports: (10_000, 65_535), ..config },
+            Profile::Bowline => config,
+            Profile::Linux => Self { fast_open, ..config },
+            Profile::FreeBsd => Self { ephemeral_ports: (10_000, 65_535), fast_open, ..config },
         }
     }
 }

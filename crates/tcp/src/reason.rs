@@ -124,6 +124,8 @@ pub enum LossReason {
     TailLossProbe,
     /// A smaller path MTU: segments must be cut anew (RFC 1191).
     PathMtu,
+    /// It went along with our SYN, and the SYN-ACK does not acknowledge it (RFC 7413 4.2.1).
+    SynDataRefused,
 }
 
 /// A change of loss recovery.

@@ -36,7 +36,7 @@ use bowline_base::{Instant, Position};
 use self::episode::{DUP_THRESH, Episode};
 use self::rack::ReorderingWindow;
 use self::rate::Sampler;
-use self::ring::Ring;
+use self::ring::{Losses, Ring};
 use crate::Options;
 use crate::reason::{LossReason, TimerKind};
 
@@ -272,11 +272,22 @@ impl Recovery {
             return 0;
         }
         let losses = self.ring.lose_longer(self.mss.into());
-        let Some(first) = losses.first else { return 0 };
+        self.lose_without_congestion(now, &losses, LossReason::PathMtu)
+    }
+
+    /// The peer has said that it took nothing of what went along with our SYN: it is believed lost, without a reduction of the
+    /// window. Returns the bytes believed lost by it.
+    pub fn on_refused(&mut self, now: Instant) -> u64 {
+        let losses = self.ring.lose_originals(self.ring.una()..self.ring.nxt());
+        self.lose_without_congestion(now, &losses, LossReason::SynDataRefused)
+    }
+
+    fn lose_without_congestion(&mut self, now: Instant, losses: &Losses, why: LossReason) -> u64 {
+        let Some(first) = &losses.first else { return 0 };
         let mut episode = self.episode.take().unwrap_or_else(|| Box::new(Episode::new(&self.ring)));
         episode.hint = episode.hint.min(first.start);
         episode.guessed = 0;
-        episode.reason = LossReason::PathMtu;
+        episode.reason = why;
         self.stop_probing(&mut episode);
         self.episode = Some(episode);
         self.rearm(now);

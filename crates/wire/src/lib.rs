@@ -47,7 +47,9 @@ pub use packet::{
 };
 pub use segmentation::Segmenter;
 pub use seq::SeqNumber;
-pub use tcp::{AccEcnOption, AccEcnOrder, Layout, SackBlock, TcpError, TcpFlags, TcpHeader, TcpOptions, Timestamps};
+pub use tcp::{
+    AccEcnOption, AccEcnOrder, FastOpen, Layout, SackBlock, TcpError, TcpFlags, TcpHeader, TcpOptions, Timestamps,
+};
 pub use udp::{UdpError, UdpHeader};
 
 /// `N` bytes of `data` from `at`, or `None` where it is shorter.

@@ -8,7 +8,9 @@ use core::net::IpAddr;
 
 pub mod options;
 
-pub use options::{AccEcnOption, AccEcnOrder, Layout, MAX_SACK_BLOCKS, SackBlock, TcpOptions, Timestamps};
+pub use options::{
+    AccEcnOption, AccEcnOrder, Cookie, FastOpen, Layout, MAX_SACK_BLOCKS, SackBlock, TcpOptions, Timestamps,
+};
 
 /// The length of a header without options, in bytes.
 pub const MIN_HEADER: usize = 20;

@@ -139,7 +139,7 @@ impl NetBuilder {
             Some(given) => seed = given,
             None => getrandom::fill(&mut seed).map_err(|why| io::Error::other(why.to_string()))?,
         }
-        let ephemeral = self.config.tcp.ephemeral_ports;
+        let (ephemeral, options) = (self.config.tcp.ephemeral_ports, self.config.tcp.options.clone());
         let clock = self.timekeeper.map_or_else(Clock::runtime, Clock::Kept);
         let mut stack = Stack::new(self.config, seed, clock.now());
         let mut ports = Vec::with_capacity(self.links.len());
@@ -152,7 +152,7 @@ impl NetBuilder {
         }
         let shared = Arc::new(Shared::new(stack, clock));
         let driver = Driver::new(Arc::clone(&shared), ports, !self.coarse);
-        Ok((Net(Arc::new(Owner { shared, ephemeral })), driver))
+        Ok((Net(Arc::new(Owner { shared, ephemeral, options })), driver))
     }
 
     fn last(mut self, change: impl FnOnce(&mut Link)) -> Self {

@@ -36,7 +36,7 @@ impl Runner<'_> {
             (program, _) if DEFAULTS.contains(&program) => self.defaults(name),
             // each run has a host of its own: there is nothing to restore, and no metrics are kept
             (program, _) if program.starts_with("sysctl_restore") || program == "cleanup" => Ok(()),
-            ("ip", ["tcp_metrics", "flush", ..]) => Ok(()),
+            ("ip", ["tcp_metrics", "flush", which @ ..]) => self.flush_metrics(which),
             ("true" | ":", []) => Ok(()),
             ("sysctl", arguments) => self.sysctl(arguments),
             ("set_sysctls.py" | "set_sysctls", arguments) => {
@@ -107,8 +107,17 @@ impl Runner<'_> {
         let (options, keep) = (self.settings.host.stack.tcp.options.clone(), self.settings.keep);
         let patience = self.settings.open_patience;
         let (ecn_option, beacon) = (options.ecn_option, options.ecn_option_beacon);
+        let fast_open = self.settings.host.stack.tcp.fast_open.clone();
         if self.world.is_some() {
             let (host, now) = self.inside()?;
+            let tcp = host.stack_mut().tcp_mut();
+            tcp.set_fast_open_policy(fast_open.policy);
+            if tcp.fast_open_pause() != fast_open.pause {
+                tcp.set_fast_open_pause(fast_open.pause);
+            }
+            if let Some(keys) = fast_open.keys {
+                tcp.set_fast_open_keys(keys);
+            }
             host.set_open_patience(patience);
             host.set_ecn_option(now, ecn_option, beacon);
             host.set_defaults(|defaults, keepalive| {
@@ -134,6 +143,19 @@ impl Runner<'_> {
         let until = self.now_micros() + (seconds * 1e6) as u64;
         let until = self.world().at(until);
         self.world().pass(until);
+        Ok(())
+    }
+
+    /// `ip tcp_metrics flush [all | ADDRESS]`: what was learnt of servers.
+    fn flush_metrics(&mut self, which: &[&str]) -> Result<(), String> {
+        let server = match which {
+            [] | ["all"] => None,
+            [address] => Some(address.parse().map_err(|_| format!("{address} is no address"))?),
+            _ => return Err("one address, or all".to_owned()),
+        };
+        if self.world.is_some() {
+            self.inside()?.0.stack_mut().tcp_mut().forget_fast_open_cookies(server);
+        }
         Ok(())
     }
 

@@ -6,7 +6,10 @@
 use std::time::Duration;
 
 use bowline_posix::{HostConfig, Profile};
-use bowline_tcp::{Algorithm, Cookies, EcnMode, EcnOption, Keepalive, OpenErrors, Options, SynFin};
+use bowline_tcp::{
+    Algorithm, Cookies, EcnMode, EcnOption, FastOpenConfig, FastOpenKeys, FastOpenPolicy, Keepalive, OpenErrors,
+    Options, SynFin,
+};
 
 /// What a setting concerns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,7 +31,7 @@ pub(crate) struct Settings {
     /// How long an open may take.
     pub(crate) open_patience: Option<Duration>,
     /// All as it was.
-    defaults: (Options, Keepalive),
+    defaults: (Options, Keepalive, FastOpenConfig),
 }
 
 impl Settings {
@@ -37,12 +40,14 @@ impl Settings {
         host.stack.tcp.options.pacing = false;
         let options = host.stack.tcp.options.clone();
         let keep = options.keepalive.unwrap_or_default();
-        Self { open_patience: open_patience(host.profile), host, keep, defaults: (options, keep) }
+        let defaults = (options, keep, host.stack.tcp.fast_open.clone());
+        Self { open_patience: open_patience(host.profile), host, keep, defaults }
     }
 
     /// Sets all that sockets start with as it was.
     pub(crate) fn reset(&mut self) {
-        (self.host.stack.tcp.options, self.keep) = self.defaults.clone();
+        let tcp = &mut self.host.stack.tcp;
+        (tcp.options, self.keep, tcp.fast_open) = self.defaults.clone();
         self.open_patience = open_patience(self.host.profile);
     }
 
@@ -141,6 +146,10 @@ impl Settings {
             "net.ipv4.tcp_keepalive_probes" | "net.inet.tcp.keepcnt" => put(&mut self.keep.probes, small),
             "net.inet.tcp.keepidle" => put(&mut self.keep.idle, millis),
             "net.inet.tcp.keepintvl" => put(&mut self.keep.interval, millis),
+            name if name.contains(".tcp_fastopen") || name.contains(".tcp.fastopen") => {
+                return fast_open(&mut self.host.stack.tcp.fast_open, name, value)
+                    .map(|done| done.then_some(Change::Sockets).ok_or_else(wrong));
+            }
             "net.inet.tcp.msl" => {
                 let done = millis.map(|msl| self.host.stack.tcp.time_wait = 2 * msl);
                 return Some(done.map(|()| Change::Host).ok_or_else(wrong));
@@ -188,6 +197,40 @@ const fn ecn_option(policy: u8) -> Option<EcnOption> {
 /// FreeBSD's `keepinit`.
 fn open_patience(profile: Profile) -> Option<Duration> {
     (profile == Profile::FreeBsd).then_some(Duration::from_secs(75))
+}
+
+/// Fast Open's settings: whether the value is one; `None` where there is no such setting.
+fn fast_open(config: &mut FastOpenConfig, name: &str, value: &str) -> Option<bool> {
+    let digits = value.strip_prefix("0x");
+    let number = digits.map_or_else(|| value.parse().ok(), |digits| u32::from_str_radix(digits, 16).ok());
+    let flag = number.filter(|number| *number <= 1).map(|number| number == 1);
+    let mut set = |bit| flag.map(|on| config.policy.set(bit, on)).is_some();
+    Some(match name {
+        "net.ipv4.tcp_fastopen" => {
+            number.map(|bits| config.policy = FastOpenPolicy::from_bits_truncate(bits)).is_some()
+        }
+        "net.ipv4.tcp_fastopen_blackhole_timeout_sec" => {
+            number.map(|seconds| config.pause = Duration::from_secs(seconds.into())).is_some()
+        }
+        "net.ipv4.tcp_fastopen_key" => fast_open_keys(value).map(|keys| config.keys = Some(keys)).is_some(),
+        "net.inet.tcp.fastopen.client_enable" => set(FastOpenPolicy::CLIENT),
+        "net.inet.tcp.fastopen.server_enable" => set(FastOpenPolicy::SERVER),
+        "net.inet.tcp.fastopen.acceptany" => set(FastOpenPolicy::SERVER_WITHOUT_COOKIE),
+        _ => return None,
+    })
+}
+
+/// `a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4`: words, as a little-endian host reads them; a second key behind a comma.
+fn fast_open_keys(text: &str) -> Option<FastOpenKeys> {
+    let key = |text: &str| {
+        let words: Option<Vec<[u8; 4]>> =
+            text.split('-').map(|word| u32::from_str_radix(word, 16).ok().map(u32::to_le_bytes)).collect();
+        <[u8; 16]>::try_from(words?.concat()).ok()
+    };
+    match text.split_once(',') {
+        None => key(text).map(FastOpenKeys::new),
+        Some((primary, backup)) => Some(FastOpenKeys::with_backup(key(primary)?, key(backup)?)),
+    }
 }
 
 fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
@@ -270,8 +313,6 @@ const FIXED: &[(&str, &str)] = &[
     ("net.ipv4.tcp_comp_sack_slack_ns", "*"),
     ("net.ipv4.tcp_dsack", "1"),
     ("net.ipv4.tcp_fack", "*"),
-    ("net.ipv4.tcp_fastopen", "0|1|0x3"),
-    ("net.ipv4.tcp_fastopen_key", "*"),
     ("net.ipv4.tcp_frto", "2"),
     ("net.ipv4.tcp_limit_output_bytes", "*"),
     ("net.ipv4.tcp_low_latency", "*"),
@@ -330,8 +371,6 @@ const FIXED: &[(&str, &str)] = &[
     ("net.inet.tcp.do_prr", "1"),
     ("net.inet.tcp.dsack_enable", "1"),
     ("net.inet.tcp.fast_finwait2_recycle", "0"),
-    ("net.inet.tcp.fastopen.client_enable", "0|1"),
-    ("net.inet.tcp.fastopen.server_enable", "0"),
     ("net.inet.tcp.functions_default", "freebsd"),
     ("net.inet.tcp.initcwnd_segments", "10"),
     ("net.inet.tcp.insecure_ack", "0"),

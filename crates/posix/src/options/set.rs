@@ -206,8 +206,10 @@ impl Host {
     }
 
     fn set_tcp(&mut self, now: Instant, fd: Fd, opt: Opt, value: &[u8]) -> Result<(), Errno> {
-        if opt == Opt::Congestion {
-            return self.set_congestion(now, fd, value);
+        match opt {
+            Opt::Congestion => return self.set_congestion(now, fd, value),
+            Opt::FastOpenKey => return self.set_fast_open_key(now, fd, value),
+            _ => {}
         }
         let number = int(value)?;
         let on = number != 0;
@@ -245,10 +247,8 @@ impl Host {
                 Ok(())
             }
             // What is off already may be switched off.
-            Opt::DeferAccept | Opt::WindowClamp | Opt::FastOpen | Opt::FastOpenConnect | Opt::ThinLinear if !on => {
-                Ok(())
-            }
-            Opt::FastOpen | Opt::FastOpenConnect => Err(Errno::EOPNOTSUPP),
+            Opt::DeferAccept | Opt::WindowClamp | Opt::ThinLinear if !on => Ok(()),
+            Opt::FastOpen | Opt::FastOpenConnect | Opt::FastOpenNoCookie => self.set_fast_open(now, fd, opt, number),
             _ => self.set_tcp_time(now, fd, opt, number),
         }
     }

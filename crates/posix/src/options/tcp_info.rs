@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use bowline_base::Instant;
 use bowline_tcp::recovery::Phase;
-use bowline_tcp::{AccurateEcn, EcnMode, Info, State};
+use bowline_tcp::{AccurateEcn, EcnMode, FastOpenFailure, Info, State};
 
 use crate::abi::{Abi, encode_tcp_info};
 use crate::host::Host;
@@ -55,8 +55,16 @@ impl Host {
             return self.without_connection(now, socket);
         };
         encode_tcp_info(abi.tcp_info(), |name| match name.trim_start_matches("__") {
+            // Back to LISTEN is the listener's; for the connection it was the end.
+            "tcpi_state" if info.state == State::Listen => state_number(abi, State::Closed),
             "tcpi_state" => state_number(abi, info.state),
-            "tcpi_options" => option_bits(&info),
+            "tcpi_options" => option_bits(abi, &info),
+            "tcpi_fastopen_client_fail" => match info.fast_open.and_then(|opening| opening.failure) {
+                None => 0,
+                Some(FastOpenFailure::NoCookie) => 1,
+                Some(FastOpenFailure::DataRefused) => 2,
+                Some(FastOpenFailure::SynLost) => 3,
+            },
             "tcpi_snd_wscale" => info.window_scale.map_or(0, |(_, theirs)| u64::from(theirs)),
             "tcpi_rcv_wscale" => info.window_scale.map_or(0, |(ours, _)| u64::from(ours)),
             "tcpi_snd_ssthresh" => match (abi, info.ssthresh) {
@@ -109,9 +117,11 @@ const fn recovery_number(info: &Info) -> u64 {
     }
 }
 
-fn option_bits(info: &Info) -> u64 {
+/// Of Fast Open Linux tells whether data went along with a SYN and was taken, FreeBSD whether it was tried.
+fn option_bits(abi: Abi, info: &Info) -> u64 {
+    let fast = info.fast_open.is_some_and(|opening| abi == Abi::FreeBsd || opening.syn_data);
     let ecn = info.ecn != EcnMode::Off;
-    let bits = [(info.timestamps, 1), (info.sack, 2), (info.window_scale.is_some(), 4), (ecn, 8)];
+    let bits = [(info.timestamps, 1), (info.sack, 2), (info.window_scale.is_some(), 4), (ecn, 8), (fast, 32)];
     bits.iter().filter(|(on, _)| *on).map(|(_, bit)| bit).sum()
 }
 

@@ -42,7 +42,11 @@ const LINUX: &[Row] = &[
     ("IPPROTO_TCP", "TCP_NOTSENT_LOWAT", 16_384, Ok(()), Ok(16_384)),
     ("IPPROTO_TCP", "TCP_INQ", 2, Err(EINVAL), Ok(0)),
     ("IPPROTO_TCP", "TCP_INQ", 1, Ok(()), Ok(1)),
-    ("IPPROTO_TCP", "TCP_FASTOPEN", 5, Err(EOPNOTSUPP), Ok(0)),
+    ("IPPROTO_TCP", "TCP_FASTOPEN", 5, Ok(()), Ok(5)),
+    ("IPPROTO_TCP", "TCP_FASTOPEN", -1, Err(EINVAL), Ok(5)),
+    ("IPPROTO_TCP", "TCP_FASTOPEN_CONNECT", 2, Err(EINVAL), Ok(0)),
+    ("IPPROTO_TCP", "TCP_FASTOPEN_CONNECT", 1, Ok(()), Ok(1)),
+    ("IPPROTO_TCP", "TCP_FASTOPEN_NO_COOKIE", 1, Ok(()), Ok(1)),
     ("IPPROTO_TCP", "TCP_MD5SIG", 5, Err(ENOPROTOOPT), Err(ENOPROTOOPT)),
     ("IPPROTO_TCP", "TCP_TX_DELAY", 5, Err(ENOPROTOOPT), Err(ENOPROTOOPT)),
     ("IPPROTO_IP", "IP_TOS", 0x28, Ok(()), Ok(0x28)),
@@ -71,7 +75,7 @@ const FREEBSD: &[Row] = &[
     ("IPPROTO_TCP", "TCP_KEEPINIT", 10, Ok(()), Ok(10)),
     ("IPPROTO_TCP", "TCP_MAXUNACKTIME", 10, Ok(()), Ok(10)),
     ("IPPROTO_TCP", "TCP_DELACK", 10, Ok(()), Ok(10)),
-    ("IPPROTO_TCP", "TCP_FASTOPEN", 1, Err(EOPNOTSUPP), Ok(0)),
+    ("IPPROTO_TCP", "TCP_FASTOPEN", 1, Ok(()), Ok(1)),
     ("IPPROTO_IP", "IP_TOS", 0x28, Ok(()), Ok(0x28)),
 ];
 

@@ -125,7 +125,7 @@ impl Tcb {
             return Err(CallError::NoConnection);
         }
         // RFC 9293 3.10.3: what came with the peer's SYN is not delivered before the connection is established.
-        if !self.rcv.queue.is_empty() && self.state != State::SynReceived {
+        if !self.rcv.queue.is_empty() && (self.state != State::SynReceived || self.is_early()) {
             return Ok(true);
         }
         // A FIN that came before a RST was the end of the stream, as on Linux.
@@ -167,7 +167,7 @@ impl Tcb {
         let rtt = self.recovery.rtt().srtt();
         self.rcv.window.on_app_read(cx.now, n, rtt, &self.rcv.queue);
         let receives = self.state.may_receive() && self.state.is_synchronized() && !self.rcv.fin_received;
-        if receives && self.rcv.window.would_update(&self.rcv.queue) {
+        if receives && self.rcv.window.would_update(&self.rcv.queue) && !self.has_only_answered_syn() {
             self.rcv.acks.on_immediate(SendReason::WindowUpdate);
         }
     }

@@ -2,6 +2,7 @@
 
 use bowline_base::Instant;
 
+use crate::fast_open::FastOpenState;
 use crate::trace::{Record, Trace, TraceQueue};
 use crate::{Counters, FourTuple};
 
@@ -10,6 +11,8 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Instant,
     pub(crate) counters: &'a mut Counters,
     pub(crate) trace: &'a mut TraceQueue,
+    /// What the endpoint knows of Fast Open, and is told.
+    pub(crate) fast_open: &'a mut FastOpenState,
 }
 
 impl Context<'_> {

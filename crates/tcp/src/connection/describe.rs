@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::tcb::Tcb;
 use super::timers::Timer;
 use crate::congestion::Controller;
-use crate::info::{Info, Positions, Receiver};
+use crate::info::{FastOpenInfo, Info, Positions, Receiver};
 use crate::key::ConnectionKey;
 use crate::reason::{Hold, TimerKind};
 
@@ -29,6 +29,11 @@ impl Tcb {
             ecn: self.ecn_mode(),
             delivered_ce: self.delivered_ce(),
             accurate_ecn: self.describe_ecn(),
+            fast_open: self.fast_open().map(|opening| FastOpenInfo {
+                is_server: opening.is_server(),
+                syn_data: opening.is_taken(),
+                failure: opening.failure(),
+            }),
             mss: snd.mss,
             advertised_mss: u32::from(self.announced_mss()),
             peer_mss: u32::from(snd.peer_mss),

@@ -135,6 +135,7 @@ impl Tcb {
             soft_error: None,
             user: Attachment::default(),
             stats,
+            rare: None,
             options,
         }
     }

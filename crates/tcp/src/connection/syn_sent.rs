@@ -48,7 +48,9 @@ impl Tcb {
         if !segment.has(TcpFlags::ACK) {
             return Continue(false);
         }
-        if segment.ack == self.snd.nxt && self.snd.nxt > self.snd.iss && self.echoes_our_syn(cx.now, segment) {
+        // Of the text that went along with the SYN it may be of all, a part or none (RFC 7413 4.2.1).
+        let of_our_syn = segment.ack > self.snd.iss && segment.ack <= self.snd.nxt;
+        if of_our_syn && self.echoes_our_syn(cx.now, segment) {
             return Continue(true);
         }
         cx.counters.bad_acks += 1;
@@ -95,8 +97,13 @@ impl Tcb {
         }
         self.recovery.on_ack(cx.now, &ack);
         self.snd.una = segment.ack;
+        self.snd.buffer.acknowledge(segment.ack);
+        self.snd.small_end = self.snd.small_end.max(segment.ack);
+        if self.rare.is_some() {
+            self.conclude_fast_open(cx, segment);
+        }
         self.snd.retries = 0;
-        self.stuck_since = Instant::MAX;
+        self.stuck_since = if self.snd.una < self.snd.nxt { cx.now } else { Instant::MAX };
         self.advance(cx, Cause::SynAck);
         self.take_syn_ack_feedback(cx, segment);
         self.become_established(cx);

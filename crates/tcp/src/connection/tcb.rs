@@ -9,6 +9,7 @@ use bowline_wire::seq::SeqNumber;
 
 use super::context::Context;
 use super::ecn::EcnState;
+use super::rare::Rare;
 use super::send::buffer::SendBuffer;
 use super::send::records::Records;
 use super::send::usage::Usage;
@@ -226,6 +227,8 @@ pub(crate) struct Tcb {
     pub(crate) soft_error: Option<ConnectionError>,
     pub(crate) user: Attachment,
     pub(crate) stats: Stats,
+    /// What few connections have.
+    pub(crate) rare: Option<Box<Rare>>,
 }
 
 impl Hash for Tcb {
@@ -235,11 +238,11 @@ impl Hash for Tcb {
         let Self {
             id: _, opened: _, stats: _, timed: _,
             tuple, state: name, passive, options, path_mtu, lossless, snd, rcv, timestamps, sack, ecn, window_scale, paced, waits_for_departure,
-            recovery, congestion, timers, challenge, stuck_since, error, soft_error, user,
+            recovery, congestion, timers, challenge, stuck_since, error, soft_error, user, rare,
         } = self;
         (tuple, name, passive, options, path_mtu, lossless, snd, rcv).hash(state);
         (timestamps, sack, ecn, window_scale, paced, waits_for_departure, recovery, congestion, timers).hash(state);
-        (challenge, stuck_since, error, soft_error, user).hash(state);
+        (challenge, stuck_since, error, soft_error, user, rare).hash(state);
     }
 }
 
@@ -253,6 +256,9 @@ impl Tcb {
         };
         self.state = to;
         cx.record(self.tuple, self.id, || Trace::State { from, to, cause });
+        if self.rare.is_some() {
+            self.on_fast_open_state(cx, from, cause);
+        }
     }
 
     /// Ends the connection at once: no timers, nothing to send, the user told.
@@ -303,9 +309,10 @@ impl Tcb {
     }
 
     /// RCV.NXT. What came along with the peer's SYN is queued in SYN-RECEIVED, and does not count before it is established
-    /// (RFC 9293 3.10.7.3).
+    /// (RFC 9293 3.10.7.3), unless a listener took it at once (RFC 7413).
     pub(crate) fn rcv_nxt(&self) -> Position {
-        if self.state == State::SynReceived { self.rcv.irs + 1 } else { self.rcv.nxt() }
+        let waits = self.state == State::SynReceived && !self.is_early();
+        if waits { self.rcv.irs + 1 } else { self.rcv.nxt() }
     }
 
     /// What TIME-WAIT needs of the connection.
@@ -398,6 +405,7 @@ mod tests {
         // idle connection lies on the heap: tests/smoke.rs looks. 8 bytes are where samples of the delivery rate would be, 8
         // the time of a paced one's next departure: wanted for each segment, it would cost more in a box. 48
         // tell how well the sender's window is used, where records end, and how long it was busy.
-        assert!(size_of::<Tcb>() <= 1048, "{sizes:?}");
+        // 8 where the box of what few connections have would be.
+        assert!(size_of::<Tcb>() <= 1_056, "{sizes:?}");
     }
 }

@@ -80,6 +80,9 @@ impl Tcb {
             _ if self.user.orphan => self.options.retries.min(ORPHAN_RETRIES),
             _ => self.options.retries,
         };
+        if self.rare.is_some() {
+            self.suspect_path(cx, self.snd.retries >= most);
+        }
         if self.snd.retries >= most {
             return self.give_up(cx);
         }

@@ -202,7 +202,15 @@ impl Endpoint {
         };
         let timestamp_offset = self.isn.timestamp_offset(&tuple);
         let birth = Birth { tuple, id: self.take_id(), options, path, iss: iss.0, timestamp_offset };
-        let make = |_, _| Tcb::open_actively(now, birth, from);
+        let mss = announced_mss(path.mtu, tuple.is_ipv6(), &birth.options);
+        let offer = self.fast_open.offer(now, tuple.remote.ip(), &birth.options.fast_open, mss);
+        let make = |_, _| {
+            let mut tcb = Tcb::open_actively(now, birth, from);
+            if let Some(offer) = offer {
+                tcb.open_fast(offer);
+            }
+            tcb
+        };
         let (index, generation) = self.connections.insert_with(make).ok_or(ConnectError::TooMany)?;
         self.counters.active_opens += 1;
         self.occupy(&tuple, Slot::Connection(index));

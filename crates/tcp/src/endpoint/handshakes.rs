@@ -7,9 +7,10 @@ use core::time::Duration;
 
 use bowline_base::Instant;
 use bowline_wire::seq::SeqNumber;
-use bowline_wire::tcp::{TcpFlags, TcpHeader};
+use bowline_wire::tcp::{FastOpen, TcpFlags, TcpHeader};
 
 use super::demux::Slot;
+use super::fast_open::EarlyData;
 use super::{Control, Endpoint};
 use crate::config::{Options, TimeWaitSyn};
 use crate::connection::open::{Handshake, announced_mss};
@@ -56,7 +57,7 @@ impl Endpoint {
         let Some(listener) = self.listeners.get_mut(key.index, key.generation) else { return };
         let options = listener.options().clone();
         match listener.on_segment(now, arrival.header, full) {
-            ListenOutcome::Queue => self.queue_syn(now, key, &options, arrival, above),
+            ListenOutcome::Queue => self.on_syn(now, key, &options, arrival, above),
             ListenOutcome::Cookie => self.answer_with_cookie(now, &options, arrival),
             ListenOutcome::Defer => self.defer_syn(now, key, arrival),
             ListenOutcome::CheckCookie => self.check_cookie(now, key, &options, arrival),
@@ -77,8 +78,8 @@ impl Endpoint {
         }
     }
 
-    /// A half-open connection, and its SYN-ACK.
-    fn queue_syn(
+    /// A SYN for a listener that has room: a connection at once, or a half-open one.
+    fn on_syn(
         &mut self,
         now: Instant,
         key: ListenerKey,
@@ -91,10 +92,33 @@ impl Endpoint {
             Some(snd_nxt) => self.isn.isn_above(now, &arrival.tuple, snd_nxt),
             None => self.isn.isn(now, &arrival.tuple),
         };
+        let (agreed, mss) = (ours.answer(iss, arrival.header, arrival.mark), ours.mss);
+        let option = match self.judge_syn(now, key, arrival) {
+            EarlyData::Take(option) => match self.open_early(now, key, &agreed, option, arrival) {
+                true => return,
+                // Ordinarily, then, as Linux does.
+                false => None,
+            },
+            EarlyData::Leave(option) => option,
+        };
+        self.queue_syn(now, key, (&agreed, mss), option, arrival);
+    }
+
+    /// A half-open connection, and its SYN-ACK. `mss`: what that announces.
+    fn queue_syn(
+        &mut self,
+        now: Instant,
+        key: ListenerKey,
+        (agreed, mss): (&Negotiated, u16),
+        option: Option<FastOpen>,
+        arrival: &Arrival<'_>,
+    ) {
         let id = self.take_id();
-        let half =
-            HalfOpen::new(id, key, &arrival.tuple, &ours.answer(iss, arrival.header, arrival.mark), ours.mss, options);
-        let syn_ack = half.syn_ack(now);
+        let Some(listener) = self.listeners.get(key.index, key.generation) else { return };
+        let half = HalfOpen::new(id, key, &arrival.tuple, agreed, mss, listener.options());
+        let mut syn_ack = half.syn_ack(now);
+        // As Linux: not on its copies, for which the half-open connection would have to keep it.
+        syn_ack.options.fast_open = option;
         let Some(place) = self.syn_queue.insert(now, half) else { return };
         self.occupy(&arrival.tuple, Slot::HalfOpen(place));
         if let Some(listener) = self.listeners.get_mut(key.index, key.generation) {

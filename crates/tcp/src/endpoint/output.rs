@@ -25,7 +25,8 @@ impl Endpoint {
         }
         while let Some(index) = self.ready.pop_front() {
             let Some((_, tcb)) = self.connections.at_mut(index) else { continue };
-            let mut cx = Context { now, counters: &mut self.counters, trace: &mut self.trace };
+            let (counters, trace, fast_open) = (&mut self.counters, &mut self.trace, &mut self.fast_open);
+            let mut cx = Context { now, counters, trace, fast_open };
             let Some(plan) = tcb.plan(&mut cx) else {
                 self.rest(index);
                 continue;

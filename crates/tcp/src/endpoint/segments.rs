@@ -8,7 +8,7 @@ use super::demux::Slot;
 use super::{Control, Endpoint};
 use crate::FourTuple;
 use crate::config::SynFin;
-use crate::connection::{Context, Reply};
+use crate::connection::Reply;
 use crate::reason::{DropReason, SendReason};
 use crate::segment::{Arrival, IcmpError};
 use crate::state::State;
@@ -127,7 +127,9 @@ impl Endpoint {
 
     /// Records anything about a connection that has no control block.
     pub(super) fn note(&mut self, now: Instant, tuple: FourTuple, id: u64, what: Trace) {
-        Context { now, counters: &mut self.counters, trace: &mut self.trace }.record(tuple, id, || what);
+        if self.trace.is_enabled() {
+            self.trace.push(Record { at: now, tuple, id, what });
+        }
     }
 }
 

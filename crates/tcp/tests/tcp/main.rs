@@ -14,6 +14,7 @@ mod bench;
 mod bulk;
 mod chaos;
 mod close;
+mod fast_open;
 mod marks;
 mod noticed;
 mod open;

@@ -1,5 +1,5 @@
 //! TCP options: maximum segment size (RFC 9293 3.7.1), window scale and timestamps (RFC 7323), SACK (RFC 2018), AccECN
-//! (RFC 9768 3.2.3).
+//! (RFC 9768 3.2.3), and what few segments have, in [`rare`]: Fast Open (RFC 7413), signatures (RFC 2385).
 //!
 //! Every option may stand in every segment here (RFC 9293 3.1, MUST-5); whether it counts there is decided above.
 //! Options are written in Linux's order and alignment, so that our packets look like those that middleboxes know, or in
@@ -10,8 +10,10 @@ use crate::u32_at;
 use arrayvec::ArrayVec;
 
 mod acc_ecn;
+pub mod rare;
 
 pub use acc_ecn::{AccEcnOption, AccEcnOrder};
+pub use rare::{Cookie, FastOpen};
 
 /// The SACK blocks that fit beside no other option.
 pub const MAX_SACK_BLOCKS: usize = 4;
@@ -75,6 +77,10 @@ pub struct TcpOptions {
     pub sack: SackBlocks,
     /// The byte counters of AccECN.
     pub acc_ecn: Option<AccEcnOption>,
+    /// Fast Open's cookie, or the wish for one. Emitting leaves it out where it does not fit.
+    pub fast_open: Option<FastOpen>,
+    /// The MD5 digest of the segment (RFC 2385). Emitting has room for it beside all options of a SYN but Fast Open's.
+    pub md5: Option<[u8; 16]>,
     /// How they are written. Parsing does not find out: it gives the default.
     pub layout: Layout,
 }
@@ -130,6 +136,10 @@ impl TcpOptions {
             (acc_ecn::ACC_ECN_0 | acc_ecn::ACC_ECN_1, counters) => {
                 self.acc_ecn = Some(AccEcnOption::read(kind, counters));
             }
+            (rare::FAST_OPEN | rare::EXPERIMENT, value) => {
+                self.fast_open = FastOpen::read(kind, value).or_else(|| self.fast_open.take());
+            }
+            (rare::MD5, value) => self.md5 = rare::read_md5(value).or(self.md5),
             _ => {}
         }
     }
@@ -141,10 +151,11 @@ impl TcpOptions {
         if self.layout == Layout::FreeBsd {
             return self.packed(&mut [0; MAX_OPTIONS]);
         }
-        self.len_with_blocks(self.sack_that_fit())
+        let len = self.len_with_blocks(self.sack_that_fit());
+        len + self.fast_open_that_fits(len).map_or(0, |option| option.emit_len().next_multiple_of(4))
     }
 
-    /// The bytes of all options, with so many SACK blocks.
+    /// The bytes of all options but Fast Open's, with so many SACK blocks.
     #[inline]
     fn len_with_blocks(&self, blocks: usize) -> usize {
         let sack = if blocks == 0 { 0 } else { 4 + 8 * blocks };
@@ -159,7 +170,13 @@ impl TcpOptions {
             + usize::from(permitted_alone)
             + if self.timestamps.is_some() { 3 } else { 0 }
             + self.acc_ecn.map_or(0, |option| option.words().0.len());
-        4 * words
+        4 * words + if self.md5.is_some() { 20 } else { 0 }
+    }
+
+    /// The Fast Open option, where `len` bytes of others leave room for it.
+    #[inline]
+    fn fast_open_that_fits(&self, len: usize) -> Option<&FastOpen> {
+        self.fast_open.as_ref().filter(|option| len + option.emit_len() <= MAX_OPTIONS)
     }
 
     /// The bytes that what is left of the AccECN option takes: none where it has a place in the padding of what follows.
@@ -177,7 +194,7 @@ impl TcpOptions {
     #[inline]
     #[must_use]
     pub fn sack_that_fit(&self) -> usize {
-        let room = MAX_OPTIONS - self.emit_len_without_sack();
+        let room = MAX_OPTIONS.saturating_sub(self.emit_len_without_sack());
         self.sack.len().min(room.saturating_sub(4) / 8)
     }
 
@@ -199,6 +216,9 @@ impl TcpOptions {
                 *place = word;
             }
         };
+        if let Some(digest) = &self.md5 {
+            rare::md5_words(digest).for_each(&mut put);
+        }
         if let Some(mss) = self.mss {
             let [high, low] = mss.to_be_bytes();
             put([MSS, 4, high, low]);
@@ -235,6 +255,9 @@ impl TcpOptions {
         if let Some([first, second]) = rest {
             put([first, second, NOP, NOP]);
         }
+        if let Some(option) = self.fast_open_that_fits(self.len_with_blocks(blocks)) {
+            option.words().for_each(put);
+        }
     }
 }
 
@@ -264,7 +287,10 @@ impl TcpOptions {
             put(1, 0, &times.value.to_be_bytes());
             put(1, 0, &times.echo.to_be_bytes());
         }
-        // Where blocks stand, no other option but timestamps does, so that as many fit as in the other layout.
+        if let Some(digest) = &self.md5 {
+            put(4, 2, &rare::md5_bytes(digest));
+        }
+        // Where blocks stand, no other option but timestamps and a digest does, so that as many fit as in the other layout.
         let blocks = self.sack_that_fit();
         if blocks > 0 {
             put(4, 2, &[SACK, 2 + 8 * blocks as u8]);
@@ -272,6 +298,9 @@ impl TcpOptions {
         for block in self.sack.iter().take(blocks) {
             put(1, 0, &block.left.0.to_be_bytes());
             put(1, 0, &block.right.0.to_be_bytes());
+        }
+        if let Some(option) = &self.fast_open {
+            put(1, 0, &option.bytes());
         }
         // FreeBSD has no place for it; behind all others there is room wherever there is in the other layout and no SYN.
         if let Some(option) = self.acc_ecn {

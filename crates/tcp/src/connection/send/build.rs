@@ -10,6 +10,7 @@ use bowline_wire::tcp::{SackBlock, TcpFlags, TcpHeader, TcpOptions};
 use bowline_wire::{Ecn, TrafficClass};
 
 use super::Plan;
+use crate::config::WindowPolicy;
 use crate::congestion::Controller;
 use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
@@ -43,7 +44,8 @@ impl Tcb {
         let pushes = plan.push
             || (count > 1 && self.options.push_bursts)
             || (!plan.again && self.options.push_bursts && self.is_push_due(&text));
-        header.flags.set(TcpFlags::PSH, len > 0 && pushes);
+        // What went along with a SYN is pushed by what follows it, as on Linux.
+        header.flags.set(TcpFlags::PSH, len > 0 && pushes && !syn);
         out.traffic_class = self.mark_congestion(header, plan, len > 0);
         out.segment_size = (len > mss).then_some(u16::try_from(mss).unwrap_or(u16::MAX));
 
@@ -109,7 +111,15 @@ impl Tcb {
     /// The RST that tells the peer of an abort (RFC 9293 3.10.5): <SEQ=SND.NXT><CTL=RST>, with an ACK so that a peer in
     /// any state can check it, and with timestamps where they were agreed on (RFC 7323 5.2).
     pub(crate) fn reset_header(&self, now: Instant) -> TcpHeader {
+        // Nobody looks at it; Linux tells it all the same.
+        let window = match self.options.window_policy {
+            WindowPolicy::Steps => {
+                self.rcv.window.rcv_wnd(self.rcv.nxt()) >> self.window_scale.map_or(0, |(ours, _)| ours)
+            }
+            WindowPolicy::Everything => 0,
+        };
         TcpHeader {
+            window: u16::try_from(window).unwrap_or(u16::MAX),
             src_port: self.tuple.local_port(),
             dst_port: self.tuple.remote_port(),
             seq: SeqNumber(self.snd.nxt.wire()),
@@ -121,10 +131,12 @@ impl Tcb {
     }
 
     fn syn_options(&self, cx: &Context<'_>) -> TcpOptions {
+        let fast_open = if self.rare.is_some() { self.fast_open_option() } else { None };
         if self.state == State::SynSent {
-            return self.our_side().offer(cx.now);
+            return TcpOptions { fast_open, ..self.our_side().offer(cx.now) };
         }
         TcpOptions {
+            fast_open,
             mss: Some(self.announced_mss()),
             window_scale: self.window_scale.map(|(ours, _)| ours),
             sack_permitted: self.sack,
@@ -175,7 +187,14 @@ impl Tcb {
         if self.recovery.is_sampled() && self.recovery.in_flight() == 0 && self.recovery.is_app_limited() {
             self.congestion.on_restart(cx.now, self.recovery.rtt().srtt());
         }
-        if plan.why == SendReason::TailLossProbe {
+        let syn_text = plan.range.start == self.snd.iss && len > 0;
+        if syn_text {
+            // Two records: a server may take the SYN alone.
+            let text = self.snd.iss + 1;
+            self.recovery.on_sent(cx.now, plan.range.start..text, false);
+            self.recovery.on_sent(cx.now, text..plan.range.end, false);
+            self.note_syn_text(len);
+        } else if plan.why == SendReason::TailLossProbe {
             self.recovery.on_probe_sent(cx.now, plan.range.clone(), plan.again);
             cx.counters.loss_probes += 1;
         } else {

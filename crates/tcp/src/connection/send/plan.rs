@@ -36,6 +36,9 @@ impl Tcb {
         match self.state {
             State::Closed | State::Listen => return None,
             State::TimeWait => return self.plan_ack(),
+            State::SynReceived if self.is_early() => {
+                return self.plan_syn().or_else(|| self.plan_text(cx)).or_else(|| self.plan_ack());
+            }
             State::SynSent | State::SynReceived => return self.plan_handshake(),
             _ => {}
         }
@@ -92,15 +95,25 @@ impl Tcb {
 
     /// Our SYN or SYN-ACK, first or again; in SYN-RECEIVED an acknowledgement besides.
     fn plan_handshake(&mut self) -> Option<Plan> {
+        self.plan_syn().or_else(|| if self.state == State::SynSent { None } else { self.plan_ack() })
+    }
+
+    /// Our SYN or SYN-ACK. Only the first SYN takes text along (RFC 7413 4.2.1).
+    fn plan_syn(&self) -> Option<Plan> {
         let why = if self.state == State::SynSent { SendReason::Syn } else { SendReason::SynAck };
         let range = self.snd.iss..self.snd.iss + 1;
         if self.snd.nxt == self.snd.iss {
-            return Some(Plan { range, why, again: false, push: false });
+            if self.rare.is_some() && self.waits_for_data() {
+                return None;
+            }
+            let text = if self.rare.is_some() { self.snd.unsent().min(self.syn_capacity()) } else { 0 };
+            let text = self.snd.buffer.gatherable(range.end, text);
+            return Some(Plan { range: range.start..range.end + text, why, again: false, push: false });
         }
         if self.snd.syn_again || self.recovery.next_lost().is_some_and(|lost| lost.start == self.snd.iss) {
             return Some(Plan { range, why, again: true, push: false });
         }
-        if self.state == State::SynSent { None } else { self.plan_ack() }
+        None
     }
 
     /// What is believed lost, a super-segment at a time, as far as recovery lets it go. RFC 9293 3.8.6, SHLD-16, MAY-7: the
@@ -161,10 +174,12 @@ impl Tcb {
     /// New text, and our FIN behind the last of it. RFC 9293 3.9.1.2, MAY-16, SHLD-27, SHLD-28: a segment takes what several
     /// SENDs have queued, as much as it can carry, and is pushed once.
     fn plan_text(&mut self, cx: &mut Context<'_>) -> Option<Plan> {
-        let may = matches!(
+        let early = self.state == State::SynReceived;
+        let open = matches!(
             self.state,
             State::Established | State::CloseWait | State::FinWait1 | State::Closing | State::LastAck
         );
+        let may = open || early;
         let (unsent, end) = (self.snd.unsent(), self.snd.end());
         if !may || self.snd.nxt >= end {
             if unsent == 0 {
@@ -194,7 +209,7 @@ impl Tcb {
         let len = if fits < len && fits > mss { fits - fits % mss } else { fits };
         let all = len == unsent;
         // A FIN takes no window of ours to give: it leaves with the last text, or alone once that is sent.
-        let fin = self.snd.closed && all;
+        let fin = self.snd.closed && all && open;
         if len == 0 && !fin {
             if hold != Hold::Pacing {
                 self.update_persist(cx.now);
@@ -235,7 +250,9 @@ impl Tcb {
         let record = self.snd.records.first_of(self.snd.nxt..self.snd.nxt + unsent);
         let is_last = record.end == self.snd.nxt + unsent;
         let in_flight = !self.recovery.is_idle();
-        let quota = self.recovery.quota(self.congestion.cwnd());
+        // A SYN-ACK that text does not wait for takes nothing of its window.
+        let syn = u64::from(!self.snd.syn_acknowledged());
+        let quota = self.recovery.quota(self.congestion.cwnd()) + syn;
         sendable(&Unsent {
             len: record.end.since(record.start),
             usable: self.snd.usable(),

@@ -127,12 +127,13 @@ impl TcpOptions {
     /// which SACK blocks beyond the second are given up. Where that is not enough the option is left out.
     pub fn fit_acc_ecn(&mut self, required: usize) {
         let Some(whole) = self.acc_ecn.take() else { return };
+        let fast_open = self.fast_open.as_ref().map_or(0, |option| option.emit_len().next_multiple_of(4));
         let blocks = self.sack_that_fit();
         let fewest = if required > 0 { blocks.min(SACK_FIRST) } else { blocks };
         for kept in (fewest..=blocks).rev() {
             for fields in (required..=whole.fields()).rev() {
                 self.acc_ecn = Some(whole.truncated(fields));
-                if self.len_with_blocks(kept) <= MAX_OPTIONS {
+                if self.len_with_blocks(kept) + fast_open <= MAX_OPTIONS {
                     self.sack.truncate(kept);
                     return;
                 }
