@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 
 use super::Variant;
-use super::weave::{Woven, weave};
+use super::weave::{Sources, Woven, weave};
 use crate::step;
 
 /// The tests that are asked, in this order: scripts take a second, and catch most.
@@ -82,9 +82,9 @@ impl Tree {
     /// Weaves the variants in and builds the tests, as often as some do not compile. Answers the tests, and the numbers of
     /// the variants that are in them.
     pub(super) fn build(&self, variants: &[Variant]) -> Result<(Vec<Binary>, Vec<usize>), String> {
-        let mut dead = BTreeSet::new();
+        let (sources, mut dead) = (Sources::read(&step::root(), variants)?, BTreeSet::new());
         loop {
-            let woven = weave(&step::root(), &self.root, variants, &dead)?;
+            let woven = weave(&sources, &self.root, variants, &dead)?;
             let built: Result<Vec<_>, _> = TESTS.iter().map(|tests| self.build_tests(tests, &woven)).collect();
             match built {
                 Ok(binaries) => return Ok((binaries.into_iter().flatten().collect(), woven.numbers())),

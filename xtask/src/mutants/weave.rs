@@ -47,9 +47,29 @@ impl Woven {
     }
 }
 
-/// Writes the woven files of `root` into `tree`, without the variants in `dead`.
-pub(super) fn weave(root: &Path, tree: &Path, variants: &[Variant], dead: &BTreeSet<usize>) -> Result<Woven, String> {
-    let read = |file: &str| fs::read_to_string(root.join(file)).map_err(|error| format!("cannot read {file}: {error}"));
+/// The files to be woven as they are, by name.
+pub(super) struct Sources(BTreeMap<String, String>);
+
+impl Sources {
+    /// Reads them below `root`: once, since whoever waits for a campaign may go on with the sources.
+    pub(super) fn read(root: &Path, variants: &[Variant]) -> Result<Self, String> {
+        let files: BTreeSet<&str> = variants.iter().map(|variant| &*variant.file).chain([CRATE.0]).collect();
+        let read = |file: &str| {
+            let text = fs::read_to_string(root.join(file)).map_err(|error| format!("cannot read {file}: {error}"))?;
+            Ok((file.to_owned(), text))
+        };
+        files.into_iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Writes the woven files into `tree`, without the variants in `dead`.
+pub(super) fn weave(
+    Sources(sources): &Sources,
+    tree: &Path,
+    variants: &[Variant],
+    dead: &BTreeSet<usize>,
+) -> Result<Woven, String> {
+    let read = |file: &str| sources.get(file).map_or("", String::as_str);
     let write = |file: &str, text: &str| {
         fs::write(tree.join(file), text).map_err(|error| format!("cannot write {file}: {error}"))
     };
@@ -60,7 +80,7 @@ pub(super) fn weave(root: &Path, tree: &Path, variants: &[Variant], dead: &BTree
     let mut woven = Woven::default();
     for (file, variants) in by_file {
         let mut lines = Vec::new();
-        let mut text = weave_file(&read(file)?, &variants, &mut lines);
+        let mut text = weave_file(read(file), &variants, &mut lines);
         if file == arrows::FILE {
             text = arrows::weave(&text, &variants);
             woven.arrows.extend(variants.iter().filter(|(_, variant)| variant.is_arrow()).map(|(number, _)| *number));
@@ -69,7 +89,7 @@ pub(super) fn weave(root: &Path, tree: &Path, variants: &[Variant], dead: &BTree
         woven.lines.insert(file.to_owned(), lines);
     }
     let (file, after) = CRATE;
-    write(file, &read(file)?.replacen(after, &format!("{after}{CHOOSER}"), 1))?;
+    write(file, &read(file).replacen(after, &format!("{after}{CHOOSER}"), 1))?;
     Ok(woven)
 }
 
