@@ -173,7 +173,7 @@ fn a_wrapped_counter_is_read_as_is_likely() {
     for (told, segments, expected) in table {
         let mut sender = Sender::default();
         sender.on_ack(5, None, covered(1));
-        let marks = sender.on_ack(5 + told & 7, None, covered(segments));
+        let marks = sender.on_ack((5 + told) & 7, None, covered(segments));
         assert_eq!(u64::from(marks.packets), expected, "{told} of {segments}");
     }
     // Where every acknowledgement covers many, a large one is no sign that others were lost.
