@@ -115,7 +115,9 @@ fn icmp(error: IcmpError, ipv6: bool) -> io::Error {
     let same = match error {
         IcmpError::PortUnreachable => ConnectionError::Refused,
         IcmpError::NetworkUnreachable => ConnectionError::NetworkUnreachable,
-        IcmpError::HostUnreachable | IcmpError::TimeExceeded => ConnectionError::HostUnreachable,
+        IcmpError::HostUnreachable | IcmpError::TimeExceeded | IcmpError::NotReassembled => {
+            ConnectionError::HostUnreachable
+        }
         IcmpError::ProtocolUnreachable => ConnectionError::ProtocolUnreachable,
         IcmpError::AdministrativelyProhibited => ConnectionError::AdministrativelyProhibited,
         IcmpError::PacketTooBig(_) => return message_too_long(),

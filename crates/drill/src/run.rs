@@ -51,11 +51,19 @@ pub struct Setting {
     pub linger: Duration,
     /// Whether packets after the last line are failures also in scripts of suites, which stop looking there; default no.
     pub strict: bool,
+    /// Whether packets after the last line are remarked, and no failures, in any script; default no.
+    pub open_end: bool,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { profile: Profile::default(), version: IpVersion::V4, linger: Duration::ZERO, strict: false }
+        Self {
+            profile: Profile::default(),
+            version: IpVersion::V4,
+            linger: Duration::ZERO,
+            strict: false,
+            open_end: false,
+        }
     }
 }
 
@@ -285,7 +293,7 @@ impl<'a> Runner<'a> {
             Some(packet) => {
                 let place = self.script.events.last().map(|event| event.place).unwrap_or_default();
                 let failure = self.unexpected(place, &packet, "after its last line the script expects no packet");
-                if self.is_suites && !setting.strict && setting.linger.is_zero() {
+                if (self.is_suites || setting.open_end) && !setting.strict && setting.linger.is_zero() {
                     self.remarks.push(failure);
                     return Ok(());
                 }

@@ -25,10 +25,14 @@ pub struct Plan {
     pub versions: Vec<IpVersion>,
     /// Names that are defined for all scripts, beside that of the profile (`Bowline`, `Linux` or `FreeBSD`).
     pub defines: Defines,
+    /// Commands carried out before each script, as if they stood there between backticks.
+    pub init: Vec<String>,
     /// How long packets are looked for after the last line; default: time does not move on.
     pub linger: Duration,
     /// Whether packets after the last line fail scripts of suites, too; default no.
     pub strict: bool,
+    /// Whether packets after the last line are remarked, and no failures, in any script; default no.
+    pub open_end: bool,
     /// How many scripts run at once; default 1.
     pub jobs: usize,
     /// What they are run against; default: a host inside of the runner.
@@ -41,8 +45,10 @@ impl Default for Plan {
             profile: Profile::default(),
             versions: IpVersion::ALL.to_vec(),
             defines: Defines::new(),
+            init: Vec::new(),
             linger: Duration::ZERO,
             strict: false,
+            open_end: false,
             jobs: 1,
             door: None,
         }
@@ -128,7 +134,7 @@ pub fn run_file(file: &Path, plan: &Plan) -> Vec<Outcome> {
 pub fn run_source(source: &Source, plan: &Plan) -> Vec<Outcome> {
     let mut defines = plan.defines.clone();
     defines.entry(name_of(plan.profile).to_owned()).or_default();
-    let script = match parse(source, &defines) {
+    let mut script = match parse(source, &defines) {
         Ok(script) => script,
         Err(error) => {
             return vec![invalid(
@@ -143,6 +149,7 @@ pub fn run_source(source: &Source, plan: &Plan) -> Vec<Outcome> {
         let why = format!("not for {}", plan.profile.name());
         return vec![Outcome { message: Some(why), ..Outcome::new(&source.name, None, Verdict::Skipped) }];
     }
+    script.options.init_scripts.splice(..0, plan.init.iter().cloned());
     let versions: Vec<_> = plan.versions.iter().copied().filter(|version| script.options.admits(*version)).collect();
     if versions.is_empty() {
         let asked: Vec<_> = plan.versions.iter().map(|version| version.name()).collect();
@@ -166,7 +173,8 @@ fn run_once(source: &Source, script: &Script, plan: &Plan, version: IpVersion) -
         return Outcome::new(&source.name, Some(version), Verdict::Passed);
     }
     let begin = Instant::now();
-    let setting = Setting { profile: plan.profile, version, linger: plan.linger, strict: plan.strict };
+    let (strict, open_end) = (plan.strict, plan.open_end);
+    let setting = Setting { profile: plan.profile, version, linger: plan.linger, strict, open_end };
     let result = match plan.door {
         Some(make) => run_through(script, setting, make),
         None => run(script, setting),

@@ -38,6 +38,19 @@ fn all_hold_in_every_profile_and_quickly() {
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
 
+/// What `capi` gives to the tool, where there is one, is right through this door.
+#[test]
+fn the_other_doors_script_holds() {
+    let files = find(&[Path::new(env!("CARGO_MANIFEST_DIR")).join("../capi/tests")]).unwrap();
+    for profile in [Profile::Bowline, Profile::Linux] {
+        let outcomes = run_all(&files, &Plan { profile, ..Plan::default() }, &|_| {});
+        assert!(!outcomes.is_empty());
+        for outcome in outcomes {
+            assert_eq!(outcome.verdict, Verdict::Passed, "{}", outcome.detail.unwrap_or_default());
+        }
+    }
+}
+
 /// A matrix of states and events with holes would look as green as a whole one.
 #[test]
 fn every_state_meets_every_kind_of_event() {

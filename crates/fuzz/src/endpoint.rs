@@ -106,7 +106,10 @@ impl Machine {
     }
 
     fn path(&self, input: &mut Input<'_>) -> Path {
-        Path { mtu: input.one_of([1500, 1500, 65_535, 1280, 576, 68, 0]), lossless: input.one_in(8) }
+        let mtus = [1500, 1500, 65_535, 1280, 576, 68, 0];
+        let mtu = input.one_of(mtus);
+        let link_mtu = if input.one_in(4) { input.one_of(mtus) } else { mtu };
+        Path { mtu, link_mtu, lossless: input.one_in(8) }
     }
 
     fn icmp(&mut self, input: &mut Input<'_>) {
@@ -123,6 +126,7 @@ impl Machine {
             IcmpError::PortUnreachable,
             IcmpError::AdministrativelyProhibited,
             IcmpError::TimeExceeded,
+            IcmpError::NotReassembled,
             IcmpError::ParameterProblem,
         ]);
         let seq = if input.one_in(4) { input.long() } else { seq };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bowline_tcp::{Algorithm, Config, EcnMode, Keepalive, Options};
+use bowline_tcp::{Algorithm, Config, EcnMode, FastOpenConfig, FastOpenPolicy, Keepalive, Options};
 
 use crate::input::Input;
 
@@ -62,7 +62,8 @@ pub fn change(input: &mut Input<'_>, options: &mut Options) {
             21 => options.ecn = input.one_of([EcnMode::Off, EcnMode::Classic, EcnMode::Accurate]),
             22 => options.traffic_class = input.byte(),
             23 => options.hop_limit = input.byte(),
-            _ => {}
+            24 => (options.fast_open.connect, options.fast_open.without_cookie) = (flag, input.one_in(2)),
+            _ => options.fast_open.listen = input.one_of([0, 1, 2, u32::MAX]),
         }
     }
 }
@@ -85,6 +86,11 @@ pub fn config(input: &mut Input<'_>) -> Config {
         ephemeral_ports: (low, low + input.one_of([3, 0, 100])),
         resets_per_second: input.one_of([1000, 0, 1]),
         max_trace: input.one_of([64, 0, 1]),
+        fast_open: FastOpenConfig {
+            policy: input.one_of([FastOpenConfig::default().policy, FastOpenPolicy::empty(), FastOpenPolicy::all()]),
+            cookies: input.one_of([4, 0, 1]),
+            ..FastOpenConfig::default()
+        },
         options,
     }
 }

@@ -71,7 +71,7 @@ impl Pair {
         let (here, there) = addresses(input.one_in(2));
         let [client, server] = &mut sides;
         let remote = SocketAddr::new(there, 80);
-        let path = Path { mtu: 1500, lossless: input.one_in(8) };
+        let path = Path { lossless: input.one_in(8), ..Path::new(1500) };
         client.key = client.endpoint.connect(now, SocketAddr::new(here, 5000), remote, path, None).ok();
         let mut listener = None;
         if input.one_in(8) {

@@ -196,7 +196,7 @@ impl Host {
             text: &[Piece::from(Bytes::copy_from_slice(&segment.text))],
             segment_size: None,
             mark: Ecn::NotEct,
-            path: Path { mtu: MTU, lossless: true },
+            path: Path { lossless: true, ..Path::new(MTU) },
         };
         self.endpoint.handle_segment(self.now, &arrival);
     }

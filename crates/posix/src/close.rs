@@ -36,7 +36,7 @@ impl Host {
             return Ok(None);
         }
         // What was not read makes it a reset (RFC 9293 3.6.1), for which nobody waits.
-        if self.stack.tcp().received(key) > 0 {
+        if socket.settings.tcp.reset_unread && self.stack.tcp().received(key) > 0 {
             return Ok(None);
         }
         if !core::mem::replace(&mut waiting.begun, true) {

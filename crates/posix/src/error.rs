@@ -37,7 +37,8 @@ pub(crate) fn of_icmp(profile: Profile, error: IcmpError, is_v4: bool) -> Errno 
     let freebsd = profile == Profile::FreeBsd;
     match error {
         IcmpError::NetworkUnreachable if !freebsd => Errno::ENETUNREACH,
-        IcmpError::NetworkUnreachable | IcmpError::HostUnreachable | IcmpError::TimeExceeded => Errno::EHOSTUNREACH,
+        IcmpError::NetworkUnreachable | IcmpError::HostUnreachable => Errno::EHOSTUNREACH,
+        IcmpError::TimeExceeded | IcmpError::NotReassembled => Errno::EHOSTUNREACH,
         IcmpError::PortUnreachable => Errno::ECONNREFUSED,
         IcmpError::ProtocolUnreachable | IcmpError::AdministrativelyProhibited if freebsd => Errno::ECONNREFUSED,
         IcmpError::ProtocolUnreachable => Errno::ENOPROTOOPT,
@@ -60,6 +61,7 @@ pub(crate) const fn icmp_of(error: IcmpError, is_v4: bool) -> (u8, u8) {
         (IcmpError::PacketTooBig(_), true) => (3, 4),
         (IcmpError::AdministrativelyProhibited, true) => (3, 13),
         (IcmpError::TimeExceeded, true) => (11, 0),
+        (IcmpError::NotReassembled, true) => (11, 1),
         (IcmpError::ParameterProblem, true) => (12, 0),
         (IcmpError::NetworkUnreachable, false) => (1, 0),
         (IcmpError::AdministrativelyProhibited, false) => (1, 1),
@@ -67,6 +69,7 @@ pub(crate) const fn icmp_of(error: IcmpError, is_v4: bool) -> (u8, u8) {
         (IcmpError::PortUnreachable, false) => (1, 4),
         (IcmpError::PacketTooBig(_), false) => (2, 0),
         (IcmpError::TimeExceeded, false) => (3, 0),
+        (IcmpError::NotReassembled, false) => (3, 1),
         (IcmpError::ParameterProblem, false) => (4, 0),
         (IcmpError::ProtocolUnreachable, false) => (4, 1),
     }

@@ -39,7 +39,7 @@ impl Settings {
             send_timeout: None,
             rcvbuf: tcp.receive_buffer.saturating_mul(factor),
             sndbuf: tcp.send_buffer,
-            keep: tcp.keepalive.unwrap_or_default(),
+            keep: tcp.keepalive.unwrap_or(Keepalive::profile(profile)),
             ttl: tcp.hop_limit,
             hops: tcp.hop_limit,
             tos: tcp.traffic_class,

@@ -366,7 +366,8 @@ fn unified(error: icmp::IcmpError, is_v4: bool) -> Option<IcmpError> {
             _ => return None,
         },
         icmp::IcmpError::PacketTooBig { mtu } => IcmpError::PacketTooBig(mtu),
-        icmp::IcmpError::TimeExceeded { .. } => IcmpError::TimeExceeded,
+        icmp::IcmpError::TimeExceeded { code: 0 } => IcmpError::TimeExceeded,
+        icmp::IcmpError::TimeExceeded { .. } => IcmpError::NotReassembled,
         // RFC 4443 3.4: an unrecognized next header is IPv6's "protocol unreachable".
         icmp::IcmpError::ParameterProblem { code: 1, .. } if !is_v4 => IcmpError::ProtocolUnreachable,
         icmp::IcmpError::ParameterProblem { .. } => IcmpError::ParameterProblem,
@@ -386,6 +387,7 @@ fn on_the_wire(error: IcmpError, is_v4: bool) -> icmp::IcmpError {
         IcmpError::ProtocolUnreachable => icmp::IcmpError::ParameterProblem { code: 1, pointer: 6 },
         IcmpError::PacketTooBig(mtu) => icmp::IcmpError::PacketTooBig { mtu },
         IcmpError::TimeExceeded => icmp::IcmpError::TimeExceeded { code: 0 },
+        IcmpError::NotReassembled => icmp::IcmpError::TimeExceeded { code: 1 },
         IcmpError::ParameterProblem => icmp::IcmpError::ParameterProblem { code: 0, pointer: 0 },
     }
 }

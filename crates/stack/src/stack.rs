@@ -202,7 +202,8 @@ impl Stack {
     /// What TCP needs to know of the way to `remote` by `interface`.
     pub(crate) fn path(&self, now: Instant, interface: &Interface, remote: IpAddr) -> Path {
         let capabilities = &interface.capabilities;
-        Path { mtu: self.paths.get(now, remote, capabilities.mtu), lossless: capabilities.lossless }
+        let mtu = self.paths.get(now, remote, capabilities.mtu);
+        Path { mtu, link_mtu: capabilities.mtu, lossless: capabilities.lossless }
     }
 
     /// Whether packets from `address` may leave by `interface`.

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use bowline_wire::tcp::Layout;
 
+use crate::Profile;
 use crate::congestion::Custom;
 use crate::ecn::{EcnMode, EcnOption};
 use crate::fast_open::{FastOpenConfig, FastOpenOptions};
@@ -111,8 +112,9 @@ pub enum OpenErrors {
     /// Those that say that the destination cannot be reached (RFC 5461 2.1).
     #[default]
     Unreachable,
-    /// These, and that the packet's time was exceeded on the way, as on FreeBSD.
-    TimeExceeded,
+    /// Those that RFC 9293 3.9.2.2 calls hard, what a filter forbids, and that the packet's time was exceeded on the way, as on
+    /// FreeBSD. A network or host that cannot be reached now may be reached later.
+    Hard,
 }
 
 /// When a listener answers SYNs with cookies (RFC 4987 3.6), as Linux `tcp_syncookies` has it.
@@ -153,6 +155,15 @@ impl Keepalive {
     }
 }
 
+impl Keepalive {
+    /// What connections of this profile have where they are asked for it: FreeBSD's `keepcnt` is 8.
+    #[must_use]
+    pub fn profile(profile: Profile) -> Self {
+        let probes = if profile == Profile::FreeBsd { 8 } else { 10 };
+        Self { probes, ..Self::default() }
+    }
+}
+
 impl Default for Keepalive {
     fn default() -> Self {
         Self { idle: Duration::from_secs(7200), interval: Duration::from_secs(75), probes: 10 }
@@ -173,6 +184,9 @@ pub struct Options {
     pub user_timeout: Option<Duration>,
     /// What `close` does with unsent data: with `Some(ZERO)` it resets; otherwise it delivers in the background.
     pub linger: Option<Duration>,
+    /// Whether `close` resets where there is text that was not read (RFC 9293 3.6.1, SHLD-3); default true. FreeBSD throws it away
+    /// and sends its FIN; what comes later is answered with a RST there, too.
+    pub reset_unread: bool,
     /// The send queue's bound in bytes; default 4 MiB, as Linux `tcp_wmem`.
     pub send_buffer: u32,
     /// The receive queue's first bound in bytes; default 128 KiB, as Linux `tcp_rmem`.
@@ -220,8 +234,14 @@ pub struct Options {
     pub synack_retries: u8,
     /// How long FIN-WAIT-2 may last after `close`; default 60 s, as Linux `tcp_fin_timeout`.
     pub fin_wait2: Duration,
-    /// The largest segment to announce and to send, in bytes; default: what the path's MTU gives.
+    /// The largest segment to announce and to send, in bytes; default: what the link's MTU, and the path's, give.
     pub max_segment: Option<u16>,
+    /// Whether SYNs announce an MSS (RFC 9293 3.7.1, SHLD-5); default true. Without it the peer takes 536 bytes, or 1220 of
+    /// IPv6, to be all that one may send. Off with FreeBSD's `TCP_NOOPT`.
+    pub announce_mss: bool,
+    /// Retransmissions of a SYN that still offer more than an MSS; default: all of them. FreeBSD's `rexmit_drop_options`
+    /// leaves 2, for what drops SYNs whose options it does not know.
+    pub full_syns: u8,
     /// Whether to offer window scaling (RFC 7323); default true.
     pub window_scaling: bool,
     /// The shift to offer; default: the smallest with which the largest receive buffer can be announced.
@@ -304,6 +324,7 @@ impl Default for Options {
             keepalive: None,
             user_timeout: None,
             linger: None,
+            reset_unread: true,
             send_buffer: 4 << 20,
             receive_buffer: 128 << 10,
             receive_buffer_max: 6 << 20,
@@ -324,6 +345,8 @@ impl Default for Options {
             synack_retries: 5,
             fin_wait2: Duration::from_secs(60),
             max_segment: None,
+            announce_mss: true,
+            full_syns: u8::MAX,
             window_scaling: true,
             window_shift: None,
             whole_segments: false,

@@ -53,18 +53,32 @@ pub struct Negotiated {
 }
 
 impl OurSide<'_> {
+    /// What our SYN or SYN-ACK says of the MSS (RFC 9293 3.7.1, MUST-14, SHLD-5, MAY-3): in every one, unless the user has
+    /// it otherwise.
+    #[must_use]
+    pub fn announced(&self) -> Option<u16> {
+        self.options.announce_mss.then_some(self.mss)
+    }
+
     /// The options of our SYN in an active open. RFC 9768 3.2.3.2.1, RFC9768-3.2.3.2.1-1: of AccECN there is none.
     #[must_use]
     pub fn offer(&self, now: Instant) -> TcpOptions {
         let Options { window_scaling, timestamps, sack, .. } = *self.options;
         TcpOptions {
-            mss: Some(self.mss), // RFC 9293 3.7.1, MUST-14, SHLD-5, MAY-3: in every SYN
+            mss: self.announced(),
             window_scale: window_scaling.then(|| window_shift(self.options)),
             sack_permitted: sack,
             timestamps: timestamps.then(|| Timestamps { value: timestamp(now, self.timestamp_offset), echo: 0 }),
             layout: self.options.layout,
             ..TcpOptions::default()
         }
+    }
+
+    /// The options of a SYN that goes out once more, after so many without an answer that the options may be why. What an
+    /// earlier one offered stands: a peer that takes it up has seen it.
+    #[must_use]
+    pub fn bare_offer(&self) -> TcpOptions {
+        TcpOptions { mss: self.announced(), layout: self.options.layout, ..TcpOptions::default() }
     }
 
     /// What holds once we answer the SYN of a peer that opened actively, with `iss` as our number. IP brought it with
@@ -109,10 +123,10 @@ impl OurSide<'_> {
 impl Negotiated {
     /// The options of our SYN-ACK: ours where the peer's SYN had them too (RFC 7323 2.2, RFC7323-2.2-1; 3.2).
     #[must_use]
-    pub fn syn_ack_options(&self, now: Instant, mss: u16, layout: Layout) -> TcpOptions {
+    pub fn syn_ack_options(&self, now: Instant, mss: Option<u16>, layout: Layout) -> TcpOptions {
         TcpOptions {
             layout,
-            mss: Some(mss),
+            mss,
             window_scale: self.window_scale.map(|(ours, _)| ours),
             sack_permitted: self.sack,
             timestamps: self.timestamps_option(now),

@@ -102,10 +102,11 @@ impl Options {
                 tail_loss_probe: false,
                 max_rto: Duration::from_secs(64),
                 retries: 12,
-                syn_retries: 6,
+                syn_retries: 12,
                 synack_retries: 3,
                 ecn_retries: 1,
-                open_errors: OpenErrors::TimeExceeded,
+                reset_unread: false,
+                open_errors: OpenErrors::Hard,
                 odd: OddSegments {
                     syn_fin: SynFin::SynOnly,
                     take_old_acks: true,

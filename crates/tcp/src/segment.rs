@@ -12,6 +12,8 @@ use crate::FourTuple;
 pub struct Path {
     /// The largest IP packet on the way, in bytes.
     pub mtu: u16,
+    /// The largest that the first link carries: what a SYN announces, whatever the way out may have narrower (RFC 8201 5.4).
+    pub link_mtu: u16,
     /// Whether the device loses packets only where its queue overflows: the `Local` controller is used then.
     pub lossless: bool,
 }
@@ -20,7 +22,7 @@ impl Path {
     /// An ordinary path with this MTU.
     #[must_use]
     pub const fn new(mtu: u16) -> Self {
-        Self { mtu, lossless: false }
+        Self { mtu, link_mtu: mtu, lossless: false }
     }
 }
 
@@ -104,10 +106,19 @@ pub enum IcmpError {
     AdministrativelyProhibited,
     /// The packet was too big, for a link with this MTU in bytes (0: an old router that does not say).
     PacketTooBig(u32),
-    /// Its time to live ran out on the way, or it could not be reassembled: a soft error.
+    /// Its time to live ran out on the way: a soft error.
     TimeExceeded,
+    /// Not all of its fragments arrived in time: a soft error.
+    NotReassembled,
     /// Something in its header was not understood: a soft error.
     ParameterProblem,
+}
+
+impl IcmpError {
+    /// Whether it says nothing of the next attempt (RFC 1122 4.2.3.9; RFC 9293 3.9.2.2).
+    pub(crate) const fn is_soft(self) -> bool {
+        matches!(self, Self::TimeExceeded | Self::NotReassembled | Self::ParameterProblem)
+    }
 }
 
 /// How a deferred SYN is turned away.

@@ -77,6 +77,9 @@ pub struct Args {
     /// Define a name that scripts use, or ask for with #ifdef
     #[arg(short = 'D', long = "define", value_name = "NAME=VALUE", value_parser = definition)]
     pub defines: Vec<(String, String)>,
+    /// A command to carry out before each script, as if it stood there between backticks
+    #[arg(long, value_name = "COMMAND")]
+    pub init: Vec<String>,
     /// Scripts to run at once [default: as many as there are processors]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
@@ -87,6 +90,9 @@ pub struct Args {
     /// a tool that stops looking there [default: they are remarked]
     #[arg(long)]
     pub strict: bool,
+    /// Packets after the last line are remarked, and no failures, whatever the script begins with
+    #[arg(long, conflicts_with_all = ["linger", "strict"])]
+    pub open_end: bool,
     /// Print one JSON document instead of a table
     #[arg(long, conflicts_with = "junit")]
     pub json: bool,
@@ -114,6 +120,7 @@ Examples:
   bowline drill scripts
   bowline drill --profile freebsd --ip-version ipv6 suite/snd-syn
   bowline drill -D CC=cubic --junit tests > results.xml
+  bowline drill --profile freebsd --init 'sysctl net.inet.tcp.delacktime=100' suite/reordering
 
 Exit status: 0 if all passed; 1 if a script failed; 3 if none failed, but one could not be run: it
 is no script, asks for what the stack does not have, or is not for the version of IP that was asked
@@ -169,8 +176,10 @@ fn plan(args: &Args) -> Plan {
         profile: args.profile.into(),
         versions: args.ip_version.map_or(IpVersion::ALL.to_vec(), |version| vec![version.into()]),
         defines: args.defines.iter().cloned().collect::<Defines>(),
+        init: args.init.clone(),
         linger: args.linger.unwrap_or_default(),
         strict: args.strict,
+        open_end: args.open_end,
         door: None,
         jobs: jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
     }

@@ -35,7 +35,7 @@ impl Names for State {
     fn value(&self, name: &str) -> Option<i128> {
         let read = |name: &str| self.info.as_ref().and_then(|info| Field::read(self.abi.tcp_info(), info, name));
         let field = read(name).or_else(|| read(other_field(name)?));
-        let constant = || self.abi.constant(name).or_else(|| self.abi.constant(&other_spelling(name)?));
+        let constant = || self.abi.constant(name).or_else(|| self.state(name));
         let memory = || {
             let index = MEMORY.iter().position(|known| *known == name)?;
             let (words, _) = self.memory.as_ref()?.as_chunks::<4>();
@@ -55,29 +55,32 @@ fn other_field(name: &str) -> Option<&'static str> {
     }
 }
 
-/// A state's name on the other system, or as suites for FreeBSD spell it: its number is that of the system under test.
-fn other_spelling(name: &str) -> Option<String> {
-    if let Some(state) = name.strip_prefix("TCPI_") {
-        return Some(format!("TCPS_{state}"));
+impl State {
+    /// A state's number on the system under test, whichever system the name is from. FreeBSD's has two: `TCPS_CLOSED`, and
+    /// `TCPI_CLOSED` in scripts.
+    fn state(&self, name: &str) -> Option<i64> {
+        let (linux, freebsd) = spellings(name)?;
+        self.abi.constant(linux).or_else(|| self.abi.constant(&format!("TCPS_{freebsd}")))
     }
+}
+
+/// A state's name on Linux, and on FreeBSD without what stands before it.
+fn spellings(name: &str) -> Option<(&'static str, &'static str)> {
     const STATES: [(&str, &str); 11] = [
-        ("TCP_CLOSE", "TCPS_CLOSED"),
-        ("TCP_LISTEN", "TCPS_LISTEN"),
-        ("TCP_SYN_SENT", "TCPS_SYN_SENT"),
-        ("TCP_SYN_RECV", "TCPS_SYN_RECEIVED"),
-        ("TCP_ESTABLISHED", "TCPS_ESTABLISHED"),
-        ("TCP_CLOSE_WAIT", "TCPS_CLOSE_WAIT"),
-        ("TCP_FIN_WAIT1", "TCPS_FIN_WAIT_1"),
-        ("TCP_CLOSING", "TCPS_CLOSING"),
-        ("TCP_LAST_ACK", "TCPS_LAST_ACK"),
-        ("TCP_FIN_WAIT2", "TCPS_FIN_WAIT_2"),
-        ("TCP_TIME_WAIT", "TCPS_TIME_WAIT"),
+        ("TCP_CLOSE", "CLOSED"),
+        ("TCP_LISTEN", "LISTEN"),
+        ("TCP_SYN_SENT", "SYN_SENT"),
+        ("TCP_SYN_RECV", "SYN_RECEIVED"),
+        ("TCP_ESTABLISHED", "ESTABLISHED"),
+        ("TCP_CLOSE_WAIT", "CLOSE_WAIT"),
+        ("TCP_FIN_WAIT1", "FIN_WAIT_1"),
+        ("TCP_CLOSING", "CLOSING"),
+        ("TCP_LAST_ACK", "LAST_ACK"),
+        ("TCP_FIN_WAIT2", "FIN_WAIT_2"),
+        ("TCP_TIME_WAIT", "TIME_WAIT"),
     ];
-    STATES.iter().find_map(|(linux, freebsd)| match name {
-        _ if name == *linux => Some((*freebsd).to_owned()),
-        _ if name == *freebsd => Some((*linux).to_owned()),
-        _ => None,
-    })
+    let rest = name.strip_prefix("TCPS_").or_else(|| name.strip_prefix("TCPI_"));
+    STATES.into_iter().find(|(linux, freebsd)| name == *linux || rest == Some(freebsd))
 }
 
 impl Runner<'_> {

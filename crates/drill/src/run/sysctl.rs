@@ -39,7 +39,7 @@ impl Settings {
         // Scripts say what leaves at once. As on Linux, nothing is paced unless the queueing discipline does it.
         host.stack.tcp.options.pacing = false;
         let options = host.stack.tcp.options.clone();
-        let keep = options.keepalive.unwrap_or_default();
+        let keep = options.keepalive.unwrap_or(Keepalive::profile(host.profile));
         let defaults = (options, keep, host.stack.tcp.fast_open.clone());
         Self { open_patience: open_patience(host.profile), host, keep, defaults }
     }
@@ -112,8 +112,9 @@ impl Settings {
             "net.ipv4.tcp_ecn_option_beacon" => put(&mut options.ecn_option_beacon, small.filter(|many| *many <= 63)),
             "net.core.default_qdisc" => put(&mut options.pacing, Some(value == "fq")),
             "net.inet.tcp.ecn.maxretries" => put(&mut options.ecn_retries, small),
+            "net.inet.tcp.rexmit_drop_options" => flag.map(|drops| options.full_syns = if drops { 2 } else { u8::MAX }),
             "net.inet.tcp.icmp_may_rst" => flag.map(|may| {
-                options.open_errors = if may { OpenErrors::TimeExceeded } else { OpenErrors::Nothing };
+                options.open_errors = if may { OpenErrors::Hard } else { OpenErrors::Nothing };
             }),
             "kern.ipc.maxsockbuf" => size.map(|most| options.window_shift = Some(shift_for(most))),
             "net.inet.tcp.keepinit" => millis.map(|span| self.open_patience = Some(span)),
@@ -386,7 +387,6 @@ const FIXED: &[(&str, &str)] = &[
     ("net.inet.tcp.pmtud_blackhole_detection", "0"),
     ("net.inet.tcp.reass.maxqueuelen", "*"),
     ("net.inet.tcp.reass.maxsegments", "*"),
-    ("net.inet.tcp.rexmit_drop_options", "0"),
     ("net.inet.tcp.rexmit_initial", "1000"),
     ("net.inet.tcp.rexmit_min", "30"),
     ("net.inet.tcp.rexmit_slop", "200"),

@@ -173,3 +173,76 @@ fn a_failure_has_a_diagram() {
     let text = format!("--ip_version=ipv4\n{}", established("+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 2\n"));
     insta::assert_snapshot!(outcomes(&text).remove(0).1);
 }
+
+#[track_caller]
+fn passes_as_freebsd(text: &str) {
+    let plan = Plan { profile: bowline_posix::Profile::FreeBsd, ..Plan::default() };
+    for outcome in run_source(&Source::new("test.pkt", text), &plan) {
+        assert_eq!(outcome.verdict, Verdict::Passed, "{}", outcome.detail.unwrap_or_default());
+    }
+}
+
+#[test]
+fn a_socket_without_options_offers_none_and_agrees_to_none() {
+    passes_as_freebsd(
+        "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 setsockopt(3, IPPROTO_TCP, TCP_NOOPT, [1], 4) = 0
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 65535 <mss 1000,sackOK,TS val 7 ecr 0,nop,wscale 6>
++0 > S. 0:0(0) ack 1 win 65535
++.1 < . 1:1(0) ack 1 win 65535
++0 accept(3, ..., ...) = 4
++0 %{ assert tcpi_state == TCPI_ESTABLISHED and tcpi_options == 0, tcpi_options }%
+",
+    );
+    passes_as_freebsd(
+        "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 setsockopt(3, IPPROTO_TCP, TCP_NOOPT, [1], 4) = 0
++0 fcntl(3, F_SETFL, O_RDWR | O_NONBLOCK) = 0
++0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)
++0 > S 0:0(0) win 65535
++.1 < S 0:0(0) win 65535 <mss 1000,sackOK>
++0 > S. 0:0(0) ack 1 win 65535
+",
+    );
+}
+
+#[test]
+fn the_receive_buffer_is_whole_segments_once_their_size_is_known() {
+    passes_as_freebsd(
+        "--ip_version=ipv4
+`sysctl -w net.inet.tcp.recvspace=65536`
+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 fcntl(3, F_SETFL, O_RDWR | O_NONBLOCK) = 0
++0 getsockopt(3, SOL_SOCKET, SO_RCVBUF, [65536], [4]) = 0
++0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)
++0 > S 0:0(0) win 65535 <...>
++0 getsockopt(3, SOL_SOCKET, SO_RCVBUF, [65536], [4]) = 0
++.1 < S. 0:0(0) ack 1 win 65535 <mss 1460>
++0 > . 1:1(0) ack 1 win 65535
++0 getsockopt(3, SOL_SOCKET, SO_RCVBUF, [65700], [4]) = 0
+",
+    );
+}
+
+#[test]
+fn what_is_sent_after_the_last_line_may_be_let_go() {
+    let text = established("+0 close(4) = 0\n");
+    let run = |open_end| run_source(&Source::new("test.pkt", &text), &Plan { open_end, ..Plan::default() });
+    assert!(run(false).iter().all(|outcome| outcome.verdict == Verdict::Failed));
+    assert!(run(true).iter().all(|outcome| outcome.verdict == Verdict::Passed && outcome.remarks.len() == 1));
+}
+
+#[test]
+fn commands_may_come_before_every_script() {
+    let text =
+        "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 getsockopt(3, IPPROTO_TCP, TCP_LINGER2, [5], [4]) = 0\n";
+    let verdict = |init: &[&str]| {
+        let init = init.iter().map(ToString::to_string).collect();
+        run_source(&Source::new("test.pkt", text), &Plan { init, ..Plan::default() })[0].verdict
+    };
+    assert_eq!(verdict(&[]), Verdict::Failed);
+    assert_eq!(verdict(&["sysctl net.ipv4.tcp_fin_timeout=5"]), Verdict::Passed);
+    assert_eq!(verdict(&["sysctl net.ipv4.tcp_fin_timeout=5", "sysctl no.such.thing=5"]), Verdict::Failed);
+}

@@ -15,7 +15,7 @@ impl Host {
     pub(super) fn call(&mut self, call: Call, step: &mut Step) -> Result<(), String> {
         self.left.take(call);
         let (now, side) = (self.now, self.side);
-        let path = Path { mtu: MTU, lossless: true };
+        let path = Path { lossless: true, ..Path::new(MTU) };
         match (call, self.socket) {
             (Call::Listen, _) => {
                 let listen = Listen { backlog: 4, deferred: self.scenario.deferred, ..Listen::on_port(PORT) };

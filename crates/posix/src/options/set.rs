@@ -225,6 +225,7 @@ impl Host {
             }
             Opt::Bare => self.change(now, fd, |options| {
                 (options.window_scaling, options.timestamps, options.sack) = (!on, !on, !on);
+                options.announce_mss = !on;
             }),
             Opt::MaxSeg => self.set_max_segment(now, fd, number),
             Opt::KeepIdle | Opt::KeepIntvl | Opt::KeepCnt => self.set_keepalive(now, fd, opt, number),

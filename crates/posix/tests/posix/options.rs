@@ -73,6 +73,7 @@ const FREEBSD: &[Row] = &[
     ("IPPROTO_TCP", "TCP_NOPUSH", 1, Ok(()), Ok(4)),
     ("IPPROTO_TCP", "TCP_NOOPT", 1, Ok(()), Ok(8)),
     ("IPPROTO_TCP", "TCP_KEEPINIT", 10, Ok(()), Ok(10)),
+    ("IPPROTO_TCP", "TCP_KEEPCNT", 128, Err(EINVAL), Ok(8)),
     ("IPPROTO_TCP", "TCP_MAXUNACKTIME", 10, Ok(()), Ok(10)),
     ("IPPROTO_TCP", "TCP_DELACK", 10, Ok(()), Ok(10)),
     ("IPPROTO_TCP", "TCP_FASTOPEN", 1, Ok(()), Ok(1)),

@@ -173,7 +173,7 @@ impl Controller for Cubic {
         if slow_start {
             self.hystart.on_ack(sample);
         }
-        if !sample.cwnd_limited || sample.acked == 0 {
+        if !sample.cwnd_limited || sample.acked == 0 || !sample.advances {
             // RFC 9438 5.8: time in which the window was not in use does not count.
             if let Some(epoch) = self.epoch.as_mut() {
                 epoch.start += now.since(epoch.last);

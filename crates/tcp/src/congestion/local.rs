@@ -36,7 +36,7 @@ impl Local {
 
 impl Controller for Local {
     fn on_ack(&mut self, _now: Instant, sample: &AckSample) {
-        if self.cwnd == MAX_CWND || sample.in_recovery || !sample.cwnd_limited {
+        if self.cwnd == MAX_CWND || !sample.advances || sample.in_recovery || !sample.cwnd_limited {
             return;
         }
         // A quarter of what is acknowledged: the window doubles in about three round trips.

@@ -47,7 +47,7 @@ impl NewReno {
 
 impl Controller for NewReno {
     fn on_ack(&mut self, _now: Instant, sample: &AckSample) {
-        if sample.acked == 0 || sample.in_recovery || !sample.cwnd_limited {
+        if sample.acked == 0 || !sample.advances || sample.in_recovery || !sample.cwnd_limited {
             return;
         }
         let mut acked = sample.acked;

@@ -23,6 +23,7 @@ pub(super) fn ms(n: u64) -> Duration {
 pub(super) fn acked(bytes: u64) -> AckSample {
     AckSample {
         acked: bytes,
+        advances: true,
         rtt: Some(ms(50)),
         srtt: Some(ms(50)),
         min_rtt: Some(ms(50)),
@@ -162,6 +163,7 @@ fn run(c: &mut CongestionControl, steps: &[(u64, Step)]) {
                 let rtt = Some(Duration::from_nanos(*rtt));
                 let sample = AckSample {
                     acked: *acked,
+                    advances: *acked > 0,
                     rtt,
                     srtt: rtt,
                     min_rtt: rtt,
@@ -273,5 +275,17 @@ fn two_flows_that_share_a_queue_converge() {
         let (a, b) = (sums[0] as f64, sums[1] as f64);
         let jain = (a + b).powi(2) / (2.0 * (a * a + b * b));
         assert!(jain > 0.95, "{algorithm:?}: {sums:?}, Jain's index {jain}");
+    }
+}
+
+#[test]
+fn what_is_only_reported_opens_no_window() {
+    for algorithm in [Algorithm::NewReno, Algorithm::Cubic] {
+        let mut c = CongestionControl::new(algorithm, Start::new(MSS as u32));
+        let begin = c.cwnd();
+        c.on_ack(Instant::ZERO, &AckSample { advances: false, ..acked(MSS) });
+        assert_eq!(c.cwnd(), begin, "{algorithm:?}");
+        c.on_ack(Instant::ZERO, &acked(MSS));
+        assert!(c.cwnd() > begin, "{algorithm:?}");
     }
 }

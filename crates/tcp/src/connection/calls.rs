@@ -198,9 +198,13 @@ impl Tcb {
         }
         // RFC 9293 3.6.1, SHLD-3 and MUST-13's care for the peer: what was not read is not silently thrown away.
         let unread = !self.rcv.queue.is_empty();
-        if unread || self.options.linger == Some(core::time::Duration::ZERO) {
-            cx.counters.abort_on_data += u64::from(unread);
+        let resets = unread && self.options.reset_unread;
+        if resets || self.options.linger == Some(core::time::Duration::ZERO) {
+            cx.counters.abort_on_data += u64::from(resets);
             return self.abort(cx);
+        }
+        if unread {
+            self.rcv.queue.clear();
         }
         if self.state == State::SynReceived && !self.snd.closed && self.snd.buffer.len() == 0 {
             self.snd.closed = true;
@@ -274,10 +278,10 @@ impl Tcb {
         let policy = self.options.open_errors;
         let (error, hard) = match error {
             IcmpError::PacketTooBig(mtu) => return self.take_path_mtu(cx, mtu),
-            IcmpError::ParameterProblem => (ConnectionError::HostUnreachable, false),
-            IcmpError::TimeExceeded => (ConnectionError::HostUnreachable, policy == OpenErrors::TimeExceeded),
-            IcmpError::NetworkUnreachable => (ConnectionError::NetworkUnreachable, true),
-            IcmpError::HostUnreachable => (ConnectionError::HostUnreachable, true),
+            IcmpError::ParameterProblem | IcmpError::NotReassembled => (ConnectionError::HostUnreachable, false),
+            IcmpError::TimeExceeded => (ConnectionError::HostUnreachable, policy == OpenErrors::Hard),
+            IcmpError::NetworkUnreachable => (ConnectionError::NetworkUnreachable, policy != OpenErrors::Hard),
+            IcmpError::HostUnreachable => (ConnectionError::HostUnreachable, policy != OpenErrors::Hard),
             IcmpError::ProtocolUnreachable => (ConnectionError::ProtocolUnreachable, true),
             IcmpError::PortUnreachable => (ConnectionError::Refused, true),
             IcmpError::AdministrativelyProhibited => (ConnectionError::AdministrativelyProhibited, true),

@@ -245,10 +245,14 @@ impl Tcb {
         let sack = self.sack;
         let Some(ecn) = &mut self.ecn else { return };
         match &mut ecn.feedback {
-            // RFC 3168 6.1.3: echo a mark until the peer says that it has reduced its window.
+            // RFC 3168 6.1.3: echo a mark until the peer says that it has reduced its window. That may have left it with a
+            // single segment, so that its text is acknowledged at once (as Linux and FreeBSD do).
             Feedback::Classic(classic) => {
                 if segment.has(TcpFlags::CWR) {
                     classic.echo = false;
+                    if segment.text_len() > 0 {
+                        self.rcv.acks.on_immediate(SendReason::Ack);
+                    }
                 }
                 if segment.mark == Ecn::Ce && !classic.echo {
                     classic.echo = true;
@@ -395,13 +399,19 @@ impl Tcb {
     /// the ECN of RFC 3168 says so to the peer.
     fn reduce_for_ecn(&mut self, cx: &mut Context<'_>, flight: u64) {
         self.congestion.on_congestion_event(cx.now, flight, Congestion::Ecn);
+        self.note_reduced();
+        self.record_congestion(cx);
+    }
+
+    /// RFC 3168 6.1.2: whatever the congestion window was reduced for, the next new text tells the peer, and a mark on what
+    /// was in flight by then is not another reason.
+    pub(in crate::connection) fn note_reduced(&mut self) {
         if let Some(ecn) = &mut self.ecn {
             ecn.until = self.snd.nxt;
             if let Feedback::Classic(classic) = &mut ecn.feedback {
                 classic.reduced = true;
             }
         }
-        self.record_congestion(cx);
     }
 
     // ---- departures

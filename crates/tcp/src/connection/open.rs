@@ -57,9 +57,10 @@ pub(crate) enum Handshake {
     },
 }
 
-/// The MSS to announce on a path: what its MTU leaves beside fixed headers (RFC 9293 3.7.1, MUST-67, SHLD-5). SHLD-6: an
+/// What an MTU leaves beside fixed headers, and the user allows. Of the first link's, it is the MSS to announce (RFC 9293
+/// 3.7.1, MUST-67, SHLD-5), which a narrower way out does not change: the way in may be another (RFC 8201 5.4). SHLD-6: an
 /// interface has one MTU, which is its smallest.
-pub(crate) fn announced_mss(mtu: u16, ipv6: bool, options: &Options) -> u16 {
+pub(crate) fn mss_of(mtu: u16, ipv6: bool, options: &Options) -> u16 {
     let headers = if ipv6 { 60 } else { 40 };
     let mss = mtu.saturating_sub(headers).max(1);
     options.max_segment.map_or(mss, |max| mss.min(max.max(crate::negotiate::MIN_MSS)))
@@ -116,9 +117,10 @@ impl Tcb {
             passive: false,
             opened: now,
             path_mtu: path.mtu,
+            link_mtu: path.link_mtu,
             lossless,
             snd: SendHalf::new(iss, peer_mss),
-            rcv: ReceiveHalf::new(irs, &options, announced_mss(path.mtu, tuple.is_ipv6(), &options)),
+            rcv: ReceiveHalf::new(irs, &options, mss_of(path.link_mtu, tuple.is_ipv6(), &options)),
             timestamps: None,
             sack: false,
             ecn: None,
@@ -157,7 +159,7 @@ impl Tcb {
 
     /// The MSS we announce.
     pub(crate) fn announced_mss(&self) -> u16 {
-        announced_mss(self.path_mtu, self.tuple.is_ipv6(), &self.options)
+        mss_of(self.link_mtu, self.tuple.is_ipv6(), &self.options)
     }
 
     /// What both SYNs agree on, and where the peer's stream begins.
@@ -194,7 +196,8 @@ impl Tcb {
     /// the options of every segment.
     pub(crate) fn fitting_mss(&self) -> u32 {
         let options = if self.timestamps.is_some() { 12 } else { 0 } + self.ecn_option_len();
-        let mss = self.snd.peer_mss.min(self.announced_mss()).saturating_sub(options);
+        let fits = mss_of(self.path_mtu, self.tuple.is_ipv6(), &self.options);
+        let mss = self.snd.peer_mss.min(fits).saturating_sub(options);
         u32::from(mss).max(1)
     }
 

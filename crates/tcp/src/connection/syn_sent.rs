@@ -12,6 +12,7 @@ use super::tcb::Tcb;
 use crate::ConnectionError;
 use crate::config::SynFin;
 use crate::congestion::Controller;
+use crate::ecn::EcnMode;
 use crate::event::Readiness;
 use crate::reason::{DropReason, SendReason};
 use crate::recovery::Ack;
@@ -74,7 +75,11 @@ impl Tcb {
 
     /// The peer's SYN: where its stream begins, and what we agree on.
     fn take_syn(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) {
-        let agreed = self.our_side().conclude(SeqNumber(self.snd.iss.wire()), segment.header, segment.mark);
+        let mut agreed = self.our_side().conclude(SeqNumber(self.snd.iss.wire()), segment.header, segment.mark);
+        // RFC 3168 6.1.1: once a SYN has gone out that does not ask for ECN, an answer to an earlier one changes nothing.
+        if agreed.ecn.mode == EcnMode::Classic && self.snd.retries > self.options.ecn_retries {
+            agreed.ecn.mode = EcnMode::Off;
+        }
         self.apply_negotiated(cx.now, &agreed);
         // Positions of the peer's stream mean something only now.
         let seq = self.rcv.irs;

@@ -98,6 +98,7 @@ impl Tcb {
         self.tell_losses(cx.now);
         if self.snd.syn_acknowledged() {
             self.congestion.on_timeout(cx.now, outcome.flight_size, outcome.first);
+            self.note_reduced();
             cx.record(self.tuple, self.id, || Trace::Recovery(RecoveryChange::TimeoutRecovery));
             self.record_congestion(cx);
         }

@@ -12,7 +12,7 @@ use super::segments::is_host;
 use super::{Endpoint, Listen, Pending};
 use crate::config::Options;
 use crate::connection::calls::{Closing, Then};
-use crate::connection::open::{Handshake, announced_mss};
+use crate::connection::open::{Handshake, mss_of};
 use crate::connection::{Birth, Context, Tcb};
 use crate::listener::Listener;
 use crate::negotiate::OurSide;
@@ -93,7 +93,7 @@ impl Endpoint {
         let ours = OurSide {
             tuple: syn.tuple,
             options: &options,
-            mss: announced_mss(syn.path.mtu, syn.tuple.is_ipv6(), &options),
+            mss: mss_of(syn.path.link_mtu, syn.tuple.is_ipv6(), &options),
             timestamp_offset: self.isn.timestamp_offset(&syn.tuple),
         };
         let agreed = ours.answer(self.isn.isn(now, &syn.tuple), &syn.header, syn.mark);
@@ -202,7 +202,7 @@ impl Endpoint {
         };
         let timestamp_offset = self.isn.timestamp_offset(&tuple);
         let birth = Birth { tuple, id: self.take_id(), options, path, iss: iss.0, timestamp_offset };
-        let mss = announced_mss(path.mtu, tuple.is_ipv6(), &birth.options);
+        let mss = mss_of(path.mtu, tuple.is_ipv6(), &birth.options);
         let offer = self.fast_open.offer(now, tuple.remote.ip(), &birth.options.fast_open, mss);
         let make = |_, _| {
             let mut tcb = Tcb::open_actively(now, birth, from);

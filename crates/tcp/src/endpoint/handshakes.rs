@@ -13,7 +13,7 @@ use super::demux::Slot;
 use super::fast_open::EarlyData;
 use super::{Control, Endpoint};
 use crate::config::{Options, TimeWaitSyn};
-use crate::connection::open::{Handshake, announced_mss};
+use crate::connection::open::{Handshake, mss_of};
 use crate::connection::{Birth, Tcb};
 use crate::listener::{HalfOpen, HalfOpenOutcome, ListenOutcome, PendingOutcome, PendingSyn};
 use crate::negotiate::{Negotiated, OurSide};
@@ -73,7 +73,7 @@ impl Endpoint {
         OurSide {
             tuple: arrival.tuple,
             options,
-            mss: announced_mss(arrival.path.mtu, arrival.tuple.is_ipv6(), options),
+            mss: mss_of(arrival.path.link_mtu, arrival.tuple.is_ipv6(), options),
             timestamp_offset: self.isn.timestamp_offset(&arrival.tuple),
         }
     }
@@ -396,8 +396,8 @@ impl Endpoint {
     /// ICMP about a SYN-ACK: as on Linux, a destination that cannot be reached ends the attempt.
     pub(super) fn icmp_for_half_open(&mut self, now: Instant, place: u32, seq: u32, error: IcmpError) {
         let Some(half) = self.syn_queue.get(place) else { return };
-        let hard = !matches!(error, IcmpError::PacketTooBig(_) | IcmpError::TimeExceeded | IcmpError::ParameterProblem);
-        if hard && half.negotiated().iss.0 == seq {
+        let soft = IcmpError::is_soft(error) || matches!(error, IcmpError::PacketTooBig(_));
+        if !soft && half.negotiated().iss.0 == seq {
             self.counters.attempt_fails += 1;
             self.remove_half_open(now, place, Cause::Timeout);
         } else {

@@ -72,9 +72,9 @@ impl SynCookies {
         let minute = minute(now);
         let proof = self.proof(ours, negotiated.irs, minute, options).wrapping_add(mss) & LOW;
         negotiated.iss = SeqNumber(self.base(ours, negotiated.irs).wrapping_add(minute << 24).wrapping_add(proof));
-        let mss = ours.mss.saturating_sub(timestamps_len(negotiated.timestamps.is_some()));
-        let window = initial_window(ours.options, mss);
-        let mut answer = syn_ack(now, &ours.tuple, &negotiated, (ours.mss, window), ours.options.layout);
+        let full = ours.mss.saturating_sub(timestamps_len(negotiated.timestamps.is_some()));
+        let (mss, window) = (ours.announced(), initial_window(ours.options, full));
+        let mut answer = syn_ack(now, &ours.tuple, &negotiated, (mss, window), ours.options.layout);
         if let Some(times) = &mut answer.options.timestamps {
             times.value = timestamp_with(times.value, options);
         }

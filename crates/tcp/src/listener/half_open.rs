@@ -26,10 +26,14 @@ const ANSWER_INTERVAL_MS: u64 = 500;
 /// Unit of the 16-bit time of the last answer, so that it wraps after 17 minutes: longer than a half-open lives.
 const ANSWER_TICK_MS: u64 = 16;
 
+/// Windows are not shifted: no shift is larger than 14.
+const UNSCALED: u8 = 0xff;
+
 bitflags::bitflags! {
     #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
     struct Flags: u32 {
-        const WINDOW_SCALE = 1;
+        /// Its SYN-ACK announces no MSS.
+        const WITHOUT_MSS = 1;
         const TIMESTAMPS = 2;
         const SACK = 4;
         const CLASSIC_ECN = 8;
@@ -90,7 +94,7 @@ pub struct HalfOpen {
     window: u16,
     answered: u16,
     tuple: PackedTuple,
-    /// Our shift in the upper half, theirs in the lower.
+    /// Our shift in the upper half, theirs in the lower; or [`UNSCALED`].
     scales: u8,
     retries: u8,
     flags: Flags,
@@ -143,7 +147,6 @@ impl HalfOpen {
     ) -> Self {
         let Negotiated { iss, irs, peer_mss, window_scale, timestamps, sack, ecn } = *negotiated;
         let mut flags = Flags::empty();
-        flags.set(Flags::WINDOW_SCALE, window_scale.is_some());
         flags.set(Flags::TIMESTAMPS, timestamps.is_some());
         flags.set(Flags::SACK, sack);
         flags.set(Flags::CLASSIC_ECN, ecn.mode == EcnMode::Classic);
@@ -155,7 +158,7 @@ impl HalfOpen {
         flags.set_mark(ecn.mark);
         flags.set(Flags::FREEBSD_LAYOUT, options.layout == Layout::FreeBsd);
         flags.set(Flags::TAKES_ANY_RESET, !options.odd.challenge_resets);
-        let (ours, theirs) = window_scale.unwrap_or_default();
+        flags.set(Flags::WITHOUT_MSS, !options.announce_mss);
         let (ts_offset, ts_recent) = timestamps.unwrap_or_default();
         Self {
             id,
@@ -170,7 +173,7 @@ impl HalfOpen {
             window: initial_window(options, our_mss.saturating_sub(timestamps_len(timestamps.is_some()))),
             answered: 0,
             tuple: PackedTuple::new(tuple),
-            scales: ours << 4 | theirs & 15,
+            scales: window_scale.map_or(UNSCALED, |(ours, theirs)| ours << 4 | theirs & 15),
             retries: 0,
             flags,
         }
@@ -268,7 +271,7 @@ impl HalfOpen {
             iss: self.iss,
             irs: self.irs,
             peer_mss: self.peer_mss,
-            window_scale: self.flags.contains(Flags::WINDOW_SCALE).then_some((self.scales >> 4, self.scales & 15)),
+            window_scale: (self.scales != UNSCALED).then_some((self.scales >> 4, self.scales & 15)),
             timestamps: self.flags.contains(Flags::TIMESTAMPS).then_some((self.ts_offset, self.ts_recent)),
             sack: self.flags.contains(Flags::SACK),
             ecn: self.ecn(),
@@ -286,7 +289,8 @@ impl HalfOpen {
     pub fn syn_ack(&self, now: Instant) -> TcpHeader {
         let freebsd = self.flags.contains(Flags::FREEBSD_LAYOUT);
         let layout = if freebsd { Layout::FreeBsd } else { Layout::Linux };
-        let mut header = syn_ack(now, &self.tuple.unpack(), &self.negotiated(), (self.our_mss, self.window), layout);
+        let mss = (!self.flags.contains(Flags::WITHOUT_MSS)).then_some(self.our_mss);
+        let mut header = syn_ack(now, &self.tuple.unpack(), &self.negotiated(), (mss, self.window), layout);
         // RFC 9768 3.2.3.2.1, RFC9768-3.2.3.2.1-2; 3.2.3.2.2, RFC9768-3.2.3.2.2-1: the first one tests whether the option gets through, the others must get through.
         let first = self.retries == 0 && !self.flags.contains(Flags::ASKED_AGAIN);
         if first && self.flags.contains(Flags::ECN_OPTION) {
@@ -418,7 +422,7 @@ pub(super) fn syn_ack(
     now: Instant,
     tuple: &FourTuple,
     negotiated: &Negotiated,
-    (our_mss, window): (u16, u16),
+    (our_mss, window): (Option<u16>, u16),
     layout: Layout,
 ) -> TcpHeader {
     let ecn = if negotiated.ecn.mute.sent { TcpFlags::empty() } else { negotiated.ecn.flags() };

@@ -46,11 +46,25 @@ fn an_option_holds_only_if_both_have_it() {
         let concluded = ours(&options).conclude(SeqNumber(1), &syn(theirs, TcpFlags::ACK), Ecn::NotEct);
         assert_eq!(concluded, agreed, "both openers agree on the same");
 
-        let answer = agreed.syn_ack_options(Instant::from_millis(3), 1460, Layout::Linux);
+        let answer = agreed.syn_ack_options(Instant::from_millis(3), Some(1460), Layout::Linux);
         assert_eq!(answer.window_scale.is_some(), on(0) && on(3), "{bits:06b}");
         assert_eq!(answer.timestamps, (on(1) && on(4)).then_some(Timestamps { value: 1003, echo: 5 }));
         assert_eq!(answer.sack_permitted, on(2) && on(5));
     }
+}
+
+#[test]
+fn a_syn_may_say_little_or_nothing() {
+    let mut options = Options::default();
+    let bare = TcpOptions { mss: Some(1460), ..TcpOptions::default() };
+    assert_eq!(ours(&options).bare_offer(), bare, "nothing but the MSS");
+    options.announce_mss = false;
+    assert_eq!(ours(&options).bare_offer(), TcpOptions::default());
+    (options.window_scaling, options.timestamps, options.sack) = (false, false, false);
+    assert_eq!(ours(&options).offer(Instant::from_millis(4)), TcpOptions::default());
+    let agreed = ours(&options).answer(SeqNumber(1), &syn(all(), TcpFlags::empty()), Ecn::NotEct);
+    let answer = agreed.syn_ack_options(Instant::from_millis(4), ours(&options).announced(), Layout::Linux);
+    assert_eq!((answer, agreed.peer_mss), (TcpOptions::default(), 1400), "what the peer says counts all the same");
 }
 
 #[test]

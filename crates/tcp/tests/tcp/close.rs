@@ -149,6 +149,19 @@ fn closing_with_unread_text_resets() {
 }
 
 #[test]
+fn unread_text_may_be_thrown_away() {
+    // As FreeBSD does: an orderly end, and the buffer is free again; only what comes later resets.
+    let (mut p, key) = opened(State::Established);
+    p.call(|endpoint, now| endpoint.set_options(now, key, |o| o.reset_unread = false)).expect("options");
+    p.run("< ACK seq=1 ack=1 len=10\n> ACK seq=1 ack=11");
+    p.call(|endpoint, now| endpoint.close(now, key));
+    p.run("> FIN,ACK seq=1 ack=11\n= FIN-WAIT-1\n< ACK seq=11 ack=2\n= FIN-WAIT-2");
+    assert_eq!(p.counters().abort_on_data, 0);
+    p.run("< ACK seq=11 ack=2 len=10\n> RST seq=2\n= LISTEN");
+    assert_eq!((p.counters().abort_on_close, p.endpoint.population()), (1, (0, 0, 0)));
+}
+
+#[test]
 fn text_for_an_orphan_resets() {
     // RFC 9293 3.6.1, MAY-1, SHLD-3: nobody will read it, and the peer must know.
     for state in [State::FinWait1, State::FinWait2] {

@@ -46,7 +46,7 @@ fn what_opens_do_is_set() {
     assert_eq!(settings.set("kern.ipc.maxsockbuf", "2097152"), Ok(Change::Sockets));
     assert_eq!(settings.host.stack.tcp.options.window_shift, Some(6), "65535 << 5 is less");
     settings.reset();
-    assert_eq!(settings.host.stack.tcp.options.open_errors, OpenErrors::TimeExceeded);
+    assert_eq!(settings.host.stack.tcp.options.open_errors, OpenErrors::Hard);
     assert_eq!(settings.open_patience, Some(Duration::from_secs(75)));
 }
 

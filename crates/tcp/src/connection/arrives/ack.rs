@@ -151,6 +151,7 @@ impl Tcb {
         let rtt = self.recovery.rtt();
         let sample = AckSample {
             acked: outcome.delivered,
+            advances: outcome.newly_acked > 0,
             rtt: outcome.rtt,
             srtt: rtt.srtt(),
             min_rtt: rtt.min_rtt(),
@@ -212,6 +213,7 @@ impl Tcb {
                 // A controller takes no more than its window.
                 let used = if self.options.reduce_window { u64::MAX } else { outcome.flight_size };
                 self.congestion.on_congestion_event(cx.now, used, Congestion::FastRecovery);
+                self.note_reduced();
                 cx.counters.fast_retrans += 1;
                 *(if self.sack { &mut cx.counters.sack_recovery } else { &mut cx.counters.reno_recovery }) += 1;
             }

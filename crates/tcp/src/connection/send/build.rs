@@ -133,11 +133,12 @@ impl Tcb {
     fn syn_options(&self, cx: &Context<'_>) -> TcpOptions {
         let fast_open = if self.rare.is_some() { self.fast_open_option() } else { None };
         if self.state == State::SynSent {
-            return TcpOptions { fast_open, ..self.our_side().offer(cx.now) };
+            let (side, full) = (self.our_side(), self.snd.retries <= self.options.full_syns);
+            return if full { TcpOptions { fast_open, ..side.offer(cx.now) } } else { side.bare_offer() };
         }
         TcpOptions {
             fast_open,
-            mss: Some(self.announced_mss()),
+            mss: self.options.announce_mss.then(|| self.announced_mss()),
             window_scale: self.window_scale.map(|(ours, _)| ours),
             sack_permitted: self.sack,
             timestamps: self.timestamps.map(|clock| clock.option(cx.now)),
