@@ -141,7 +141,7 @@ impl FastOpenState {
         if !needs_cookie {
             return Some(Offer { option: None, mss: Some(mss) });
         }
-        Some(match known.and_then(cache::CachedCookie::offer) {
+        Some(match known.and_then(CachedCookie::offer) {
             Some(option) => Offer { option: Some(option), mss: Some(mss) },
             None => {
                 Offer { option: Some(FastOpen::request(known.is_some_and(CachedCookie::wants_experiment))), mss: None }

@@ -54,6 +54,9 @@ impl Settings {
     /// Sets one setting.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<Change, String> {
         let value = value.trim_matches('"');
+        if let Some(done) = fast_open(&mut self.host.stack.tcp.fast_open, name, value) {
+            return done.then_some(Change::Sockets).ok_or_else(|| format!("{value} is no value of {name}"));
+        }
         if let Some(done) = self.odd_segments(name, value).or_else(|| self.known(name, value)) {
             return done;
         }
@@ -147,10 +150,6 @@ impl Settings {
             "net.ipv4.tcp_keepalive_probes" | "net.inet.tcp.keepcnt" => put(&mut self.keep.probes, small),
             "net.inet.tcp.keepidle" => put(&mut self.keep.idle, millis),
             "net.inet.tcp.keepintvl" => put(&mut self.keep.interval, millis),
-            name if name.contains(".tcp_fastopen") || name.contains(".tcp.fastopen") => {
-                return fast_open(&mut self.host.stack.tcp.fast_open, name, value)
-                    .map(|done| done.then_some(Change::Sockets).ok_or_else(wrong));
-            }
             "net.inet.tcp.msl" => {
                 let done = millis.map(|msl| self.host.stack.tcp.time_wait = 2 * msl);
                 return Some(done.map(|()| Change::Host).ok_or_else(wrong));
