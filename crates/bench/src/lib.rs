@@ -16,7 +16,11 @@
 
 #[cfg(target_os = "linux")]
 pub mod gateway;
+#[cfg(target_os = "linux")]
+pub mod loss;
 pub mod memory;
+#[cfg(target_os = "linux")]
+mod path;
 #[cfg(target_os = "linux")]
 pub mod peer;
 #[cfg(target_os = "linux")]

@@ -1,11 +1,18 @@
 //! Other programs: started, waited for and ended, always by handle and always within a time.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
 use crate::Result;
+
+/// The longest that any run takes; a namespace that nobody ended goes away by itself after it.
+const LIFETIME_S: &str = "3600";
 
 /// How this process's own executable is started so that it ends up in [`crate::peer::main`].
 #[derive(Clone, Debug)]
@@ -114,6 +121,42 @@ pub(crate) fn in_namespace(program: &Program, args: &[&str], limit: Duration) ->
     };
     let words: Vec<&str> = unshare.iter().copied().chain(words.iter().map(String::as_str)).collect();
     output(&words, limit)
+}
+
+/// A process that does nothing in a network namespace of its own.
+pub(crate) fn keeper() -> Result<(Background, u32)> {
+    let keeper = Background::start(&["unshare", "--net", "sleep", LIFETIME_S])?;
+    let pid = keeper.id();
+    let outside = std::fs::read_link("/proc/self/ns/net")?;
+    wait_until("a network namespace", Duration::from_secs(10), || {
+        Ok(std::fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|inside| inside != outside))
+    })?;
+    Ok((keeper, pid))
+}
+
+/// A network namespace beside the one that this process is in. It goes away with this.
+#[derive(Debug)]
+pub(crate) struct Namespace {
+    file: File,
+    _keeper: Background,
+}
+
+impl Namespace {
+    pub(crate) fn open() -> Result<Self> {
+        let (keeper, pid) = keeper()?;
+        Ok(Self { file: File::open(format!("/proc/{pid}/ns/net"))?, _keeper: keeper })
+    }
+
+    /// Does something in there: on a thread that moves, and ends. Sockets and devices that it opens stay there.
+    pub(crate) fn within<T: Send>(&self, job: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))?;
+                job()
+            });
+            thread.join().map_err(|_| "a thread in the other namespace panicked")?
+        })
+    }
 }
 
 /// Writes a setting of the network namespace that this process is in.

@@ -17,6 +17,7 @@ pub const fn send_reason(why: SendReason) -> &'static str {
         SendReason::FastRetransmit => "retransmission: fast",
         SendReason::Timeout => "retransmission: time-out",
         SendReason::TailLossProbe => "tail loss probe",
+        SendReason::MtuProbe => "probe of the path's MTU",
         SendReason::WindowProbe => "window probe",
         SendReason::Keepalive => "keepalive",
         SendReason::Ack => "acknowledgement",

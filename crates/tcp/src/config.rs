@@ -129,6 +129,19 @@ pub enum Cookies {
     Always,
 }
 
+/// When to find out by probes what the path carries (RFC 4821, RFC 8899), for routers that do not tell, as Linux
+/// `tcp_mtu_probing`. Lossless devices have no path to search.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum MtuProbing {
+    /// Never: what the device and ICMP say holds (Linux 0).
+    Off,
+    /// Once full segments have timed out three times in a row (Linux 1).
+    #[default]
+    BlackHole,
+    /// From the beginning, starting with [`Options::base_mss`] (Linux 2).
+    Always,
+}
+
 /// Keepalive (RFC 9293 3.8.4).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Keepalive {
@@ -242,6 +255,14 @@ pub struct Options {
     /// Retransmissions of a SYN that still offer more than an MSS; default: all of them. FreeBSD's `rexmit_drop_options`
     /// leaves 2, for what drops SYNs whose options it does not know.
     pub full_syns: u8,
+    /// When to find out by probes what the path carries; default: where it is a black hole.
+    pub mtu_probing: MtuProbing,
+    /// What segments carry, without options, when a search for the path's MTU begins; default 1024 bytes, as Linux
+    /// `tcp_base_mss`. Over IPv6 packets of 1280 bytes pass (RFC 8200 5), and no less is assumed.
+    pub base_mss: u16,
+    /// The least that they are made to carry, without options, if these do not pass either; default 512 bytes, since every
+    /// host takes packets of 576 (RFC 1122 3.3.2). Linux has 48 (`tcp_mtu_probe_floor`).
+    pub mtu_probe_floor: u16,
     /// Whether to offer window scaling (RFC 7323); default true.
     pub window_scaling: bool,
     /// The shift to offer; default: the smallest with which the largest receive buffer can be announced.
@@ -263,8 +284,8 @@ pub struct Options {
     /// `tcp_slow_start_after_idle`); default true.
     pub restart_after_idle: bool,
     /// Whether fast recovery reduces the congestion window itself, as Linux does (RFC 9438 4.6 lets it), or what was in flight (RFC
-    /// 5681 3.1, equation 4); and whether it does so only once, although what was sent again is lost, too (RFC 5681 4.3 would have
-    /// it do so again). Default: what was in flight, each time.
+    /// 5681 3.1, equation 4, where user, peer or Nagle's algorithm held the sender back); and whether it does so only once, although
+    /// what was sent again is lost, too (RFC 5681 4.3 would have it do so again). Default: what was in flight, each time.
     pub reduce_window: bool,
     /// Whether segments without timestamps are taken although these were agreed on, as on Linux; default false (RFC 7323 3.2).
     pub lax_timestamps: bool,
@@ -347,6 +368,9 @@ impl Default for Options {
             max_segment: None,
             announce_mss: true,
             full_syns: u8::MAX,
+            mtu_probing: MtuProbing::default(),
+            base_mss: 1024,
+            mtu_probe_floor: 512,
             window_scaling: true,
             window_shift: None,
             whole_segments: false,

@@ -8,6 +8,7 @@ pub(crate) mod context;
 mod describe;
 mod ecn;
 mod fast_open;
+mod mtu;
 pub(crate) mod open;
 pub(crate) mod rare;
 mod send;

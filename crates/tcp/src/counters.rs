@@ -94,6 +94,10 @@ counters! {
     loss_probes = "TcpExtTCPLossProbes";
     /// Losses that a tail loss probe repaired.
     loss_probe_recovery = "TcpExtTCPLossProbeRecovery";
+    /// Probes of the path's MTU that arrived.
+    mtu_probe_success = "TcpExtTCPMTUPSuccess";
+    /// Probes of the path's MTU that were lost for their size.
+    mtu_probe_fail = "TcpExtTCPMTUPFail";
     /// Out-of-order segments queued.
     ofo_queue = "TcpExtTCPOFOQueue";
     /// Out-of-order data dropped for lack of memory.

@@ -54,6 +54,9 @@ pub struct Info {
     pub peer_mss: u32,
     /// The path MTU.
     pub path_mtu: u32,
+    /// The search for what the path carries, where there is one: the largest packet that is taken to pass, which `path_mtu`
+    /// gives too, and the largest that may (RFC 4821).
+    pub mtu_search: Option<(u16, u16)>,
     /// Smoothed round-trip time; `None` before the first sample.
     pub srtt: Option<Duration>,
     /// Its mean deviation.
@@ -166,6 +169,7 @@ impl Info {
     /// What is known of a connection that has no control block: nothing but its name and state.
     #[expect(clippy::too_many_lines, reason = "a line for each field")]
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a line for each field")]
     pub fn bare(id: u64, tuple: FourTuple, state: State) -> Self {
         Self {
             key: None,
@@ -188,6 +192,7 @@ impl Info {
             advertised_mss: 0,
             peer_mss: 0,
             path_mtu: 0,
+            mtu_search: None,
             srtt: None,
             rttvar: Duration::ZERO,
             min_rtt: None,

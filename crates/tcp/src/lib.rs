@@ -33,7 +33,8 @@ pub mod tuple;
 
 pub use bowline_wire::tcp::Layout;
 pub use config::{
-    Algorithm, Config, Cookies, Keepalive, OddSegments, OpenErrors, Options, SynFin, TimeWaitSyn, WindowPolicy,
+    Algorithm, Config, Cookies, Keepalive, MtuProbing, OddSegments, OpenErrors, Options, SynFin, TimeWaitSyn,
+    WindowPolicy,
 };
 pub use connection::calls::Then;
 pub use counters::Counters;

@@ -6,7 +6,8 @@
 use core::time::Duration;
 
 use crate::{
-    Config, FastOpenConfig, FastOpenPolicy, Layout, OddSegments, OpenErrors, Options, SynFin, TimeWaitSyn, WindowPolicy,
+    Config, FastOpenConfig, FastOpenPolicy, Layout, MtuProbing, OddSegments, OpenErrors, Options, SynFin, TimeWaitSyn,
+    WindowPolicy,
 };
 
 /// A system whose choices to start with, where the RFCs leave one.
@@ -85,6 +86,8 @@ impl Options {
                 linear_syns: 4,
                 rate_samples: true,
                 pacing: false,
+                mtu_probing: MtuProbing::Off,
+                mtu_probe_floor: 48,
                 ..Self::default()
             },
             // net.inet.tcp: recvspace and sendspace 64 KiB, recvbuf_max and sendbuf_max 2 MiB, delacktime 40 ms without a
@@ -106,6 +109,7 @@ impl Options {
                 synack_retries: 3,
                 ecn_retries: 1,
                 reset_unread: false,
+                mtu_probing: MtuProbing::Off,
                 open_errors: OpenErrors::Hard,
                 odd: OddSegments {
                     syn_fin: SynFin::SynOnly,

@@ -19,6 +19,8 @@ pub enum SendReason {
     Timeout,
     /// A tail loss probe (RFC 8985).
     TailLossProbe,
+    /// New data in a segment larger than the others, to see whether the path carries it (RFC 4821).
+    MtuProbe,
     /// A probe of a closed window.
     WindowProbe,
     /// A keepalive probe.

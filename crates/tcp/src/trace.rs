@@ -86,6 +86,13 @@ pub enum Trace {
         /// Where a controller stands that models the path, in its own words, and the bandwidth it believes in, in bytes a second.
         model: Option<(&'static str, u64)>,
     },
+    /// The size of packets changed, or the bound of the search for it (RFC 4821).
+    PathMtu {
+        /// What segments fit now, in bytes with all headers.
+        mtu: u16,
+        /// The largest that may still be tried.
+        most: u16,
+    },
     /// A timer fired.
     Timer(TimerKind),
     /// The connection ended early.

@@ -10,9 +10,6 @@ use crate::process::{self, Background};
 
 const SHORT: Duration = Duration::from_secs(10);
 
-/// The longest that any run takes; a namespace that nobody ended goes away by itself after it.
-const LIFETIME_S: &str = "3600";
-
 /// A place behind a gateway, for the length of a turn.
 #[derive(Debug)]
 pub(super) struct Room {
@@ -35,14 +32,14 @@ impl Room {
                 Ok(Self { enter, server: "10.0.2.2", _processes: Vec::new() })
             }
             Gateway::Slirp4netns { mtu } => {
-                let (keeper, pid) = keeper()?;
+                let (keeper, pid) = process::keeper()?;
                 let (mtu, namespace) = (format!("--mtu={mtu}"), format!("/proc/{pid}/ns/net"));
                 let words = ["slirp4netns", "--configure", &mtu, "--netns-type=path", &namespace, "tap0"];
                 Self::attached(keeper, &words, "10.0.2.2")
             }
             Gateway::Pasta { mtu } => {
                 // pasta gives up the right to look into /proc of others, so it gets the namespace as a file.
-                let (keeper, pid) = keeper()?;
+                let (keeper, pid) = process::keeper()?;
                 let file = scratch.join(format!("namespace-{pid}"));
                 std::fs::write(&file, "")?;
                 let file = file.to_str().ok_or("the temporary folder is not UTF-8")?;
@@ -85,15 +82,4 @@ impl Room {
         all.extend(words);
         process::output(&all, limit)
     }
-}
-
-/// A process that does nothing in a network namespace of its own.
-fn keeper() -> Result<(Background, u32)> {
-    let keeper = Background::start(&["unshare", "--net", "sleep", LIFETIME_S])?;
-    let pid = keeper.id();
-    let outside = std::fs::read_link("/proc/self/ns/net")?;
-    process::wait_until("a network namespace", SHORT, || {
-        Ok(std::fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|inside| inside != outside))
-    })?;
-    Ok((keeper, pid))
 }

@@ -30,6 +30,8 @@ pub enum Part {
     Tun,
     /// iperf3, wrk, round trips and short connections through `bowline run`, slirp4netns, pasta and no gateway
     Gateway,
+    /// Goodput under random loss: the kernel and Bowline take turns as the sender, over the same impaired path
+    Loss,
     /// Only `cargo bench` can: it says so
     #[value(hide = true)]
     Footprint,
@@ -170,6 +172,8 @@ fn measure(part: Part, settings: &Settings) -> Result<Report> {
         Part::Tun => namespaces::over_tun(settings),
         #[cfg(target_os = "linux")]
         Part::Gateway => namespaces::through_gateways(settings),
+        #[cfg(target_os = "linux")]
+        Part::Loss => namespaces::under_loss(settings),
         // refused before
         _ => Ok(Report::default()),
     }

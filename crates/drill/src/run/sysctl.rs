@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bowline_posix::{HostConfig, Profile};
 use bowline_tcp::{
-    Algorithm, Cookies, EcnMode, EcnOption, FastOpenConfig, FastOpenKeys, FastOpenPolicy, Keepalive, OpenErrors,
-    Options, SynFin,
+    Algorithm, Cookies, EcnMode, EcnOption, FastOpenConfig, FastOpenKeys, FastOpenPolicy, Keepalive, MtuProbing,
+    OpenErrors, Options, SynFin,
 };
 
 /// What a setting concerns.
@@ -124,6 +124,9 @@ impl Settings {
             "net.ipv4.tcp_congestion_control" | "net.inet.tcp.cc.algorithm" => {
                 put(&mut options.algorithm, algorithm(value))
             }
+            "net.ipv4.tcp_mtu_probing" => put(&mut options.mtu_probing, mtu_probing(value)),
+            "net.ipv4.tcp_base_mss" => put(&mut options.base_mss, least_mss(size)),
+            "net.ipv4.tcp_mtu_probe_floor" => put(&mut options.mtu_probe_floor, least_mss(size)),
             "net.ipv4.tcp_syn_retries" => put(&mut options.syn_retries, small),
             "net.ipv4.tcp_synack_retries" => put(&mut options.synack_retries, small),
             "net.ipv4.tcp_fin_timeout" => put(&mut options.fin_wait2, seconds),
@@ -270,6 +273,20 @@ fn ports(value: &str) -> Option<(u16, u16)> {
     Some((*first, *last))
 }
 
+fn mtu_probing(mode: &str) -> Option<MtuProbing> {
+    match mode {
+        "0" => Some(MtuProbing::Off),
+        "1" => Some(MtuProbing::BlackHole),
+        "2" => Some(MtuProbing::Always),
+        _ => None,
+    }
+}
+
+/// A segment size; Linux takes none below 48 (`TCP_MIN_SND_MSS`).
+fn least_mss(size: Option<u32>) -> Option<u16> {
+    u16::try_from(size?).ok().filter(|size| *size >= 48)
+}
+
 /// `least default most`, of which Linux gives half to data of the receive queue.
 fn memory(value: &str, options: &mut Options, is_receive: bool) -> Option<Change> {
     let sizes: Option<Vec<u32>> = value.split_whitespace().map(|size| size.parse().ok()).collect();
@@ -306,7 +323,6 @@ const FIXED: &[(&str, &str)] = &[
     ("net.ipv4.tcp_abort_on_overflow", "0"),
     ("net.ipv4.tcp_adv_win_scale", "1"),
     ("net.ipv4.tcp_app_win", "31"),
-    ("net.ipv4.tcp_base_mss", "1024"),
     ("net.ipv4.tcp_challenge_ack_limit", "2147483647|1000"),
     ("net.ipv4.tcp_comp_sack_nr", "*"),
     ("net.ipv4.tcp_comp_sack_delay_ns", "*"),
@@ -320,11 +336,12 @@ const FIXED: &[(&str, &str)] = &[
     ("net.ipv4.tcp_max_tw_buckets", "*"),
     ("net.ipv4.tcp_min_rtt_wlen", "300"),
     ("net.ipv4.tcp_min_snd_mss", "48"),
-    ("net.ipv4.tcp_mtu_probing", "0"),
     ("net.ipv4.tcp_orphan_retries", "0"),
     ("net.ipv4.tcp_pacing_ca_ratio", "*"),
     ("net.ipv4.tcp_pacing_ss_ratio", "*"),
     ("net.ipv4.tcp_recovery", "1"),
+    ("net.ipv4.tcp_probe_interval", "600"),
+    ("net.ipv4.tcp_probe_threshold", "8"),
     ("net.ipv4.tcp_reflect_tos", "0"),
     ("net.ipv4.tcp_reordering", "3"),
     ("net.ipv4.tcp_retrans_collapse", "*"),

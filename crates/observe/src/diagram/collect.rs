@@ -131,6 +131,7 @@ impl Diagrams {
             }
             Trace::Lost { range, why } => conversation.lost(record.at, range, *why),
             Trace::Recovery(change) => conversation.recovery(record.at, *change),
+            Trace::PathMtu { mtu, most } => conversation.path_mtu(record.at, *mtu, *most),
             Trace::Ended(why) => conversation.ended(record.at, *why),
             Trace::Timer(kind) if verbose || is_telling(*kind) => conversation.timer(record.at, *kind),
             Trace::Held(what) if verbose => conversation.held(record.at, *what),

@@ -82,6 +82,9 @@ fn windows(out: &mut String, info: &Detail) {
     let mss = u64::from(info.mss.max(1));
     word(out, format_args!("mss:{}", info.mss));
     word(out, format_args!("pmtu:{}", info.pmtu));
+    if let Some((low, high)) = info.mtu_search {
+        word(out, format_args!("mtu_search:{low}-{high}"));
+    }
     nonzero(out, &[("rcvmss", info.rcvmss.into())]);
     word(out, format_args!("advmss:{}", info.advmss));
     if info.algorithm != UNLIMITED {

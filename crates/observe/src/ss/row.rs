@@ -106,6 +106,8 @@ detail! {
     advmss: u32,
     /// The path MTU.
     pmtu: u32,
+    /// The bounds of the search for it, where there is one.
+    mtu_search: Option<(u16, u16)>,
     /// Congestion window.
     cwnd: u64,
     /// Slow-start threshold.
@@ -308,6 +310,7 @@ fn detail(info: &Info) -> Detail {
         peer_mss: info.peer_mss,
         advmss: info.advertised_mss,
         pmtu: info.path_mtu,
+        mtu_search: info.mtu_search,
         cwnd: info.cwnd,
         ssthresh: info.ssthresh,
         pacing_rate: info.pacing_rate,

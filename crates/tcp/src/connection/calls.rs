@@ -9,10 +9,9 @@ use super::context::Context;
 use super::tcb::Tcb;
 use crate::config::{OpenErrors, Options};
 use crate::event::Readiness;
-use crate::reason::{LossReason, SendReason};
+use crate::reason::SendReason;
 use crate::segment::IcmpError;
 use crate::state::{Cause, State};
-use crate::trace::Trace;
 use crate::{CallError, ConnectionError};
 
 /// The smallest path MTU over IPv4 that is believed, in bytes (as Linux: what 512 bytes of data need).
@@ -311,12 +310,7 @@ impl Tcb {
             return;
         }
         self.path_mtu = mtu;
-        let from = self.snd.una;
-        let lost = self.recovery.on_path_mtu(cx.now, self.fitting_mss());
-        self.update_mss();
-        if lost > 0 {
-            let range = from..self.snd.nxt;
-            cx.record(self.tuple, self.id, || Trace::Lost { range, why: LossReason::PathMtu });
-        }
+        self.bound_mtu_search(cx.now, mtu);
+        self.take_mtu(cx);
     }
 }

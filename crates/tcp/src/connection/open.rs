@@ -118,6 +118,7 @@ impl Tcb {
             opened: now,
             path_mtu: path.mtu,
             link_mtu: path.link_mtu,
+            mtu_search: None,
             lossless,
             snd: SendHalf::new(iss, peer_mss),
             rcv: ReceiveHalf::new(irs, &options, mss_of(path.link_mtu, tuple.is_ipv6(), &options)),
@@ -179,6 +180,7 @@ impl Tcb {
         self.timestamps = agreed.timestamps.map(|(offset, recent)| TimestampClock::new(now, offset, recent));
         self.sack = agreed.sack;
         self.ecn = EcnState::new(&agreed.ecn, self.snd.iss, self.passive).map(Box::new);
+        self.begin_mtu_search(now);
         self.update_mss();
         self.recovery.set_sack(agreed.sack);
         self.begin_congestion_control();
@@ -195,10 +197,7 @@ impl Tcb {
     /// The text that fits a full segment (RFC 9293 3.7.1, MUST-16): what the peer takes, what the path carries, less
     /// the options of every segment.
     pub(crate) fn fitting_mss(&self) -> u32 {
-        let options = if self.timestamps.is_some() { 12 } else { 0 } + self.ecn_option_len();
-        let fits = mss_of(self.path_mtu, self.tuple.is_ipv6(), &self.options);
-        let mss = self.snd.peer_mss.min(fits).saturating_sub(options);
-        u32::from(mss).max(1)
+        self.text_in(self.effective_mtu())
     }
 
     /// Takes [`fitting_mss`](Self::fitting_mss) for all that is sent from now on.

@@ -9,6 +9,7 @@ use bowline_wire::seq::SeqNumber;
 
 use super::context::Context;
 use super::ecn::EcnState;
+use super::mtu::MtuSearch;
 use super::rare::Rare;
 use super::send::buffer::SendBuffer;
 use super::send::records::Records;
@@ -200,9 +201,12 @@ pub(crate) struct Tcb {
     pub(crate) passive: bool,
     pub(crate) opened: Instant,
     pub(crate) options: Arc<Options>,
+    /// What the path carries, as the device and routers say.
     pub(crate) path_mtu: u16,
     /// The first link's, of which the announced MSS is made.
     pub(crate) link_mtu: u16,
+    /// What it carries as probes say, where these are needed.
+    pub(crate) mtu_search: Option<Box<MtuSearch>>,
     pub(crate) lossless: bool,
     pub(crate) snd: SendHalf,
     pub(crate) rcv: ReceiveHalf,
@@ -239,11 +243,11 @@ impl Hash for Tcb {
         #[rustfmt::skip]
         let Self {
             id: _, opened: _, stats: _, timed: _,
-            tuple, state: name, passive, options, path_mtu, link_mtu, lossless, snd, rcv, timestamps, sack, ecn,
+            tuple, state: name, passive, options, path_mtu, link_mtu, mtu_search, lossless, snd, rcv, timestamps, sack, ecn,
             window_scale, paced, waits_for_departure, recovery, congestion, timers, challenge, stuck_since, error,
             soft_error, user, rare,
         } = self;
-        (tuple, name, passive, options, path_mtu, link_mtu, lossless, snd, rcv).hash(state);
+        (tuple, name, passive, options, path_mtu, link_mtu, mtu_search, lossless, snd, rcv).hash(state);
         (timestamps, sack, ecn, window_scale, paced, waits_for_departure, recovery, congestion, timers).hash(state);
         (challenge, stuck_since, error, soft_error, user, rare).hash(state);
     }
@@ -408,7 +412,8 @@ mod tests {
         // idle connection lies on the heap: tests/smoke.rs looks. 8 bytes are where samples of the delivery rate would be, 8
         // the time of a paced one's next departure: wanted for each segment, it would cost more in a box. 48
         // tell how well the sender's window is used, where records end, and how long it was busy.
-        // 8 where the box of what few connections have would be; 8 begin with the 2 of the link's MTU, beside that of the path.
-        assert!(size_of::<Tcb>() <= 1_064, "{sizes:?}");
+        // 8 where the box of what few connections have would be, 8 the search for the path's MTU; 8 begin with the 2 of the link's
+        // MTU, beside that of the path.
+        assert!(size_of::<Tcb>() <= 1_072, "{sizes:?}");
     }
 }

@@ -96,6 +96,7 @@ impl Tcb {
             cx.record(self.tuple, self.id, || Trace::Lost { range, why: LossReason::Timeout });
         }
         self.tell_losses(cx.now);
+        self.suspect_black_hole(cx);
         if self.snd.syn_acknowledged() {
             self.congestion.on_timeout(cx.now, outcome.flight_size, outcome.first);
             self.note_reduced();

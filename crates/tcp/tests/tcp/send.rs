@@ -250,6 +250,22 @@ fn sack_repairs_only_the_holes() {
 }
 
 #[test]
+fn acknowledgements_that_come_together_do_not_make_the_window_look_unused() {
+    // RFC 9438 4.6: what is reduced is the window that was in use. Half of it is acknowledged, and the loss of a segment in
+    // the other half is reported, before there was a turn to send.
+    for algorithm in [Algorithm::NewReno, Algorithm::Cubic] {
+        let (mut p, key) = open(Options { sack: true, algorithm, ..reno() });
+        p.write(key, 0, 40_000);
+        ranges(&mut p);
+        let window = p.info().expect("it lives").cwnd;
+        p.inject("ACK seq=1 ack=5001");
+        p.inject("ACK seq=1 ack=5001 sack=6001-10001");
+        let ssthresh = p.info().expect("it lives").ssthresh.expect("a loss was noticed");
+        assert!(ssthresh >= window / 2, "{algorithm:?}: {ssthresh} of {window}");
+    }
+}
+
+#[test]
 fn urgent_text_is_pointed_at() {
     // RFC 9293 3.8.5, MUST-30, MUST-31, MUST-62; RFC 6093: the pointer is behind the urgent byte.
     let (mut p, key) = open(Options { nodelay: true, ..plain() });

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use bowline_bench::process::Program;
-use bowline_bench::{Report, Result, gateway, peer, tun};
+use bowline_bench::{Report, Result, gateway, loss, peer, tun};
 
 use super::{Settings, print, tell};
 use crate::usage::complain;
@@ -23,6 +23,22 @@ pub(super) fn over_tun(settings: &Settings) -> Result<Report> {
         tell(&format!("tun: MTU {mtu}, {} turn(s) of {} s of each stack in each direction", plan.runs, plan.seconds));
         let part = tun::Plan { mtus: vec![*mtu], ..plan.clone() };
         report.extend(tun::run(&part, &program)?);
+    }
+    Ok(report)
+}
+
+/// One round-trip time and one rate of loss after the other.
+pub(super) fn under_loss(settings: &Settings) -> Result<Report> {
+    let mut plan = if settings.quick { loss::Plan::quick() } else { loss::Plan::default() };
+    plan.runs = settings.runs.unwrap_or(plan.runs);
+    plan.only.clone_from(&settings.only);
+    let program = Program::current([PEER])?;
+    tell(&format!("loss: {} s in all", plan.duration().as_secs()));
+    let mut report = Report::default();
+    for (rtt, loss) in plan.rtts_ms.iter().flat_map(|rtt| plan.losses.iter().map(move |loss| (*rtt, *loss))) {
+        tell(&format!("loss: {loss} % at {rtt} ms, {} turn(s) of {} s of each sender", plan.runs, plan.seconds));
+        let part = loss::Plan { rtts_ms: vec![rtt], losses: vec![loss], ..plan.clone() };
+        report.extend(loss::run(&part, &program)?);
     }
     Ok(report)
 }

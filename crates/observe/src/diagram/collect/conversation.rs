@@ -201,6 +201,11 @@ impl Conversation {
         self.note_later(at, trouble, words::recovery_change(change));
     }
 
+    pub(super) fn path_mtu(&mut self, at: Instant, mtu: u16, most: u16) {
+        let search = if most > mtu { format!(", and up to {most} may") } else { String::new() };
+        self.note(at, false, format!("packets of {mtu} bytes pass{search}"));
+    }
+
     pub(super) fn timer(&mut self, at: Instant, kind: TimerKind) {
         self.note(at, false, format!("{} fires", words::timer(kind)));
     }

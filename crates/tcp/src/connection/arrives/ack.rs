@@ -12,7 +12,7 @@ use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;
 use crate::ecn::EcnMode;
 use crate::event::Readiness;
-use crate::reason::{DropReason, RecoveryChange};
+use crate::reason::{DropReason, Hold, RecoveryChange};
 use crate::recovery::{Ack, AckOutcome, Phase};
 use crate::state::{Cause, State};
 use crate::trace::Trace;
@@ -102,6 +102,7 @@ impl Tcb {
         );
         if advances {
             self.advance_una(cx, segment.ack);
+            self.hear_of_mtu_probe(cx);
         }
         self.tell_congestion(cx, segment, &outcome, (phase, advances), again);
         self.after_window_change(cx, before);
@@ -206,12 +207,13 @@ impl Tcb {
         if let Some((range, why)) = outcome.lost.clone() {
             cx.record(self.tuple, self.id, || Trace::Lost { range, why });
         }
+        let used = self.used_window(outcome.flight_size);
         match outcome.change {
+            // What only a probe was too large for is no congestion.
+            Some(RecoveryChange::FastRecovery) if self.is_lost_mtu_probe(cx, outcome) => {}
             // Linux reduces once, whatever is lost in the recovery.
             Some(RecoveryChange::FastRecovery) if self.options.reduce_window && again => {}
             Some(RecoveryChange::FastRecovery) => {
-                // A controller takes no more than its window.
-                let used = if self.options.reduce_window { u64::MAX } else { outcome.flight_size };
                 self.congestion.on_congestion_event(cx.now, used, Congestion::FastRecovery);
                 self.note_reduced();
                 cx.counters.fast_retrans += 1;
@@ -221,7 +223,7 @@ impl Tcb {
             Some(RecoveryChange::Recovered | RecoveryChange::TimeoutRecovery) | None => {}
         }
         if outcome.repaired_by_probe {
-            self.congestion.on_congestion_event(cx.now, outcome.flight_size, Congestion::FastRecovery);
+            self.congestion.on_congestion_event(cx.now, used, Congestion::FastRecovery);
             cx.counters.loss_probe_recovery += 1;
         }
         if outcome.settled || outcome.repaired_by_probe {
@@ -233,6 +235,15 @@ impl Tcb {
         if outcome.change.is_some() || outcome.repaired_by_probe {
             self.record_congestion(cx);
         }
+    }
+
+    /// What a reduction of the window starts from: what is in flight, or the window where neither user nor peer held the
+    /// sender back. ACKs come in batches, and what the others of this one have let go is not in flight yet (RFC 9438 4.6 permits cwnd
+    /// where it grows only while it is in use, as ours does).
+    fn used_window(&self, flight: u64) -> u64 {
+        let in_use =
+            self.options.reduce_window || matches!(self.snd.hold, Hold::Congestion | Hold::Pacing | Hold::Nothing);
+        if in_use { flight.max(self.congestion.cwnd()) } else { flight }
     }
 
     /// What the controller thinks, for the trace.

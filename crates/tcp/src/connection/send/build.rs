@@ -31,7 +31,8 @@ impl Tcb {
         let repeats_fin = self.repeats_fin(plan);
         let len = text.end.since(text.start);
         let mss = u64::from(self.snd.mss);
-        let count = if len <= mss { 1 } else { len.div_ceil(mss) };
+        let one = len <= mss || plan.why == SendReason::MtuProbe;
+        let count = if one { 1 } else { len.div_ceil(mss) };
 
         let header = &mut out.header;
         self.fill_header(cx, plan, syn, header);
@@ -47,7 +48,7 @@ impl Tcb {
         // What went along with a SYN is pushed by what follows it, as on Linux.
         header.flags.set(TcpFlags::PSH, len > 0 && pushes && !syn);
         out.traffic_class = self.mark_congestion(header, plan, len > 0);
-        out.segment_size = (len > mss).then_some(u16::try_from(mss).unwrap_or(u16::MAX));
+        out.segment_size = (!one).then_some(u16::try_from(mss).unwrap_or(u16::MAX));
 
         self.account(cx, plan, len, count);
         let (state, why) = (self.state, plan.why);
@@ -199,6 +200,9 @@ impl Tcb {
             self.recovery.on_probe_sent(cx.now, plan.range.clone(), plan.again);
             cx.counters.loss_probes += 1;
         } else {
+            if plan.why == SendReason::MtuProbe {
+                self.on_mtu_probe_sent(plan.range.clone());
+            }
             self.recovery.on_sent(cx.now, plan.range.clone(), plan.again);
         }
         if self.paced && len > 0 {
@@ -216,6 +220,7 @@ impl Tcb {
             self.stats.total_retrans = self.stats.total_retrans.saturating_add(count as u32);
             self.stats.bytes_retrans += len;
             cx.counters.retrans_segs += count;
+            self.forget_mtu_probe(&plan.range);
         } else if !self.fills_segments(len) {
             self.snd.small_end = plan.range.end;
         }

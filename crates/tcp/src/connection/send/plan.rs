@@ -10,6 +10,7 @@ use super::blocks::MAX_TEXT;
 use super::sws::{Unsent, sendable};
 use crate::congestion::Controller;
 use crate::connection::context::Context;
+use crate::connection::mtu::Probing;
 use crate::connection::tcb::Tcb;
 use crate::connection::timers::Timer;
 use crate::reason::{Hold, LossReason, SendReason};
@@ -186,6 +187,14 @@ impl Tcb {
                 self.note_all_sent(cx);
             }
             return None;
+        }
+        match self.plan_mtu_probe(cx.now) {
+            Probing::Probe(plan) => return Some(plan),
+            Probing::Wait => {
+                self.set_hold(cx, Hold::Congestion);
+                return None;
+            }
+            Probing::Nothing => {}
         }
         let (mut len, mut hold) = if unsent == 0 { (0, Hold::Application) } else { self.sendable_text(unsent) };
         if len > 0 && self.restarts_after_idle(cx.now) {
