@@ -167,7 +167,6 @@ pub struct Info {
 
 impl Info {
     /// What is known of a connection that has no control block: nothing but its name and state.
-    #[expect(clippy::too_many_lines, reason = "a line for each field")]
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "a line for each field")]
     pub fn bare(id: u64, tuple: FourTuple, state: State) -> Self {

@@ -150,6 +150,21 @@ fn a_path_that_swallows_them_makes_opens_ordinary_for_an_hour() {
 }
 
 #[test]
+fn a_syn_with_data_is_one_segment() {
+    // However little a segment takes before the peer has said how much: a device must not cut it.
+    let mut p = client();
+    p.ports(4001, 80);
+    let (local, remote) = (p.local(), p.remote());
+    p.call(|endpoint, now| {
+        let key = endpoint.connect(now, local, remote, bowline_tcp::Path::new(1500), None).expect("connect");
+        assert_eq!(endpoint.send(now, key, &stream(0, 5_000)), Ok(5_000));
+    });
+    let syn = p.next_sent();
+    assert_eq!((syn.payload.len(), syn.size), (960, None), "the peer's MSS of 1000, less 40");
+    assert!(!p.has_sent());
+}
+
+#[test]
 fn what_became_of_the_data_is_told() {
     let mut p = client();
     let taken = open_fast(&mut p, 4001);

@@ -31,7 +31,8 @@ impl Tcb {
         let repeats_fin = self.repeats_fin(plan);
         let len = text.end.since(text.start);
         let mss = u64::from(self.snd.mss);
-        let one = len <= mss || plan.why == SendReason::MtuProbe;
+        // What goes along with a SYN is one segment: the size of the others is not agreed on yet.
+        let one = len <= mss || syn || plan.why == SendReason::MtuProbe;
         let count = if one { 1 } else { len.div_ceil(mss) };
 
         let header = &mut out.header;
