@@ -40,7 +40,12 @@ fn both_doors_agree_on_every_script() {
         let names: Vec<_> = differ.iter().map(|(_, other)| other.name()).collect();
         let name = profile.name();
         assert!(differ.is_empty(), "{} differ in {name}: {names:?}\n{}", differ.len(), details.join("\n"));
-        // who refuses too much compares nothing
-        assert!(own.len() - compared.len() < 80, "{} of {} refused in {name}", own.len() - compared.len(), own.len());
+        // who refuses too much compares nothing; the table has no call for what scripts set in backticks
+        assert!(
+            own.len() - compared.len() < own.len() / 6,
+            "{} of {} refused in {name}",
+            own.len() - compared.len(),
+            own.len()
+        );
     }
 }

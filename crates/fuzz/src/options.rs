@@ -46,7 +46,7 @@ pub fn change(input: &mut Input<'_>, options: &mut Options) {
             9 => options.delayed_ack = duration(input),
             10 => {
                 options.algorithm =
-                    input.one_of([Algorithm::NewReno, Algorithm::Cubic, Algorithm::Bbr, Algorithm::Local])
+                    input.one_of([Algorithm::NewReno, Algorithm::Cubic, Algorithm::Bbr, Algorithm::Local]);
             }
             11 => options.min_rto = duration(input).min(Duration::from_secs(3600)),
             // No day for these: whoever asks for that has connections that take a year to end.

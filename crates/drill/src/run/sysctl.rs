@@ -57,7 +57,8 @@ impl Settings {
         if let Some(done) = fast_open(&mut self.host.stack.tcp.fast_open, name, value) {
             return done.then_some(Change::Sockets).ok_or_else(|| format!("{value} is no value of {name}"));
         }
-        if let Some(done) = self.odd_segments(name, value).or_else(|| self.known(name, value)) {
+        let known = self.odd_segments(name, value).or_else(|| self.keepalive(name, value));
+        if let Some(done) = known.or_else(|| self.known(name, value)) {
             return done;
         }
         let Some((_, default)) = FIXED.iter().find(|(known, _)| *known == name) else {
@@ -86,6 +87,23 @@ impl Settings {
             _ => odd.syn_fin = if on { SynFin::Nothing } else { self.defaults.0.odd.syn_fin },
         }
         Some(Ok(Change::Sockets))
+    }
+
+    /// What keepalive begins with, once a socket asks for it.
+    fn keepalive(&mut self, name: &str, value: &str) -> Option<Result<Change, String>> {
+        let number = value.parse::<u64>().ok();
+        let (seconds, millis) = (number.map(Duration::from_secs), number.map(Duration::from_millis));
+        let set = match name {
+            "net.ipv4.tcp_keepalive_time" => put(&mut self.keep.idle, seconds),
+            "net.ipv4.tcp_keepalive_intvl" => put(&mut self.keep.interval, seconds),
+            "net.ipv4.tcp_keepalive_probes" | "net.inet.tcp.keepcnt" => {
+                put(&mut self.keep.probes, number.and_then(|number| u8::try_from(number).ok()))
+            }
+            "net.inet.tcp.keepidle" => put(&mut self.keep.idle, millis),
+            "net.inet.tcp.keepintvl" => put(&mut self.keep.interval, millis),
+            _ => return None,
+        };
+        Some(set.map(|()| Change::Sockets).ok_or_else(|| format!("{value} is no value of {name}")))
     }
 
     /// Settings that the stack has.
@@ -148,11 +166,6 @@ impl Settings {
             }),
             "net.inet.tcp.recvbuf_max" => put(&mut options.receive_buffer_max, size),
             "net.inet.tcp.sendbuf_max" if is_freebsd => put(&mut options.send_buffer, size),
-            "net.ipv4.tcp_keepalive_time" => put(&mut self.keep.idle, seconds),
-            "net.ipv4.tcp_keepalive_intvl" => put(&mut self.keep.interval, seconds),
-            "net.ipv4.tcp_keepalive_probes" | "net.inet.tcp.keepcnt" => put(&mut self.keep.probes, small),
-            "net.inet.tcp.keepidle" => put(&mut self.keep.idle, millis),
-            "net.inet.tcp.keepintvl" => put(&mut self.keep.interval, millis),
             "net.inet.tcp.msl" => {
                 let done = millis.map(|msl| self.host.stack.tcp.time_wait = 2 * msl);
                 return Some(done.map(|()| Change::Host).ok_or_else(wrong));
