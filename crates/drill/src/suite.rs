@@ -14,7 +14,9 @@ use crate::parse::parse;
 use crate::report::{Outcome, Verdict};
 use crate::run::{Setting, run, run_through};
 use crate::script::{IpVersion, Script};
-use crate::source::Source;
+use crate::source::{ScriptError, Source};
+
+mod defines;
 
 /// What is the same for all scripts of a run.
 #[derive(Clone, Debug)]
@@ -132,40 +134,31 @@ pub fn run_file(file: &Path, plan: &Plan) -> Vec<Outcome> {
 /// Runs a script, once for each version that it admits.
 #[must_use]
 pub fn run_source(source: &Source, plan: &Plan) -> Vec<Outcome> {
-    let mut defines = plan.defines.clone();
-    defines.entry(name_of(plan.profile).to_owned()).or_default();
-    let mut script = match parse(source, &defines) {
+    // Which versions there are, a script says in whichever it is read for.
+    let read = |version| {
+        let mut script = parse(source, &defines::of(plan, version))?;
+        script.options.init_scripts.splice(..0, plan.init.iter().cloned());
+        Ok::<_, ScriptError>(script)
+    };
+    let script = match read(plan.versions.first().copied().unwrap_or(IpVersion::V4)) {
         Ok(script) => script,
-        Err(error) => {
-            return vec![invalid(
-                &source.name,
-                error.message.clone(),
-                Some(error.place.line),
-                Some(source.show(&error)),
-            )];
-        }
+        Err(error) => return vec![unread(source, &error)],
     };
     if !script.options.is_for(plan.profile) {
         let why = format!("not for {}", plan.profile.name());
         return vec![Outcome { message: Some(why), ..Outcome::new(&source.name, None, Verdict::Skipped) }];
     }
-    script.options.init_scripts.splice(..0, plan.init.iter().cloned());
     let versions: Vec<_> = plan.versions.iter().copied().filter(|version| script.options.admits(*version)).collect();
     if versions.is_empty() {
         let asked: Vec<_> = plan.versions.iter().map(|version| version.name()).collect();
         let why = format!("the script is not for {}", asked.join(" or "));
         return vec![invalid(&source.name, why, None, None)];
     }
-    versions.into_iter().map(|version| run_once(source, &script, plan, version)).collect()
-}
-
-/// What `#ifdef` asks for to tell profiles apart: `FreeBSD` is what that system's own suite calls it.
-const fn name_of(profile: Profile) -> &'static str {
-    match profile {
-        Profile::Bowline => "Bowline",
-        Profile::Linux => "Linux",
-        Profile::FreeBsd => "FreeBSD",
-    }
+    let run = |version| match read(version) {
+        Ok(script) => run_once(source, &script, plan, version),
+        Err(error) => unread(source, &error),
+    };
+    versions.into_iter().map(run).collect()
 }
 
 fn run_once(source: &Source, script: &Script, plan: &Plan, version: IpVersion) -> Outcome {
@@ -196,6 +189,11 @@ fn run_once(source: &Source, script: &Script, plan: &Plan, version: IpVersion) -
             ..Outcome::new(&source.name, Some(version), Verdict::Failed)
         },
     }
+}
+
+/// Of a script that is not written as one.
+fn unread(source: &Source, error: &ScriptError) -> Outcome {
+    invalid(&source.name, error.message.clone(), Some(error.place.line), Some(source.show(error)))
 }
 
 fn invalid(file: &str, why: String, line: Option<u32>, detail: Option<String>) -> Outcome {
