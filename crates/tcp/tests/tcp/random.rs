@@ -2,200 +2,21 @@
 //!
 //! A failure prints its seed. To see it again: `BOWLINE_SEED=… cargo nextest run -p bowline-tcp --test tcp replay`.
 
+mod draw;
+mod side;
+
 use std::time::Duration;
 
-use bowline_base::{Instant, Randomness};
-use bowline_tcp::{
-    Algorithm, CallError, ConnectionError, ConnectionKey, EcnMode, Event, FourTuple, Keepalive, Listen, ListenerKey,
-    Options, Readiness,
-};
-use bytes::Bytes;
+use bowline_base::Randomness;
+use bowline_tcp::{ConnectionKey, Event, Listen, ListenerKey, Readiness};
 
-use crate::bench::net::Weather;
+use self::draw::{more_options, random_options, random_weather};
+use self::side::{Manner, Side, change_options};
 use crate::bench::pair::{End, Pair};
-use crate::bench::{byte_at, stream};
 
 const PORT: u16 = 80;
 /// Nothing may take longer than this, in virtual time.
 const PATIENCE: Duration = Duration::from_secs(4 * 3600);
-
-/// How a side behaves.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Manner {
-    /// Writes all, closes its direction, reads to the end, closes.
-    Orderly,
-    /// Closes as soon as all is written, read or not.
-    Hasty,
-    /// Closes, or aborts, in the middle of it.
-    Rude,
-}
-
-/// One side of a conversation.
-struct Side {
-    end: End,
-    key: Option<ConnectionKey>,
-    manner: Manner,
-    /// Acts on events only, as a socket does; otherwise now and then.
-    by_events: bool,
-    /// Where it is in the streams.
-    wants: u64,
-    written: u64,
-    read: u64,
-    shut: bool,
-    ended: bool,
-    error: Option<ConnectionError>,
-    /// Given its handle back.
-    gone: bool,
-    aborted: bool,
-    ready: Readiness,
-    next_act: Instant,
-    /// How long it may take its time.
-    pause: Duration,
-    /// The connection, as the client names it.
-    tuple: Option<FourTuple>,
-}
-
-impl Side {
-    fn new(end: End, random: &mut Randomness, calm: bool) -> Self {
-        let manner = match random.below(10) {
-            _ if calm => Manner::Orderly,
-            0 => Manner::Rude,
-            1 | 2 => Manner::Hasty,
-            _ => Manner::Orderly,
-        };
-        let wants = match random.below(8) {
-            0 => 0,
-            1..=3 => random.below(3_000),
-            4..=6 => random.below(40_000),
-            _ => random.below(300_000),
-        };
-        Self {
-            end,
-            key: None,
-            manner,
-            by_events: random.below(2) == 0,
-            wants,
-            written: 0,
-            read: 0,
-            shut: false,
-            ended: false,
-            error: None,
-            gone: false,
-            aborted: false,
-            ready: Readiness::empty(),
-            next_act: Instant::ZERO,
-            pause: Duration::from_micros([20_000, 60_000, 300_000, 3_000_000][random.below(4) as usize]),
-            tuple: None,
-        }
-    }
-
-    fn is_live(&self) -> bool {
-        self.key.is_some() && !self.gone
-    }
-
-    fn finished(&self) -> bool {
-        self.ended && self.shut && self.written == self.wants && self.error.is_none()
-    }
-
-    fn fail(&mut self, error: CallError) {
-        match error {
-            CallError::WouldBlock | CallError::Closing => {}
-            CallError::Ended(why) => self.error = Some(why),
-            CallError::NoConnection | CallError::Invalid => panic!("{error:?} on a live handle"),
-        }
-    }
-
-    /// Does what it is ready for.
-    fn act(&mut self, pair: &mut Pair, random: &mut Randomness) {
-        let Some(key) = self.key else { return };
-        let mut moved = true;
-        while moved && !self.gone && self.error.is_none() {
-            moved = false;
-            if !self.ended {
-                moved |= self.read_some(pair, key, random);
-            }
-            if self.written < self.wants {
-                moved |= self.write_some(pair, key, random);
-            }
-            if self.manner == Manner::Rude && random.below(30) == 0 {
-                self.aborted = true;
-                let abort = random.below(2) == 0;
-                pair.call(self.end, |end, now| if abort { end.abort(now, key) } else { end.close(now, key) });
-                self.gone = true;
-                return;
-            }
-            if self.written == self.wants && !self.shut {
-                self.shut = true;
-                if self.manner == Manner::Hasty {
-                    pair.call(self.end, |end, now| end.close(now, key));
-                    self.gone = true;
-                    return;
-                }
-                let result = pair.call(self.end, |end, now| end.shutdown(now, key));
-                if let Err(error) = result {
-                    self.fail(error);
-                    assert!(error != CallError::Closing || self.error.is_some(), "nobody closed before");
-                }
-            }
-            if !self.by_events && random.below(3) == 0 {
-                break;
-            }
-        }
-        if self.error.is_some() || self.finished() {
-            pair.call(self.end, |end, now| end.close(now, key));
-            self.gone = true;
-        }
-    }
-
-    fn read_some(&mut self, pair: &mut Pair, key: ConnectionKey, random: &mut Randomness) -> bool {
-        let max = 1 + random.below(20_000) as usize;
-        let mut out = vec![0; max];
-        let result = match random.below(3) {
-            0 => pair.call(self.end, |end, now| end.receive_bytes(now, key, max)).map(|bytes| {
-                out[..bytes.len()].copy_from_slice(&bytes);
-                bytes.len()
-            }),
-            1 => {
-                let mut seen = vec![0; max];
-                let peeked = pair.call(self.end, |end, _| end.peek(key, &mut seen));
-                let result = pair.call(self.end, |end, now| end.receive(now, key, &mut out));
-                assert_eq!(peeked, result, "peek shows what receive gives");
-                assert_eq!(seen, out);
-                result
-            }
-            _ => pair.call(self.end, |end, now| end.receive(now, key, &mut out)),
-        };
-        match result {
-            Ok(0) => self.ended = true,
-            Ok(n) => {
-                let wrong = (0..n).find(|&i| out[i] != byte_at(self.read + i as u64));
-                assert_eq!(wrong.map(|i| self.read + i as u64), None, "a byte that was not written there");
-                self.read += n as u64;
-            }
-            Err(error) => self.fail(error),
-        }
-        result.is_ok()
-    }
-
-    fn write_some(&mut self, pair: &mut Pair, key: ConnectionKey, random: &mut Randomness) -> bool {
-        let len = (1 + random.below(30_000)).min(self.wants - self.written) as usize;
-        let data = stream(self.written, len);
-        let kind = random.below(40);
-        let result = pair.call(self.end, |end, now| match kind {
-            0 => end.send_urgent(now, key, &data),
-            1..=20 => end.send(now, key, &data),
-            _ => end.send_bytes(now, key, &mut Bytes::from(data)),
-        });
-        match result {
-            Ok(n) => self.written += n as u64,
-            Err(error) => {
-                assert_ne!(error, CallError::Closing, "nobody closed this direction");
-                self.fail(error);
-            }
-        }
-        result.is_ok()
-    }
-}
 
 struct Conversation {
     pair: Pair,
@@ -206,76 +27,6 @@ struct Conversation {
     deferred: bool,
     /// Mild weather and good manners: everything must succeed.
     calm: bool,
-}
-
-fn random_weather(random: &mut Randomness, calm: bool) -> Weather {
-    let mut up_to = |most: u64| if random.below(3) == 0 { 0 } else { random.below(most + 1) };
-    // In calm weather an outage ends long before a SYN-ACK is given up, after 63 s.
-    let (most, longest) = if calm { (50, 8_000) } else { (200, 20_000) };
-    Weather {
-        loss: up_to(most),
-        duplicate: up_to(100),
-        reorder: up_to(150),
-        corrupt: up_to(30),
-        mark: up_to(100),
-        delay: Duration::from_micros(up_to(100_000)),
-        jitter: Duration::from_micros(up_to(longest)),
-        outage: Some(up_to(5_000))
-            .filter(|&from| from > 0)
-            .map(|from| (Duration::from_millis(from), Duration::from_millis(from + up_to(longest)))),
-        whole: up_to(1) == 1,
-        ..Weather::default()
-    }
-}
-
-fn random_options(random: &mut Randomness, calm: bool) -> Options {
-    let mut coin = |n: u64| random.below(n) == 0;
-    let mut options = Options {
-        nodelay: coin(2),
-        cork: coin(8),
-        window_scaling: !coin(4),
-        timestamps: !coin(4),
-        sack: !coin(4),
-        ecn: if coin(2) { EcnMode::Classic } else { EcnMode::Off },
-        ..Options::default()
-    };
-    if coin(2) {
-        (options.ecn, options.ecn_when_asked) = (EcnMode::Accurate, EcnMode::Accurate);
-    }
-    options.algorithm = [Algorithm::NewReno, Algorithm::Cubic, Algorithm::Local][random.below(3) as usize];
-    if random.below(3) == 0 {
-        options.send_buffer = 1_000 + random.below(30_000) as u32;
-    }
-    if random.below(3) == 0 {
-        options.receive_buffer = 2_000 + random.below(30_000) as u32;
-        options.receive_buffer_max = options.receive_buffer + random.below(60_000) as u32;
-    }
-    if random.below(4) == 0 {
-        options.notsent_lowat = random.below(20_000) as u32;
-    }
-    if random.below(4) == 0 {
-        options.max_segment = Some(100 + random.below(1400) as u16);
-    }
-    options.delayed_ack = Duration::from_millis(random.below(500));
-    if !calm {
-        // A RST may be lost: who only listens must find out in the end.
-        let (idle, interval) = (Duration::from_secs(60), Duration::from_secs(10));
-        options.keepalive = Some(Keepalive { idle, interval, probes: 5 });
-    }
-    options
-}
-
-/// What came later than the first conversations, from chance of its own: the seeds of before still have the weather and the
-/// programs of before.
-fn more_options(random: &mut Randomness, options: &mut Options) {
-    if random.below(4) == 0 {
-        options.algorithm = Algorithm::Bbr;
-    }
-    options.rate_samples = random.below(3) == 0;
-    options.pacing = random.below(3) > 0;
-    if random.below(6) == 0 {
-        options.max_pacing_rate = Some(20_000 + random.below(10_000_000));
-    }
 }
 
 impl Conversation {
@@ -429,21 +180,6 @@ impl Conversation {
             assert!(end.keys().is_empty());
         }
     }
-}
-
-fn change_options(side: &Side, pair: &mut Pair, random: &mut Randomness) {
-    let Some(key) = side.key else { return };
-    let what = random.below(4);
-    let value = random.below(2) == 0;
-    let result = pair.call(side.end, |end, now| {
-        end.set_options(now, key, |options| match what {
-            0 => options.nodelay = value,
-            1 => options.cork = value,
-            2 => options.receive_buffer = options.receive_buffer.saturating_mul(2),
-            _ => options.delayed_ack = Duration::from_millis(if value { 0 } else { 200 }),
-        })
-    });
-    assert!(matches!(result, Ok(()) | Err(CallError::Ended(_))), "{result:?}");
 }
 
 /// Says how to see a failure again.

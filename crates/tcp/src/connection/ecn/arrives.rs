@@ -79,7 +79,12 @@ impl Tcb {
     }
 
     /// What an acknowledgement tells of marks on what we have sent.
-    pub(in crate::connection) fn take_ecn_feedback(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>, outcome: &AckOutcome) {
+    pub(in crate::connection) fn take_ecn_feedback(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+        outcome: &AckOutcome,
+    ) {
         let mss = u64::from(self.snd.mss);
         let covered = Covered { bytes: outcome.delivered, segments: outcome.delivered.div_ceil(mss) };
         let Some(ecn) = &mut self.ecn else { return };

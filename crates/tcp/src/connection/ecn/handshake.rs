@@ -7,6 +7,7 @@ use bowline_wire::Ecn;
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
 
 use super::{Failures, Feedback};
+use crate::congestion::Controller;
 use crate::connection::arrives::Segment;
 use crate::connection::context::Context;
 use crate::connection::tcb::Tcb;

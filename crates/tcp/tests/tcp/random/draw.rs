@@ -1,0 +1,78 @@
+//! What a seed makes of a conversation: the weather, and what both ends are set to.
+
+use std::time::Duration;
+
+use bowline_base::Randomness;
+use bowline_tcp::{Algorithm, EcnMode, Keepalive, Options};
+
+use crate::bench::net::Weather;
+
+pub(super) fn random_weather(random: &mut Randomness, calm: bool) -> Weather {
+    let mut up_to = |most: u64| if random.below(3) == 0 { 0 } else { random.below(most + 1) };
+    // In calm weather an outage ends long before a SYN-ACK is given up, after 63 s.
+    let (most, longest) = if calm { (50, 8_000) } else { (200, 20_000) };
+    Weather {
+        loss: up_to(most),
+        duplicate: up_to(100),
+        reorder: up_to(150),
+        corrupt: up_to(30),
+        mark: up_to(100),
+        delay: Duration::from_micros(up_to(100_000)),
+        jitter: Duration::from_micros(up_to(longest)),
+        outage: Some(up_to(5_000))
+            .filter(|&from| from > 0)
+            .map(|from| (Duration::from_millis(from), Duration::from_millis(from + up_to(longest)))),
+        whole: up_to(1) == 1,
+        ..Weather::default()
+    }
+}
+
+pub(super) fn random_options(random: &mut Randomness, calm: bool) -> Options {
+    let mut coin = |n: u64| random.below(n) == 0;
+    let mut options = Options {
+        nodelay: coin(2),
+        cork: coin(8),
+        window_scaling: !coin(4),
+        timestamps: !coin(4),
+        sack: !coin(4),
+        ecn: if coin(2) { EcnMode::Classic } else { EcnMode::Off },
+        ..Options::default()
+    };
+    if coin(2) {
+        (options.ecn, options.ecn_when_asked) = (EcnMode::Accurate, EcnMode::Accurate);
+    }
+    options.algorithm = [Algorithm::NewReno, Algorithm::Cubic, Algorithm::Local][random.below(3) as usize];
+    if random.below(3) == 0 {
+        options.send_buffer = 1_000 + random.below(30_000) as u32;
+    }
+    if random.below(3) == 0 {
+        options.receive_buffer = 2_000 + random.below(30_000) as u32;
+        options.receive_buffer_max = options.receive_buffer + random.below(60_000) as u32;
+    }
+    if random.below(4) == 0 {
+        options.notsent_lowat = random.below(20_000) as u32;
+    }
+    if random.below(4) == 0 {
+        options.max_segment = Some(100 + random.below(1400) as u16);
+    }
+    options.delayed_ack = Duration::from_millis(random.below(500));
+    if !calm {
+        // A RST may be lost: who only listens must find out in the end.
+        let (idle, interval) = (Duration::from_secs(60), Duration::from_secs(10));
+        options.keepalive = Some(Keepalive { idle, interval, probes: 5 });
+    }
+    options
+}
+
+/// What came later than the first conversations, from chance of its own: the seeds of before still have the weather and the
+/// programs of before.
+pub(super) fn more_options(random: &mut Randomness, options: &mut Options) {
+    if random.below(4) == 0 {
+        options.algorithm = Algorithm::Bbr;
+    }
+    options.rate_samples = random.below(3) == 0;
+    options.pacing = random.below(3) > 0;
+    if random.below(6) == 0 {
+        options.max_pacing_rate = Some(20_000 + random.below(10_000_000));
+    }
+}
