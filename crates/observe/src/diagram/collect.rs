@@ -21,6 +21,7 @@ use super::fold::Limits;
 use super::model::{Diagram, Direction};
 
 mod conversation;
+mod options;
 mod sequence;
 
 use conversation::Conversation;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use bowline_base::{Instant, Position};
 use bowline_tcp::reason::{DropReason, Hold, LossReason, RecoveryChange, SendReason, TimerKind};
 use bowline_tcp::state::{Cause, State};
-use bowline_tcp::{ConnectionError, EcnMode, FourTuple, ecn};
-use bowline_wire::tcp::{AccEcnOrder, TcpFlags, TcpHeader};
+use bowline_tcp::{ConnectionError, FourTuple};
+use bowline_wire::tcp::{TcpFlags, TcpHeader};
 
+use super::options::{EcnSeen, options};
 use super::sequence::Stream;
 use super::{OnTheWay, is_last};
 use crate::diagram::fold::{Limits, Rows};
@@ -33,14 +34,6 @@ pub(super) struct Conversation {
     closed: bool,
     ecn: EcnSeen,
     diagram: Diagram,
-}
-
-/// What the SYNs have said of AccECN (RFC 9768), and the counters that were shown last: ours and theirs.
-#[derive(Clone, Copy, Debug, Default)]
-struct EcnSeen {
-    asked: bool,
-    agreed: bool,
-    shown: [Option<u8>; 2],
 }
 
 /// As many notes wait for their segment; no segment causes more.
@@ -239,8 +232,7 @@ impl Conversation {
     /// What happened to a segment between the two ends.
     pub(super) fn on_the_way(&mut self, event: &OnTheWay) {
         let fate = Fate { lost: event.lost, what: event.what.clone() };
-        let is_counter = self.ecn.agreed && !event.header.flags.intersects(TcpFlags::SYN | TcpFlags::RST);
-        let flags = if is_counter { event.header.flags - ecn::flags(7) } else { event.header.flags }.to_string();
+        let flags = self.ecn.flags(&event.header).to_string();
         let (mine, other) = match event.direction {
             Direction::Out => (&mut self.ours, &mut self.theirs),
             Direction::In => (&mut self.theirs, &mut self.ours),
@@ -278,26 +270,6 @@ impl Conversation {
         self.diagram
     }
 
-    /// The flags, and what else is to be told of AccECN: once it is agreed on, three of them are a counter, which is told
-    /// when it changes, together with the bytes of an option.
-    fn ecn(&mut self, direction: Direction, header: &TcpHeader) -> (TcpFlags, Vec<String>) {
-        let seen = &mut self.ecn;
-        if header.flags.contains(TcpFlags::SYN) {
-            if header.flags.contains(TcpFlags::ACK) {
-                seen.agreed |= seen.asked && EcnMode::Accurate.conclude(header.flags) == EcnMode::Accurate;
-            } else {
-                seen.asked |= EcnMode::Accurate.answer(header.flags) == EcnMode::Accurate;
-            }
-        } else if seen.agreed && !header.flags.contains(TcpFlags::RST) {
-            let ace = ecn::ace(header.flags);
-            let flags = header.flags - ecn::flags(7);
-            let last = seen.shown[usize::from(direction == Direction::In)].replace(ace);
-            let told = if last == Some(ace) { Vec::new() } else { vec![format!("ace {ace}")] };
-            return (flags, told.into_iter().chain(ecn_bytes(header).filter(|_| last != Some(ace))).collect());
-        }
-        (header.flags, ecn_bytes(header).into_iter().collect())
-    }
-
     fn segment(
         &mut self,
         direction: Direction,
@@ -306,7 +278,7 @@ impl Conversation {
         (seq, ack): (i64, Option<i64>),
         state: State,
     ) -> Segment {
-        let (flags, ecn) = self.ecn(direction, header);
+        let (flags, ecn) = self.ecn.tell(direction, header);
         let (mine, other) = match direction {
             Direction::Out => (&self.ours, &self.theirs),
             Direction::In => (&self.theirs, &self.ours),
@@ -418,34 +390,6 @@ fn is_made_by(segment: &Segment, cause: Cause) -> bool {
         Direction::In => is_from_peer(cause),
         Direction::Out => false,
     }
-}
-
-/// All options of a SYN; of other segments only the SACK blocks, since the rest says nothing new.
-fn options(header: &TcpHeader, other: &Stream) -> Vec<String> {
-    let mut shown = Vec::new();
-    let options = &header.options;
-    if header.flags.contains(TcpFlags::SYN) {
-        shown.extend(options.mss.map(|mss| format!("mss {mss}")));
-        shown.extend(options.window_scale.map(|scale| format!("wscale {scale}")));
-        shown.extend(options.sack_permitted.then(|| "sack".to_owned()));
-        shown.extend(options.timestamps.map(|_| "ts".to_owned()));
-    }
-    for block in &options.sack {
-        let (left, right) = (other.relative_wire(block.left.0), other.relative_wire(block.right.0));
-        shown.push(format!("sack {left}–{right}"));
-    }
-    shown
-}
-
-/// The counters of an AccECN option, in the order in which they stand there.
-fn ecn_bytes(header: &TcpHeader) -> Option<String> {
-    let option = header.options.acc_ecn?;
-    let mut told = [("e1b", option.ect1_bytes()), ("ceb", option.ce_bytes()), ("e0b", option.ect0_bytes())];
-    if option.order() == AccEcnOrder::Ect0First {
-        told.reverse();
-    }
-    let counters = told.into_iter().filter_map(|(name, bytes)| Some(format!(" {name} {}", bytes?)));
-    Some(counters.fold("accecn".to_owned(), |text, counter| text + &counter))
 }
 
 fn micros(duration: Duration) -> u64 {
