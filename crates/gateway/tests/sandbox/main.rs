@@ -10,15 +10,18 @@
     reason = "a test says so by failing, or why it was skipped"
 )]
 
-use std::io::{Read, Write};
+mod support;
+
+use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::{env, fs};
 
 use bowline_gateway::sandbox::{Config, Exit, Sandbox};
 use libtest_mimic::{Arguments, Failed, Trial};
-
-const ROLE: &str = "BOWLINE_TEST_RUNNER";
+use support::{
+    ROLE, code, kill, me, printed, read_to_end, read_until, run, run_in_sandbox, runner, shell, start, wait,
+};
 
 fn main() {
     if env::var_os(ROLE).is_some() {
@@ -59,106 +62,6 @@ fn main() {
     let trials = anywhere.into_iter().chain(sandboxed.into_iter().map(|t| ignore(t, namespaces)));
     let trials = trials.chain(privileged.into_iter().map(|t| ignore(t, rooted)));
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
-}
-
-/// The runner.
-fn run() -> u8 {
-    let config = Config::new(env::args_os().skip(1).collect());
-    let result = Sandbox::spawn(&config).and_then(|mut sandbox| {
-        sandbox.process.start()?;
-        sandbox.process.wait()
-    });
-    match result {
-        Ok(exit) => exit.status(),
-        Err(error) => {
-            eprintln!("{error}");
-            error.exit_status()
-        }
-    }
-}
-
-fn me() -> String {
-    env::current_exe().unwrap().to_str().unwrap().to_owned()
-}
-
-fn runner(words: &[&str]) -> Command {
-    let mut command = Command::new(me());
-    command.args(words).env(ROLE, "1").stdin(Stdio::null());
-    command
-}
-
-fn run_in_sandbox(words: &[&str]) -> Output {
-    runner(words).output().unwrap()
-}
-
-/// Runs a shell script in a sandbox and returns what it printed.
-fn shell(script: &str) -> String {
-    printed(run_in_sandbox(&["sh", "-c", script]))
-}
-
-fn printed(output: Output) -> String {
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{:?}: {error}", output.status);
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// Starts a command whose output can be read and whose input can be written.
-fn start(mut command: Command) -> Child {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
-}
-
-/// Kills a child that has not said what it was to say after ten seconds, so that a failure ends.
-struct Deadline(#[expect(dead_code, reason = "dropping it ends the wait")] std::sync::mpsc::Sender<()>);
-
-impl Deadline {
-    fn of(child: &Child) -> Self {
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let pid = child.id();
-        std::thread::spawn(move || {
-            if receiver.recv_timeout(std::time::Duration::from_secs(10))
-                == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
-            {
-                kill(pid, rustix::process::Signal::KILL);
-            }
-        });
-        Self(sender)
-    }
-}
-
-/// Reads up to and with `wanted`.
-fn read_until(child: &mut Child, wanted: &str) -> String {
-    let _deadline = Deadline::of(child);
-    let mut seen = Vec::new();
-    let mut byte = [0];
-    while !seen.ends_with(wanted.as_bytes()) {
-        let got = child.stdout.as_mut().unwrap().read(&mut byte).unwrap();
-        assert_ne!(got, 0, "the output ended before {wanted:?}: {:?}", String::from_utf8_lossy(&seen));
-        seen.push(byte[0]);
-    }
-    String::from_utf8(seen).unwrap()
-}
-
-/// Reads to the end of the output: until nobody has it open any more.
-fn read_to_end(child: &mut Child) -> String {
-    let _deadline = Deadline::of(child);
-    let mut rest = String::new();
-    child.stdout.as_mut().unwrap().read_to_string(&mut rest).unwrap();
-    rest
-}
-
-fn kill(pid: u32, signal: rustix::process::Signal) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    rustix::process::kill_process(pid, signal).unwrap();
-}
-
-/// Waits for a child with its input left open.
-fn wait(child: &mut Child) -> ExitStatus {
-    let _input = child.stdin.take();
-    child.wait().unwrap()
-}
-
-fn code(status: ExitStatus) -> Option<i32> {
-    status.code()
 }
 
 fn statuses_of_failures() {
