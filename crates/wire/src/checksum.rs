@@ -3,48 +3,22 @@
 //! Sums are kept in the machine's byte order and turned to the network's at the end, which RFC 1071 section 2 (B) allows.
 //! The inner loop adds 32-bit words as they are and their upper halves beside them, which is three vector instructions for
 //! 16 bytes and needs no wider lanes: the sum of the lower halves is what is left of the wrapped sum without the upper.
+//! It is written as two plain sums, of which the compiler makes lanes that stay in vector registers.
 //!
 //! This module knows where bytes stand in the sum, not what they mean.
 
 use crate::ip::Protocol;
 use core::net::IpAddr;
 
-/// 32-bit words added side by side.
-const LANES: usize = 16;
-/// Bytes that one round of the inner loop takes.
-const ROUND: usize = LANES * 4;
-/// The most bytes of which a lane cannot overflow: 2^16 words of each lane.
-const BLOCK: usize = ROUND << 16;
+/// Below so many bytes the machine words are added one by one: that is over before a loop of vectors has begun.
+const LONG: usize = 64;
+/// The most bytes of which the halves cannot overflow: 2^16 words.
+const BLOCK: usize = 4 << 16;
 
 /// Bytes that are copied and then summed, while they are at hand.
 const PIECE: usize = 4096;
 
-/// The two running sums of each lane.
-#[derive(Default)]
-struct Lanes {
-    words: [u32; LANES],
-    upper: [u32; LANES],
-}
-
-impl Lanes {
-    #[inline(always)]
-    fn add(&mut self, round: &[u8; ROUND]) {
-        let (words, _) = round.as_chunks::<4>();
-        for ((word, sum), upper) in words.iter().zip(&mut self.words).zip(&mut self.upper) {
-            let word = u32::from_ne_bytes(*word);
-            *sum = sum.wrapping_add(word);
-            *upper = upper.wrapping_add(word >> 16);
-        }
-    }
-
-    #[inline]
-    fn total(&self) -> u64 {
-        let halves = |(words, upper): (&u32, &u32)| u64::from(*upper) + u64::from(words.wrapping_sub(upper << 16));
-        self.words.iter().zip(&self.upper).map(halves).sum()
-    }
-}
-
-/// The sum of the words of a slice shorter than a block; an odd last byte is padded with zero.
+/// The sum of the words of a short slice; an odd last byte is padded with zero.
 #[inline]
 fn tail_sum(tail: &[u8]) -> u64 {
     let (words, rest) = tail.as_chunks::<4>();
@@ -62,20 +36,19 @@ fn tail_sum(tail: &[u8]) -> u64 {
 #[inline]
 #[must_use]
 pub fn sum(data: &[u8]) -> u64 {
-    if data.len() < ROUND { tail_sum(data) } else { long_sum(data) }
+    if data.len() < LONG { tail_sum(data) } else { data.chunks(BLOCK).map(block_sum).sum() }
 }
 
-fn long_sum(data: &[u8]) -> u64 {
-    let mut total = 0;
-    for block in data.chunks(BLOCK) {
-        let (rounds, tail) = block.as_chunks::<ROUND>();
-        let mut lanes = Lanes::default();
-        for round in rounds {
-            lanes.add(round);
-        }
-        total += lanes.total() + tail_sum(tail);
+/// The same for no more than [`BLOCK`] bytes.
+fn block_sum(block: &[u8]) -> u64 {
+    let (words, rest) = block.as_chunks::<4>();
+    let (mut sum, mut upper) = (0_u32, 0_u32);
+    for word in words {
+        let word = u32::from_ne_bytes(*word);
+        sum = sum.wrapping_add(word);
+        upper = upper.wrapping_add(word >> 16);
     }
-    total
+    u64::from(upper) + u64::from(sum.wrapping_sub(upper << 16)) + tail_sum(rest)
 }
 
 /// Copies `src` to the front of `dst` and returns the sum of what was copied.
