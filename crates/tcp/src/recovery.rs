@@ -75,6 +75,8 @@ pub struct Recovery {
     sampled: bool,
     /// Whether there are tail loss probes at all.
     probes: bool,
+    /// Whether a recovery reduces the window only once, whatever is lost in it.
+    reduces_once: bool,
     stats: Stats,
 }
 
@@ -97,9 +99,11 @@ impl Hash for Recovery {
     /// All but what is counted, and samples, which are of the past.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self { ring, episode, rtt, deadline, probe_at, recovery_point, mss, reordering, .. } = self;
-        let Self { unanswered, retries, reo_wnd, phase, sack, sampled, probes, rate: _, stats: _, .. } = self;
+        let Self {
+            unanswered, retries, reo_wnd, phase, sack, sampled, probes, reduces_once, rate: _, stats: _, ..
+        } = self;
         (ring, episode, rtt, deadline, probe_at, recovery_point).hash(state);
-        (mss, reordering, unanswered, retries, reo_wnd, phase, sack, sampled, probes).hash(state);
+        (mss, reordering, unanswered, retries, reo_wnd, phase, sack, sampled, probes, reduces_once).hash(state);
     }
 }
 
@@ -126,6 +130,7 @@ impl Recovery {
             sack: false,
             sampled: false,
             probes: options.tail_loss_probe,
+            reduces_once: options.reduce_window,
             stats: Stats::default(),
         }
     }
@@ -313,11 +318,6 @@ impl Recovery {
     pub fn in_flight(&self) -> u64 {
         let guessed = self.episode.as_deref().map_or(0, |episode| episode.guessed);
         (self.ring.outstanding() - self.ring.sacked() - self.ring.lost()).saturating_sub(guessed)
-    }
-
-    /// Where the recovery that is under way, or was last, ends (RFC 6675 5, RecoveryPoint).
-    pub(crate) const fn recovery_point(&self) -> Position {
-        self.recovery_point
     }
 
     /// SND.NXT - SND.UNA, as far as sent.

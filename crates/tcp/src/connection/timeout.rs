@@ -6,7 +6,6 @@ use super::timers::Timer;
 use crate::ConnectionError;
 use crate::congestion::Controller;
 use crate::reason::{LossReason, RecoveryChange, SendReason, TimerKind};
-use crate::recovery::Phase;
 use crate::state::{Cause, State};
 use crate::trace::Trace;
 use bowline_base::Instant;
@@ -65,10 +64,9 @@ impl Tcb {
 
     /// RFC 8985 6.2: the path has had time to reorder, and something has not come.
     fn on_reordering_timeout(&mut self, cx: &mut Context<'_>) {
-        let again = self.recovery.phase() == Phase::FastRecovery;
         let outcome = self.recovery.on_reordering_timeout(cx.now);
         self.tell_losses(cx.now);
-        self.take_recovery(cx, &outcome, again);
+        self.take_recovery(cx, &outcome);
     }
 
     /// RFC 6298 5.4 to 5.7, and RFC 9293 3.8.3: R2 ends the connection (MUST-20), also while it opens (MUST-22, MUST-23).

@@ -154,7 +154,6 @@ impl Recovery {
         self.update_scoreboard(now, ack, episode, &mut work);
         self.count_duplicates(ack, episode, &mut work);
         self.note_reordering(&work);
-        let was = self.phase;
         if self.is_spurious(now, ack, episode, &work) {
             self.undo(old_una, episode, &mut work);
         } else {
@@ -165,8 +164,9 @@ impl Recovery {
         }
         self.judge_probe(ack, episode, &mut work);
         episode.hint = work.lowest_lost.map_or(episode.hint, |lowest| episode.hint.min(lowest));
-        if self.phase == Phase::FastRecovery && was == Phase::FastRecovery {
-            let safe = work.advanced && work.outcome.newly_lost == 0;
+        if self.phase == Phase::FastRecovery {
+            let begins = work.outcome.change == Some(RecoveryChange::FastRecovery);
+            let safe = work.advanced && work.outcome.newly_lost == 0 && !begins;
             episode.prr.on_ack(work.outcome.delivered, safe);
         }
         self.settle(boxed, &mut work);
@@ -339,9 +339,10 @@ impl Recovery {
         if matches!(self.phase, Phase::FastRecovery | Phase::Timeout) {
             if self.ring.una() < self.recovery_point {
                 // RFC 5681 4.3: the loss of a copy is a second sign of congestion; one for each window.
-                if self.phase == Phase::FastRecovery && work.lost_copy.is_some_and(|sent_at| sent_at >= episode.reduced)
-                {
-                    self.begin_recovery(now, episode, work);
+                let again = work.lost_copy.is_some_and(|sent_at| sent_at >= episode.reduced);
+                if again && self.phase == Phase::FastRecovery && !self.reduces_once {
+                    episode.prr.reduce_again(self.in_flight_before(work));
+                    self.reduce(now, episode, work);
                     episode.undo = None;
                 }
                 return;
@@ -369,6 +370,19 @@ impl Recovery {
 
     fn begin_recovery(&mut self, now: Instant, episode: &mut Episode, work: &mut Work) {
         self.phase = Phase::FastRecovery;
+        episode.prr = Prr::new(self.in_flight_before(work));
+        self.reduce(now, episode, work);
+        // RFC 8985 6.2, step 4: upon entering recovery the reordering window may close.
+        self.detect_losses(now, episode, work);
+    }
+
+    /// What was in flight before this ACK, and what it tells to be lost with it: RFC 9937 6.1, RecoverFS.
+    fn in_flight_before(&self, work: &Work) -> u64 {
+        self.ring.outstanding() - self.ring.sacked() + work.delivery.sacked + work.delivery.acked
+    }
+
+    /// The window is to be reduced, once until what is outstanding now is acknowledged.
+    fn reduce(&mut self, now: Instant, episode: &mut Episode, work: &mut Work) {
         self.recovery_point = self.ring.nxt();
         self.stats.recoveries = self.stats.recoveries.saturating_add(1);
         self.stop_probing(episode);
@@ -376,12 +390,6 @@ impl Recovery {
         episode.first_resent = None;
         episode.undo = Some(Undo::new(self.ring.una()));
         episode.reason = work.outcome.lost.as_ref().map_or(LossReason::Sack, |&(_, reason)| reason);
-        // RFC 9937 6.1: RecoverFS is what was in flight before this ACK.
-        let before = self.ring.outstanding() - self.ring.sacked() + work.delivery.sacked + work.delivery.acked;
-        episode.prr = Prr::new(before);
-        episode.prr.on_ack(work.outcome.delivered, false);
         work.outcome.change = Some(RecoveryChange::FastRecovery);
-        // RFC 8985 6.2, step 4: upon entering recovery the reordering window may close.
-        self.detect_losses(now, episode, work);
     }
 }

@@ -12,6 +12,8 @@ pub(super) struct Prr {
     delivered: u64,
     /// Sent since.
     out: u64,
+    /// Delivered and not replaced before the window was reduced once more.
+    credit: u64,
     /// `out` before the last ACK that delivered anything.
     out_before: u64,
     /// What that ACK delivered.
@@ -23,7 +25,14 @@ pub(super) struct Prr {
 impl Prr {
     /// A recovery that begins with `recover_fs` bytes in flight.
     pub(super) const fn new(recover_fs: u64) -> Self {
-        Self { recover_fs, delivered: 0, out: 0, out_before: 0, last: 0, safe: false }
+        Self { recover_fs, delivered: 0, out: 0, credit: 0, out_before: 0, last: 0, safe: false }
+    }
+
+    /// The window is reduced once more in the same recovery: in proportion to what is in flight now. That less went out than was
+    /// delivered still counts where losses leave room: the bound of RFC 9937 is one of the whole recovery.
+    pub(super) const fn reduce_again(&mut self, recover_fs: u64) {
+        let credit = self.credit.saturating_add(self.delivered).saturating_sub(self.out);
+        *self = Self { credit, ..Self::new(recover_fs) };
     }
 
     /// An ACK delivered this much.
@@ -53,7 +62,8 @@ impl Prr {
             u64::try_from(share).unwrap_or(u64::MAX).saturating_sub(self.out_before)
         } else {
             // The reduction bound: conservative, and in slow start where the ACK is a good sign.
-            let mut limit = self.delivered.saturating_sub(self.out_before).max(self.last);
+            let delivered = self.delivered.saturating_add(self.credit);
+            let mut limit = delivered.saturating_sub(self.out_before).max(self.last);
             if self.safe {
                 limit = limit.saturating_add(mss);
             }

@@ -88,7 +88,6 @@ impl Tcb {
         let echo = segment.header.options.timestamps.filter(|_| advances).map(|t| t.echo);
         let echo_rtt = self.timestamps.zip(echo).and_then(|(clock, echo)| clock.elapsed(cx.now, echo));
         let phase = self.recovery.phase();
-        let again = phase == Phase::FastRecovery && segment.ack < self.recovery.recovery_point();
         self.note_app_limited();
         let outcome = self.recovery.on_ack(
             cx.now,
@@ -104,7 +103,7 @@ impl Tcb {
             self.advance_una(cx, segment.ack);
             self.hear_of_mtu_probe(cx);
         }
-        self.tell_congestion(cx, segment, &outcome, (phase, advances), again);
+        self.tell_congestion(cx, segment, &outcome, (phase, advances));
         self.after_window_change(cx, before);
     }
 
@@ -145,7 +144,6 @@ impl Tcb {
         segment: &Segment<'_>,
         outcome: &AckOutcome,
         (before, advances): (Phase, bool),
-        again: bool,
     ) {
         let flight = outcome.prior_in_flight;
         let rate = self.tell_losses(cx.now);
@@ -172,7 +170,7 @@ impl Tcb {
         if before.is_some_and(|before| before != (self.congestion.cwnd(), self.congestion.ssthresh())) {
             self.record_congestion(cx);
         }
-        self.take_recovery(cx, outcome, again);
+        self.take_recovery(cx, outcome);
         if self.ecn.is_some() {
             self.take_ecn_feedback(cx, segment, outcome);
         }
@@ -202,8 +200,7 @@ impl Tcb {
     }
 
     /// What recovery has decided, for the controller, the counters and the trace.
-    /// `again`: fast recovery was under way and is not over.
-    pub(in crate::connection) fn take_recovery(&mut self, cx: &mut Context<'_>, outcome: &AckOutcome, again: bool) {
+    pub(in crate::connection) fn take_recovery(&mut self, cx: &mut Context<'_>, outcome: &AckOutcome) {
         if let Some((range, why)) = outcome.lost.clone() {
             cx.record(self.tuple, self.id, || Trace::Lost { range, why });
         }
@@ -211,8 +208,6 @@ impl Tcb {
         match outcome.change {
             // What only a probe was too large for is no congestion.
             Some(RecoveryChange::FastRecovery) if self.is_lost_mtu_probe(cx, outcome) => {}
-            // Linux reduces once, whatever is lost in the recovery.
-            Some(RecoveryChange::FastRecovery) if self.options.reduce_window && again => {}
             Some(RecoveryChange::FastRecovery) => {
                 self.congestion.on_congestion_event(cx.now, used, Congestion::FastRecovery);
                 self.note_reduced();

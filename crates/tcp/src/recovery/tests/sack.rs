@@ -9,9 +9,10 @@ use std::vec;
 use std::vec::Vec;
 
 use super::{MSS, ack, ack_echo, at, established, ms, pos, repair, segs, send, span};
+use crate::Options;
 use crate::reason::{LossReason, RecoveryChange};
 use crate::recovery::ring::{Fate, MAX_RECORDS};
-use crate::recovery::{Ack, Phase};
+use crate::recovery::{Ack, Phase, Recovery};
 
 #[test]
 fn the_third_reported_segment_makes_the_hole_lost() {
@@ -101,6 +102,41 @@ fn prr_sends_in_proportion() {
     assert!((9..=10).contains(&sent), "half of what was delivered: {log}");
     assert!(!log.contains("...") && !log[3..17].contains("NN"), "spread over the round trip: {log}");
     assert!(r.in_flight().abs_diff(10 * MSS) <= MSS, "{} in flight at the end", r.in_flight());
+}
+
+#[test]
+fn an_ack_that_tells_of_a_lost_copy_counts_once() {
+    // Of twelve, 0 to 3 are lost, and the copy of 1. What goes out on the ACK that tells is what it delivered, whether the window
+    // is reduced again by it (RFC 5681 4.3) or, as on Linux, it is not.
+    for reduce_window in [false, true] {
+        let mut r = Recovery::new(&Options { reduce_window, ..Options::default() }, pos(0));
+        r.set_mss(MSS as u32);
+        r.set_sack(true);
+        r.on_handshake(at(0), Some(ms(10)));
+        let ssthresh = 7 * MSS;
+        send(&mut r, at(0), 0..10);
+        for (n, next) in [(5, 10), (6, 11)] {
+            ack(&mut r, at(2 * n), 0, &[4..n]);
+            send(&mut r, at(2 * n), next..next + 1);
+        }
+        for n in 7..11 {
+            ack(&mut r, at(2 * n), 0, &[4..n]);
+            assert_eq!(repair(&mut r, at(2 * n), ssthresh), [n - 7]);
+        }
+        for n in 11..13 {
+            ack(&mut r, at(2 * n), 0, &[4..n]);
+            assert_eq!(r.quota(ssthresh), MSS);
+            send(&mut r, at(2 * n), n + 1..n + 2);
+        }
+        ack(&mut r, at(34), 1, &[4..12]);
+        assert_eq!(r.quota(ssthresh), 2 * MSS, "slow start: SND.UNA advances, and nothing more is lost");
+        send(&mut r, at(34), 14..16);
+        let outcome = ack(&mut r, at(36), 1, &[2..12]);
+        assert_eq!((outcome.lost, outcome.delivered), (Some((segs(1, 2), LossReason::Rack)), 2 * MSS));
+        assert_eq!(outcome.change, (!reduce_window).then_some(RecoveryChange::FastRecovery));
+        assert_eq!((r.in_flight(), r.quota(ssthresh)), (4 * MSS, 2 * MSS), "conservation, whatever room there is");
+        assert_eq!(r.stats().recoveries, 1 + u32::from(!reduce_window));
+    }
 }
 
 #[test]
