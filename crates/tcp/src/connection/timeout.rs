@@ -15,11 +15,12 @@ use bowline_base::Instant;
 const ORPHAN_RETRIES: u8 = 8;
 
 impl Tcb {
-    /// Runs every timer that is due.
-    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+    /// Runs every timer that is due. Whether the peer is to be told of an end by a RST.
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) -> bool {
         if self.user_deadline() <= cx.now {
             self.fired(cx, TimerKind::User);
-            return self.give_up(cx);
+            self.give_up(cx);
+            return false;
         }
         if self.rcv.acks.deadline().is_some_and(|at| at <= cx.now) {
             self.fired(cx, TimerKind::DelayedAck);
@@ -43,9 +44,7 @@ impl Tcb {
             self.fired(cx, TimerKind::Persist);
             self.on_persist(cx);
         }
-        if !self.is_over() && self.timers.fire(Timer::Keepalive, cx.now) {
-            self.on_keepalive(cx);
-        }
+        let unanswered = !self.is_over() && self.timers.fire(Timer::Keepalive, cx.now) && self.on_keepalive(cx);
         if self.timers.fire(Timer::Cork, cx.now) {
             self.fired(cx, TimerKind::Cork);
             (self.snd.uncorked, self.snd.more, self.snd.unpushed) = (true, false, false);
@@ -56,6 +55,7 @@ impl Tcb {
             self.end(cx, Cause::Timeout, None);
         }
         self.assert_invariants();
+        unanswered
     }
 
     fn fired(&mut self, cx: &mut Context<'_>, kind: TimerKind) {
@@ -118,23 +118,27 @@ impl Tcb {
         }
     }
 
-    /// RFC 9293 3.8.4: a probe of an idle connection, or its end once `probes` of them were not answered.
-    fn on_keepalive(&mut self, cx: &mut Context<'_>) {
-        let Some(keepalive) = self.options.keepalive else { return };
+    /// RFC 9293 3.8.4: a probe of an idle connection, or its end once `probes` of them were not answered. That end is told by a
+    /// RST, as Linux and FreeBSD do: a peer whose answers alone are lost need not wait for its own timer. Whether it came.
+    fn on_keepalive(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(keepalive) = self.options.keepalive else { return false };
         let idle_until = self.stats.last_heard + keepalive.silence();
         let in_flight = !self.recovery.is_idle();
         if in_flight || (idle_until > cx.now && self.snd.probes == 0) {
             // MUST-26: probes go out only when neither text nor acknowledgements did; SHLD-12: they are empty.
             let again = if in_flight { cx.now + keepalive.silence() } else { idle_until };
-            return self.timers.set(Timer::Keepalive, again);
+            self.timers.set(Timer::Keepalive, again);
+            return false;
         }
         self.fired(cx, TimerKind::Keepalive);
         if self.snd.probes >= keepalive.probes {
-            return self.give_up(cx);
+            self.give_up(cx);
+            return true;
         }
         self.snd.probes += 1;
         self.snd.probe = Some(SendReason::Keepalive);
         self.timers.set(Timer::Keepalive, cx.now + keepalive.pace());
+        false
     }
 
     /// An orphan waits for the peer's FIN only so long.

@@ -106,7 +106,9 @@ impl Endpoint {
     /// Runs all timers that are due (RFC 9293 3.10.8).
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(index) = self.wheel.pop_expired(now) {
-            self.with(now, index, super::super::connection::tcb::Tcb::handle_timeout);
+            if self.with(now, index, super::super::connection::tcb::Tcb::handle_timeout) == Some(true) {
+                self.say_reset_of(now, index);
+            }
         }
         while let Some((place, gone)) = self.time_wait.poll_expired(now) {
             self.after_time_wait(now, place, &gone, Cause::Timeout);
@@ -134,7 +136,7 @@ impl Endpoint {
         })
     }
 
-    /// A RST for a connection that was aborted (RFC 9293 3.10.5).
+    /// A RST for a connection that was aborted (RFC 9293 3.10.5), or whose peer was silent for too long.
     pub(super) fn say_reset_of(&mut self, now: Instant, index: u32) {
         let Some((_, tcb)) = self.connections.at_mut(index) else { return };
         let header = tcb.reset_header(now);
