@@ -166,6 +166,18 @@ pub struct Info {
 }
 
 impl Info {
+    /// Segments that have arrived at the peer as far as it has told, the SYN among them (Linux `tcpi_delivered`): what was sent,
+    /// less copies and what is neither acknowledged nor reported by SACK. Where a SYN or FIN had to be repeated, or was acknowledged
+    /// on its own, it is one less for each.
+    #[must_use]
+    pub fn delivered(&self) -> u64 {
+        if matches!(self.state, State::Closed | State::Listen | State::SynSent | State::SynReceived | State::TimeWait) {
+            return 0;
+        }
+        let under_way = self.total_retrans + self.outstanding.unacked.saturating_sub(self.outstanding.sacked);
+        1 + self.data_segs_out.saturating_sub(under_way)
+    }
+
     /// What is known of a connection that has no control block: nothing but its name and state.
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "a line for each field")]

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use super::row::{Detail, Row, Timer};
+use super::row::{Detail, PathModel, Row, Timer};
 
 /// The controller that sets no limit: its window, and the rate that would follow from it, say nothing.
 const UNLIMITED: &str = "local";
@@ -62,6 +62,9 @@ fn options(out: &mut String, info: &Detail) {
             word(out, format_args!("{name}"));
         }
     }
+    if info.fastopen {
+        word(out, format_args!("fastopen"));
+    }
     word(out, format_args!("{}", info.algorithm));
     if let Some((theirs, ours)) = info.wscale {
         word(out, format_args!("wscale:{theirs},{ours}"));
@@ -114,6 +117,9 @@ fn traffic(out: &mut String, info: &Detail) {
         let Some([ect0, ect1, ce]) = bytes.filter(|bytes| bytes.iter().any(|bytes| *bytes > 0)) else { continue };
         word(out, format_args!("{direction}_bytes:e0/{ect0},e1/{ect1},ce/{ce}"));
     }
+    if let Some(model) = &info.model {
+        word(out, format_args!("{}:({})", info.algorithm, path(model)));
+    }
     if let Some(srtt) = info.srtt_us.filter(|srtt| *srtt > 0 && info.algorithm != UNLIMITED) {
         let rate = info.cwnd as f64 * 8.0 * 1e6 / srtt as f64;
         word(out, format_args!("send {rate:.0}bps"));
@@ -123,10 +129,28 @@ fn traffic(out: &mut String, info: &Detail) {
         let most = info.max_pacing_rate.map(|most| format!("/{}bps", most.saturating_mul(8))).unwrap_or_default();
         word(out, format_args!("pacing_rate {}bps{most}", rate.saturating_mul(8)));
     }
+    if let Some(rate) = info.delivery_rate.filter(|rate| *rate > 0) {
+        word(out, format_args!("delivery_rate {}bps", rate.saturating_mul(8)));
+    }
+    nonzero(out, &[("delivered", info.delivered)]);
+}
+
+/// A model of the path, as `ss` prints that of BBR: gains are factors.
+fn path(model: &PathModel) -> String {
+    let mut out = format!("bw:{}bps", model.bandwidth.saturating_mul(8));
+    if let Some(rtt) = model.min_rtt_us {
+        let _ = write!(out, ",mrtt:{}", millis(rtt));
+    }
+    for (name, gain) in [("pacing_gain", model.pacing_gain), ("cwnd_gain", model.cwnd_gain)] {
+        if gain > 0 {
+            let _ = write!(out, ",{name}:{}", gain as f64 / 100.0);
+        }
+    }
+    out
 }
 
 fn limits(out: &mut String, info: &Detail) {
-    if info.held_by.as_deref() == Some("app") {
+    if info.app_limited {
         word(out, format_args!("app_limited"));
     }
     if info.busy_ms > 0 {

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
-use bowline_tcp::info::{Info, Receiver};
+use bowline_tcp::congestion::Model;
+use bowline_tcp::info::{FastOpenInfo, Info, Receiver};
 use bowline_tcp::reason::{Hold, TimerKind};
-use bowline_tcp::recovery::Outstanding;
+use bowline_tcp::recovery::{DeliveryRate, Outstanding};
 use bowline_tcp::state::{STATES, State};
 use bowline_tcp::{Algorithm, EcnMode, FourTuple};
 
@@ -104,6 +105,40 @@ fn the_table_reads_like_ss() {
         [Row::connection(&info(State::Established)), Row::connection(&six), Row::connection(&closing), listener()];
     let rows: Vec<&Row> = rows.iter().collect();
     insta::assert_snapshot!(table::render(&rows, &Columns::default()));
+}
+
+#[test]
+fn what_is_known_of_the_path_is_printed_as_ss_does() {
+    let mut info = info(State::Established);
+    info.algorithm = Algorithm::Bbr;
+    info.fast_open = Some(FastOpenInfo { is_server: false, syn_data: true, failure: None });
+    info.delivery_rate = Some(DeliveryRate { rate: 12_500_000, app_limited: true, delivered: 1448, lost: 0 });
+    info.data_segs_out = 20;
+    info.model = Some(Model {
+        state: "PROBE_BW UP",
+        bandwidth: 25_000_000,
+        min_rtt: Some(Duration::from_micros(300)),
+        pacing_gain: 125,
+        cwnd_gain: 225,
+        inflight_shortterm: None,
+        inflight_longterm: Some(50_000),
+    });
+    let line = detail::line(&Row::connection(&info));
+    // 20 sent, one of them a copy, seven outstanding of which three arrived; and the SYN.
+    for words in [
+        "ts sack fastopen bbr wscale:10,7",
+        "data_segs_in:1 bbr:(bw:200000000bps,mrtt:0.3,pacing_gain:1.25,cwnd_gain:2.25) send ",
+        "delivery_rate 100000000bps delivered:16 app_limited busy:200ms",
+    ] {
+        assert!(line.contains(words), "{words}: {line}");
+    }
+    // Held back by the window now, but the sample was the application's; and the other way round without samples.
+    info.delivery_rate = None;
+    assert!(!detail::line(&Row::connection(&info)).contains("app_limited"));
+    info.hold = Hold::Application;
+    assert!(detail::line(&Row::connection(&info)).contains("app_limited"));
+    info.state = State::SynSent;
+    assert!(!detail::line(&Row::connection(&info)).contains("delivered"), "nothing has arrived yet");
 }
 
 #[test]

@@ -225,6 +225,7 @@ fn counts(info: &Info, name: &str) -> Option<u64> {
         "tcpi_snd_wnd" => info.snd_wnd,
         "tcpi_rcv_wnd" => info.rcv_wnd,
         "tcpi_total_rto" => info.timeouts,
+        "tcpi_delivered" => info.delivered(),
         "tcpi_delivery_rate" => info.delivery_rate.map_or(0, |rate| rate.rate),
         "tcpi_delivery_rate_app_limited" => info.delivery_rate.map_or(0, |rate| u64::from(rate.app_limited)),
         _ => return None,
