@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use bowline_device::impairment::{Impairments, Loss};
 use bowline_device::units::Percent;
-use bowline_tcp::Algorithm;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::path::{Group, Path, Turn, Who};
+use crate::path::{Controller, Group, Path, Turn, Who};
 use crate::process::{self, Program};
 use crate::report::{Better, Report};
 
@@ -30,6 +29,10 @@ pub struct Plan {
     /// Flows at once; by default as many as a small machine moves without being the bottleneck: 8 where less than 0.5 % is
     /// lost, 24 elsewhere.
     pub flows: Option<usize>,
+    /// Our congestion controller.
+    pub ours: Controller,
+    /// The kernel's.
+    pub theirs: Controller,
     /// The round-trip times, in milliseconds.
     pub rtts_ms: Vec<u64>,
     /// The rates of loss on the way to the receiver, in percent.
@@ -47,6 +50,8 @@ impl Default for Plan {
             runs: 3,
             seconds: 5.0,
             flows: None,
+            ours: Controller::Cubic,
+            theirs: Controller::Cubic,
             rtts_ms: vec![20, 80, 100],
             losses: vec![0.1, 1.0, 3.0, 10.0],
             both_ways: false,
@@ -76,12 +81,14 @@ impl Plan {
     pub fn duration(&self) -> Duration {
         let turn = |rtt: &u64| Self::warm_up(Duration::from_millis(*rtt)).as_secs_f64() + self.seconds + 0.5;
         let all: f64 = self.rtts_ms.iter().map(turn).sum();
-        Duration::from_secs_f64(all * (self.losses.len() * self.runs * SENDERS.len()) as f64)
+        Duration::from_secs_f64(all * (self.losses.len() * self.runs * self.senders().len()) as f64)
+    }
+
+    /// Who takes turns.
+    fn senders(&self) -> [Who; 2] {
+        [self.theirs.theirs(), self.ours.ours()]
     }
 }
-
-/// Who takes turns.
-const SENDERS: [Who; 2] = [Who::Kernel("cubic"), Who::Bowline(Algorithm::Cubic)];
 
 /// Runs the plan in a namespace of its own.
 ///
@@ -101,7 +108,7 @@ pub(crate) fn stage(plan: &Plan) -> Result<Report> {
         for loss in &plan.losses {
             let measure = format!("{loss} % loss, RTT {rtt} ms, {} flows", plan.flows(*loss));
             for round in 0..plan.runs as u64 {
-                for who in SENDERS {
+                for who in plan.senders() {
                     if !measure.contains(&plan.only) && !who.name().contains(&plan.only) {
                         continue;
                     }

@@ -21,6 +21,7 @@ use bowline_device::{Device, Transmitted, Tun, TxPacket};
 use bowline_tcp::Algorithm;
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::{Deserialize, Serialize};
 
 use self::host::Host;
 use self::receiver::Receiver;
@@ -59,6 +60,34 @@ impl Who {
             Self::Kernel(algorithm) => format!("Linux {algorithm}"),
             Self::Bowline(algorithm) => format!("bowline {}", format!("{algorithm:?}").to_lowercase()),
         }
+    }
+}
+
+/// A congestion controller that the kernel and Bowline both have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Controller {
+    /// CUBIC.
+    #[default]
+    Cubic,
+    /// BBR: version 3 of ours, and of the kernel's the one that it has.
+    Bbr,
+}
+
+impl Controller {
+    /// Bowline with this controller.
+    pub(crate) fn ours(self) -> Who {
+        Who::Bowline(match self {
+            Self::Cubic => Algorithm::Cubic,
+            Self::Bbr => Algorithm::Bbr,
+        })
+    }
+
+    /// The kernel with this controller.
+    pub(crate) fn theirs(self) -> Who {
+        Who::Kernel(match self {
+            Self::Cubic => "cubic",
+            Self::Bbr => "bbr",
+        })
     }
 }
 

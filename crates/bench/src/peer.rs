@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, gateway, loss, tun};
+use crate::{Result, gateway, loss, share, tun};
 
 /// No answer for so long is a failure.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,6 +29,7 @@ pub fn main(args: &[String]) -> Result<String> {
         }
         ["gateway", plan] => gateway::stage(&serde_json::from_str(plan)?)?.to_json(),
         ["loss", plan] => loss::stage(&serde_json::from_str(plan)?)?.to_json(),
+        ["share", plan] => share::stage(&serde_json::from_str(plan)?)?.to_json(),
         ["tun", plan] => tun::stage(&serde_json::from_str(plan)?)?.to_json(),
         _ => Err(format!("the benchmark's peer does not know {args:?}").into()),
     }

@@ -11,6 +11,29 @@ pub enum Better {
     Higher,
     /// Less is better: a time, a size.
     Lower,
+    /// Nearer to 1 is better: a share of what is due.
+    One,
+}
+
+impl Better {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Higher => "higher is better",
+            Self::Lower => "lower is better",
+            Self::One => "nearer to 1 is better",
+        }
+    }
+}
+
+/// Jain's index: 1 for equal shares, 1 / n where one of n has everything; NaN where nobody has anything.
+pub(crate) fn fairness(shares: impl IntoIterator<Item = f64>) -> f64 {
+    let (mut sum, mut squares, mut count) = (0.0, 0.0, 0.0);
+    for share in shares {
+        sum += share;
+        squares += share * share;
+        count += 1.0;
+    }
+    sum * sum / (squares * count)
 }
 
 /// One figure of one contender: what the runs gave.
@@ -118,8 +141,7 @@ impl fmt::Display for Report {
         for measure in measures {
             let rows = || self.rows.iter().filter(|row| row.measure == measure);
             let Some(first) = rows().next() else { continue };
-            let good = if first.better == Better::Higher { "higher is better" } else { "lower is better" };
-            writeln!(f, "{measure}, {} ({good})", first.unit)?;
+            writeln!(f, "{measure}, {} ({})", first.unit, first.better.words())?;
             let width = rows().map(|row| row.contender.chars().count()).max().unwrap_or_default();
             for row in rows() {
                 let (median, min, max) = (number(row.median), number(row.min), number(row.max));
@@ -159,7 +181,7 @@ fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Better, Report, number};
+    use super::{Better, Report, fairness, number};
 
     #[test]
     fn medians_and_order() {
@@ -178,6 +200,13 @@ mod tests {
     fn numbers_read_well() {
         let texts = [0.1234, 1.0, 33.33, 785_123.4, 1234.0].map(number);
         assert_eq!(texts, ["0.123", "1.00", "33.3", "785,123", "1,234"]);
+    }
+
+    #[test]
+    fn equal_shares_are_fair_and_one_who_has_everything_is_not() {
+        assert_eq!(fairness([2.0, 2.0, 2.0]), 1.0);
+        assert_eq!(fairness([3.0, 0.0, 0.0]), 1.0 / 3.0);
+        assert!(fairness([0.0]).is_nan());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use bowline_base::Instant;
 
 use super::{Contender, World};
 use crate::Result;
+use crate::report::fairness;
 
 /// One end of a flow. What it sends are whole IP packets.
 pub trait Side {
@@ -45,9 +46,7 @@ impl Outcome {
     /// Jain's index over what the flows got.
     #[must_use]
     pub fn fairness(&self) -> f64 {
-        let sum: f64 = self.received.iter().map(|&bytes| bytes as f64).sum();
-        let squares: f64 = self.received.iter().map(|&bytes| (bytes as f64).powi(2)).sum();
-        sum * sum / (squares * self.received.len() as f64)
+        fairness(self.received.iter().map(|&bytes| bytes as f64))
     }
 
     /// Packets dropped, in percent.

@@ -6,6 +6,7 @@
 
 #[cfg(target_os = "linux")]
 mod namespaces;
+mod path;
 mod told;
 
 use std::io::{self, Write as _};
@@ -32,6 +33,8 @@ pub enum Part {
     Gateway,
     /// Goodput under random loss: the kernel and Bowline take turns as the sender, over the same impaired path
     Loss,
+    /// How two flows of ours and one of the kernel's share a bottleneck, at the same time
+    Share,
     /// Only `cargo bench` can: it says so
     #[value(hide = true)]
     Footprint,
@@ -47,7 +50,7 @@ pub struct Args {
     /// A first impression: short turns, and one of each unless --runs says more
     #[arg(long)]
     pub quick: bool,
-    /// Turns of each contender, of which the median is shown [default: 5, and 3 through gateways]
+    /// Turns of each contender, of which the median is shown [default: 5, and 3 in gateway, loss and share]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub runs: Option<u16>,
     /// Only what has this in the name of the measure or of the contender
@@ -56,12 +59,16 @@ pub struct Args {
     /// Print one JSON document at the end instead of tables
     #[arg(long)]
     pub json: bool,
+    /// Of loss and share.
+    #[command(flatten)]
+    pub path: path::PathArgs,
 }
 
 const EXAMPLES: &str = "\
 Contenders take turns, so that a noisy neighbour hits all of them; a figure is the median of its
-turns. In sim a turn is a seed, the first of them smoltcp's own, and what is not random repeats. What cannot be measured is named below the tables, with the reason. tun and gateway make
-namespaces of their own, need no root where users may make them, and send nothing out of this
+turns. In sim a turn is a seed, the first of them smoltcp's own, and what is not random repeats.
+What cannot be measured is named below the tables, with the reason. tun, gateway, loss and share
+make namespaces of their own, need no root where users may make them, and send nothing out of this
 machine. gateway uses what is installed of iperf3, wrk, nginx, slirp4netns and pasta.
 
 Bytes for an idle connection need an allocator that counts, which would slow this program down:
@@ -73,18 +80,23 @@ Examples:
   bowline bench memory --only 'MTU 1500, checksums'
   bowline bench tun --runs 3
   bowline bench gateway --only pasta --json > pasta.json
+  bowline bench loss --controller bbr --rtt 100ms
+  bowline bench share --rate 100mbit --queue 0.5,1,2 --controller bbr --against cubic
 
 Exit status: 0; 1 if a part could not be measured at all, or nothing has TEXT in its name; 2 for
 a bad command line.";
 
 /// What the arguments come to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Settings {
     parts: Vec<Part>,
     quick: bool,
     runs: Option<usize>,
     only: String,
     json: bool,
+    /// Only on Linux is there a part that asks.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code))]
+    path: path::PathArgs,
 }
 
 impl Settings {
@@ -106,8 +118,9 @@ impl Settings {
                 "TUN devices and gateways are measured on Linux: `bowline bench memory sim` works here".to_owned()
             );
         }
+        args.path.check(&parts)?;
         let runs = args.runs.map(usize::from);
-        Ok(Self { parts, quick: args.quick, runs, only: args.only.clone(), json: args.json })
+        Ok(Self { parts, quick: args.quick, runs, only: args.only.clone(), json: args.json, path: args.path.clone() })
     }
 }
 
@@ -174,6 +187,8 @@ fn measure(part: Part, settings: &Settings) -> Result<Report> {
         Part::Gateway => namespaces::through_gateways(settings),
         #[cfg(target_os = "linux")]
         Part::Loss => namespaces::under_loss(settings),
+        #[cfg(target_os = "linux")]
+        Part::Share => namespaces::at_a_bottleneck(settings),
         // refused before
         _ => Ok(Report::default()),
     }

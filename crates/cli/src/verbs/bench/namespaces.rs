@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use bowline_bench::process::Program;
-use bowline_bench::{Report, Result, gateway, loss, peer, tun};
+use bowline_bench::{Controller, Report, Result, gateway, loss, peer, share, tun};
+use bowline_device::units::Rate;
 
-use super::{Settings, print, tell};
+use super::{Settings, path, print, tell};
 use crate::usage::complain;
 
 /// The verb by which this program starts itself inside a namespace. It is for `bowline bench` and nobody else.
@@ -32,6 +33,9 @@ pub(super) fn under_loss(settings: &Settings) -> Result<Report> {
     let mut plan = if settings.quick { loss::Plan::quick() } else { loss::Plan::default() };
     plan.runs = settings.runs.unwrap_or(plan.runs);
     plan.only.clone_from(&settings.only);
+    plan.seconds = settings.path.seconds.map_or(plan.seconds, f64::from);
+    plan.rtts_ms = given(&settings.path.rtt, plan.rtts_ms);
+    (plan.ours, plan.theirs) = controllers(&settings.path, (plan.ours, plan.theirs));
     let program = Program::current([PEER])?;
     tell(&format!("loss: {} s in all", plan.duration().as_secs()));
     let mut report = Report::default();
@@ -41,6 +45,41 @@ pub(super) fn under_loss(settings: &Settings) -> Result<Report> {
         report.extend(loss::run(&part, &program)?);
     }
     Ok(report)
+}
+
+/// One round-trip time and one queue after the other.
+pub(super) fn at_a_bottleneck(settings: &Settings) -> Result<Report> {
+    let mut plan = if settings.quick { share::Plan::quick() } else { share::Plan::default() };
+    plan.runs = settings.runs.unwrap_or(plan.runs);
+    plan.only.clone_from(&settings.only);
+    plan.seconds = settings.path.seconds.map_or(plan.seconds, f64::from);
+    plan.rtts_ms = given(&settings.path.rtt, plan.rtts_ms);
+    plan.queues = given(&settings.path.queue, plan.queues);
+    plan.rate = settings.path.rate.map_or(plan.rate, Rate::bits_per_second);
+    (plan.ours.0, plan.theirs.0) = controllers(&settings.path, (plan.ours.0, plan.theirs.0));
+    let program = Program::current([PEER])?;
+    tell(&format!("share: {} s in all", plan.duration().as_secs()));
+    let mut report = Report::default();
+    for (rtt, queue) in plan.rtts_ms.iter().flat_map(|rtt| plan.queues.iter().map(move |queue| (*rtt, *queue))) {
+        tell(&format!("share: a queue of {queue} BDP at {rtt} ms, {} turn(s) of {} s", plan.runs, plan.seconds));
+        let part = share::Plan { rtts_ms: vec![rtt], queues: vec![queue], ..plan.clone() };
+        report.extend(share::run(&part, &program)?);
+    }
+    Ok(report)
+}
+
+/// What the command line says, or else what the plan has.
+fn given<T: Clone>(words: &[T], plan: Vec<T>) -> Vec<T> {
+    if words.is_empty() { plan } else { words.to_vec() }
+}
+
+/// Ours and the kernel's.
+fn controllers(words: &path::PathArgs, plan: (Controller, Controller)) -> (Controller, Controller) {
+    let known = |name| match name {
+        path::Controller::Cubic => Controller::Cubic,
+        path::Controller::Bbr => Controller::Bbr,
+    };
+    (words.controller.map_or(plan.0, known), words.against.or(words.controller).map_or(plan.1, known))
 }
 
 /// One turn of all gateways after the other, each in a namespace of its own.

@@ -36,3 +36,21 @@ fn the_footprint_is_refused_with_the_command_that_has_it() {
 fn no_turn_at_all_is_a_mistake() {
     assert!(resolve(&["--runs", "0"]).is_err());
 }
+
+#[test]
+fn a_path_is_as_it_was_asked_for() {
+    let words =
+        ["share", "--rtt", "20ms,100ms", "--queue", "0.5", "--rate", "8mbit", "--seconds", "30", "--controller", "bbr"];
+    let path = resolve(&words).unwrap().path;
+    assert_eq!((path.rtt, path.queue, path.seconds), (vec![20, 100], vec![0.5], Some(30)));
+    assert_eq!(path.rate.map(bowline_device::units::Rate::bits_per_second), Some(8_000_000));
+    assert_eq!((path.controller, path.against), (Some(super::path::Controller::Bbr), None));
+}
+
+#[test]
+fn options_of_other_parts_are_refused() {
+    assert!(resolve(&["loss", "--rtt", "100ms", "--controller", "bbr"]).is_ok());
+    assert!(resolve(&["loss", "--queue", "1"]).unwrap_err().contains("bench share"));
+    assert!(resolve(&["sim", "--seconds", "3"]).unwrap_err().contains("`bowline bench loss` and `share`"));
+    assert!(resolve(&["share", "--queue", "0"]).is_err() && resolve(&["share", "--rtt", "1.5ms"]).is_err());
+}
