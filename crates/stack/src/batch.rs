@@ -90,7 +90,7 @@ impl Stack {
                 continue;
             }
             self.runs.open = joining && packets.size_hint().1 != Some(0);
-            self.handle_packet(now, interface, packet);
+            self.take_packet(now, interface, &mut packet);
         }
         self.runs.open = false;
         self.flush(now, interface);

@@ -1,6 +1,7 @@
 //! Interfaces, their addresses, and which way a packet goes. Decides what is ours; knows nothing of transports.
 
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bowline_wire::Capabilities;
@@ -82,11 +83,29 @@ pub(crate) enum Cast {
 pub(crate) struct Interfaces {
     list: Vec<Interface>,
     routes: Vec<Route>,
+    last: Last,
+}
+
+/// The last answers: the next packet is often for the same two hosts. Whatever may change an answer forgets them.
+#[derive(Debug, Default)]
+struct Last {
+    route: Cell<Option<(IpAddr, IfaceId, Option<IpAddr>)>>,
+    admitted: Cell<Option<(IfaceId, IpAddr, IpAddr, Cast)>>,
+}
+
+/// Why a packet is not for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// No honest packet comes from there.
+    Martian,
+    /// It is for somebody else.
+    NotOurs,
 }
 
 impl Interfaces {
     pub(crate) fn add(&mut self, interface: Interface) -> Option<IfaceId> {
         let id = IfaceId(u16::try_from(self.list.len()).ok()?);
+        self.last = Last::default();
         self.list.push(interface);
         Some(id)
     }
@@ -96,6 +115,7 @@ impl Interfaces {
     }
 
     pub(crate) fn get_mut(&mut self, id: IfaceId) -> Option<&mut Interface> {
+        self.last = Last::default();
         self.list.get_mut(id.index())
     }
 
@@ -106,6 +126,7 @@ impl Interfaces {
     /// Adds a route; replaces the one to the same network.
     pub(crate) fn add_route(&mut self, route: Route) {
         self.remove_route(route.destination);
+        self.last = Last::default();
         self.routes.push(route);
         // The longest prefix first, so that the first match is the best.
         self.routes.sort_by_key(|route| core::cmp::Reverse(route.destination.prefix()));
@@ -116,6 +137,7 @@ impl Interfaces {
         let same = |route: &Route| {
             route.destination.prefix() == destination.prefix() && destination.contains(route.destination.address())
         };
+        self.last = Last::default();
         self.routes.retain(|route| !same(route));
         self.routes.len() < before
     }
@@ -130,7 +152,17 @@ impl Interfaces {
     }
 
     /// The interface that leads to `destination`, and our address to use by default.
+    #[inline]
     pub(crate) fn route(&self, destination: IpAddr) -> Option<(IfaceId, &Interface, Option<IpAddr>)> {
+        let (id, source) = match self.last.route.get() {
+            Some((known, id, source)) if known == destination => (id, source),
+            _ => self.find_route(destination)?,
+        };
+        Some((id, self.get(id)?, source))
+    }
+
+    #[inline(never)]
+    fn find_route(&self, destination: IpAddr) -> Option<(IfaceId, Option<IpAddr>)> {
         let mut best: Option<(u8, IfaceId, Option<IpAddr>)> = None;
         for (id, interface) in self.iter() {
             if interface.loopback && (destination.is_loopback() || self.is_own(destination)) {
@@ -150,12 +182,33 @@ impl Interfaces {
             best = Some((route.destination.prefix(), route.interface, route.source));
         }
         let (_, id, source) = best?;
-        let interface = self.get(id)?;
-        Some((id, interface, source.or_else(|| interface.source_for(destination))))
+        let source = source.or_else(|| self.get(id)?.source_for(destination));
+        self.last.route.set(Some((destination, id, source)));
+        Some((id, source))
+    }
+
+    /// To whom a packet is addressed that came in by an interface, if it is honest and for us.
+    #[inline]
+    pub(crate) fn admit(&self, id: IfaceId, (from, to): (IpAddr, IpAddr)) -> Result<Cast, Refused> {
+        match self.last.admitted.get() {
+            Some((interface, src, dst, cast)) if interface == id && src == from && dst == to => Ok(cast),
+            _ => self.judge(id, from, to),
+        }
+    }
+
+    #[inline(never)]
+    fn judge(&self, id: IfaceId, from: IpAddr, to: IpAddr) -> Result<Cast, Refused> {
+        let interface = self.get(id).ok_or(Refused::NotOurs)?;
+        if self.is_martian(interface, from) {
+            return Err(Refused::Martian);
+        }
+        let cast = self.cast(interface, to).ok_or(Refused::NotOurs)?;
+        self.last.admitted.set(Some((id, from, to, cast)));
+        Ok(cast)
     }
 
     /// To whom a packet is addressed that came in by `interface`; `None` if not to us.
-    pub(crate) fn cast(&self, interface: &Interface, destination: IpAddr) -> Option<Cast> {
+    fn cast(&self, interface: &Interface, destination: IpAddr) -> Option<Cast> {
         if interface.addresses.iter().any(|ours| ours.address() == destination) || self.is_own(destination) {
             return Some(Cast::Own);
         }
@@ -175,7 +228,7 @@ impl Interfaces {
     }
 
     /// Whether no honest packet has this source on `interface` (RFC 1122 3.2.1.3, RFC 1812 5.3.7, RFC 4291 2.7).
-    pub(crate) fn is_martian(&self, interface: &Interface, source: IpAddr) -> bool {
+    fn is_martian(&self, interface: &Interface, source: IpAddr) -> bool {
         if !is_unicast(source) || interface.addresses.iter().any(|ours| ours.broadcast() == Some(source)) {
             return true;
         }

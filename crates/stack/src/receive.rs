@@ -2,6 +2,7 @@
 //!
 //! Parses each header once. Decides nothing that a transport decides.
 
+use core::mem;
 use core::net::SocketAddr;
 
 use bowline_base::Instant;
@@ -15,7 +16,7 @@ use bowline_wire::{
 };
 use bytes::{Buf, Bytes};
 
-use crate::interface::{Cast, IfaceId};
+use crate::interface::{Cast, IfaceId, Refused};
 use crate::reassembly::Outcome;
 use crate::stack::Stack;
 use crate::udp::Datagram;
@@ -39,8 +40,13 @@ impl Inbound<'_> {
 impl Stack {
     /// Takes a packet that came in by an interface.
     pub fn handle_packet(&mut self, now: Instant, interface: IfaceId, mut packet: RxPacket) {
+        self.take_packet(now, interface, &mut packet);
+    }
+
+    /// The same. What of the packet is kept, is taken out of it.
+    pub(crate) fn take_packet(&mut self, now: Instant, interface: IfaceId, packet: &mut RxPacket) {
         if !packet.more.is_empty() {
-            if self.on_scattered(now, interface, &mut packet).is_some() {
+            if self.on_scattered(now, interface, packet).is_some() {
                 return;
             }
             packet.gather();
@@ -55,7 +61,7 @@ impl Stack {
         match header.fragment {
             None => self.deliver(now, (interface, cast), &header, packet),
             Some(fragment) => {
-                let inbound = Inbound { interface, header: &header, cast, packet: &packet };
+                let inbound = Inbound { interface, header: &header, cast, packet };
                 self.on_fragment(now, &inbound, fragment);
             }
         }
@@ -63,17 +69,13 @@ impl Stack {
 
     /// Whether a packet is honest and for us, and how.
     pub(crate) fn admit(&mut self, id: IfaceId, header: &IpHeader) -> Option<Cast> {
-        let interface = self.interfaces.get(id)?;
-        let is_v4 = header.src.is_ipv4();
-        if self.interfaces.is_martian(interface, header.src) {
-            self.counters.ip_of(is_v4).in_martians += 1;
-            return None;
+        let counters = self.counters.ip_of(header.src.is_ipv4());
+        match self.interfaces.admit(id, (header.src, header.dst)) {
+            Ok(cast) => return Some(cast),
+            Err(Refused::Martian) => counters.in_martians += 1,
+            Err(Refused::NotOurs) => counters.in_addr_errors += 1,
         }
-        let cast = self.interfaces.cast(interface, header.dst);
-        if cast.is_none() {
-            self.counters.ip_of(is_v4).in_addr_errors += 1;
-        }
-        cast
+        None
     }
 
     /// RFC 8200 4.2 and 4.4 want the sender of some malformed packets told.
@@ -132,18 +134,18 @@ impl Stack {
             return; // a fragment in fragments (RFC 7112 allows it to be dropped)
         }
         let pinned = data.len();
-        let packet =
+        let mut packet =
             RxPacket { data, pinned, checksum: RxChecksum::Unverified, segment_size: None, more: Stretches::new() };
-        self.deliver(now, (inbound.interface, inbound.cast), &header, packet);
+        self.deliver(now, (inbound.interface, inbound.cast), &header, &mut packet);
     }
 
-    fn deliver(&mut self, now: Instant, (interface, cast): (IfaceId, Cast), header: &IpHeader, packet: RxPacket) {
+    fn deliver(&mut self, now: Instant, (interface, cast): (IfaceId, Cast), header: &IpHeader, packet: &mut RxPacket) {
         let is_v4 = header.src.is_ipv4();
         if header.protocol == Protocol::TCP {
             self.counters.ip_of(is_v4).in_delivers += 1;
             return self.on_tcp(now, (interface, cast), header, packet);
         }
-        let inbound = &Inbound { interface, header, cast, packet: &packet };
+        let inbound = &Inbound { interface, header, cast, packet };
         match (header.protocol, is_v4) {
             (Protocol::UDP, _) => self.on_udp(now, inbound),
             (Protocol::ICMP, true) | (Protocol::ICMPV6, false) => self.on_icmp(now, inbound),
@@ -174,7 +176,7 @@ impl Stack {
         }
     }
 
-    fn on_tcp(&mut self, now: Instant, (interface, cast): (IfaceId, Cast), ip: &IpHeader, mut packet: RxPacket) {
+    fn on_tcp(&mut self, now: Instant, (interface, cast): (IfaceId, Cast), ip: &IpHeader, packet: &mut RxPacket) {
         // RFC 9293 3.9.2.3, MUST-57: a SYN to a broadcast or multicast address is dropped; so is everything else there.
         if !matches!(cast, Cast::Own | Cast::Any) {
             self.counters.ip_of(ip.src.is_ipv4()).in_discards += 1;
@@ -191,13 +193,14 @@ impl Stack {
             self.counters.tcp_in.in_errs += 1;
             return self.trace_bad_checksum(now, ip, header, segment.len() - header_len);
         }
-        if self.hold(now, interface, ip, (&header, header_len), &mut packet) {
+        if self.hold(now, interface, ip, (&header, header_len), packet) {
             return;
         }
-        let (pinned, segment_size, mut data) = (packet.pinned, packet.segment_size, packet.data);
+        let mut data = mem::take(&mut packet.data);
         data.truncate(ip.header_len + ip.payload_len);
         data.advance(ip.header_len + header_len);
-        self.deliver_segment(now, interface, (ip, &header), &[Piece { data, pinned }], segment_size);
+        let text = [Piece { data, pinned: packet.pinned }];
+        self.deliver_segment(now, interface, (ip, &header), &text, packet.segment_size);
     }
 
     /// Hands TCP a segment for an address of ours, its checksum verified.

@@ -126,7 +126,10 @@ impl Stack {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None`: not before something else happens.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
-        [self.tcp.poll_timeout(), self.reassembly.poll_timeout()].into_iter().flatten().min()
+        match (self.tcp.poll_timeout(), self.reassembly.poll_timeout()) {
+            (Some(tcp), Some(reassembly)) => Some(tcp.min(reassembly)),
+            (first, None) | (None, first) => first,
+        }
     }
 
     /// The next thing that the caller may want to act on.

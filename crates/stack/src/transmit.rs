@@ -104,14 +104,14 @@ impl Exit<'_> {
             return;
         };
         let payload_len = departure.payload_len();
-        let header_len = departure.header.emit_len();
-        let mut ip = IpHeader::new(src, dst, Protocol::TCP, header_len + payload_len);
+        let mut ip = IpHeader::new(src, dst, Protocol::TCP, payload_len);
         ip.hop_limit = departure.hop_limit;
         ip.traffic_class = TrafficClass(departure.traffic_class);
         ip.flow_label = self.flow_label(src, dst, departure.header.src_port, departure.header.dst_port);
         let mut head = [0; MAX_HEAD];
+        let tcp_len = head.get_mut(ip.emit_len()..).map_or(0, |rest| departure.header.emit(rest));
+        ip.payload_len += tcp_len;
         let ip_len = ip::emit(&ip, &mut head);
-        let tcp_len = head.get_mut(ip_len..).map_or(0, |rest| departure.header.emit(rest));
         let kind = if is_v4 { SegmentKind::Tcp4 } else { SegmentKind::Tcp6 };
         let size = departure.segment_size.filter(|size| usize::from(*size) < payload_len);
         let Some(head) = head.get_mut(..ip_len + tcp_len) else { return };

@@ -52,8 +52,14 @@ impl<T, const LISTS: usize> LinkedSlab<T, LISTS> {
 
     /// Adds an entry at the end of a list; `None` if the slab is full.
     pub(crate) fn insert(&mut self, list: usize, value: T) -> Option<(u32, u32)> {
-        let (index, generation) = self.nodes.insert(Node { value, prev: NONE, next: NONE }).ok()?;
-        self.link(index, list);
+        let ends = self.lists.get_mut(list)?;
+        let tail = ends.tail;
+        let (index, generation) = self.nodes.insert(Node { value, prev: tail, next: NONE }).ok()?;
+        ends.tail = index;
+        match self.nodes.at_mut(tail) {
+            Some((_, before)) => before.next = index,
+            None => ends.head = index,
+        }
         Some((index, generation))
     }
 

@@ -168,6 +168,12 @@ impl Recovery {
         }
     }
 
+    /// What lies before `next` was sent and acknowledged without it: a SYN-ACK, before there was a connection.
+    pub(crate) fn begin_at(&mut self, next: Position) {
+        self.ring = Ring::new(next);
+        self.recovery_point = next - 1;
+    }
+
     /// `range` was handed to the device. `retransmit`: it had been sent before, but for what lies beyond SND.NXT.
     pub fn on_sent(&mut self, now: Instant, range: Range<Position>, retransmit: bool) {
         let len = range.end.since(range.start);

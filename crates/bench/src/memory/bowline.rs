@@ -7,7 +7,6 @@
 mod bulk;
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant as Clock};
@@ -41,21 +40,21 @@ pub struct Bowline {
 
 /// One direction of the cable.
 struct Pipe {
-    packets: VecDeque<RxPacket>,
+    packets: Vec<RxPacket>,
     memory: PacketMemory,
     data_packets: u64,
 }
 
 impl Pipe {
     fn new() -> Self {
-        Self { packets: VecDeque::new(), memory: PacketMemory::new(256), data_packets: 0 }
+        Self { packets: Vec::new(), memory: PacketMemory::new(256), data_packets: 0 }
     }
 
     fn carry(&mut self, packet: &TxPacket<'_>) {
         // Longer than an IP packet can be: lost, and the run fails by what does not arrive.
         let Some(received) = self.memory.carry(packet) else { return };
         self.data_packets += u64::from(received.len() > 100);
-        self.packets.push_back(received);
+        self.packets.push(received);
     }
 }
 

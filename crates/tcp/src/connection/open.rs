@@ -68,43 +68,44 @@ pub(crate) fn mss_of(mtu: u16, ipv6: bool, options: &Options) -> u16 {
 
 impl Tcb {
     /// An active open from CLOSED or LISTEN: about to enter SYN-SENT, the SYN still to be sent.
+    #[inline]
     pub(crate) fn open_actively(now: Instant, birth: Birth, from: State) -> Self {
         let timestamps = birth.options.timestamps.then(|| TimestampClock::new(now, birth.timestamp_offset, 0));
-        let mut tcb = Self::new(now, birth, from, Position::initial(0));
-        tcb.timestamps = timestamps;
-        tcb
+        Self::new(now, birth, from, timestamps)
     }
 
-    /// A passive open: SYN-RECEIVED. The SYN-ACK is still to be sent, unless a half-open connection or a cookie was
-    /// before this one, and `handshake` tells of it.
-    pub(crate) fn open_passively(now: Instant, birth: Birth, agreed: &Negotiated, handshake: Handshake) -> Self {
-        let mut tcb = Self::new(now, birth, State::SynReceived, Position::initial(agreed.irs.0));
-        tcb.passive = true;
-        tcb.apply_negotiated(now, agreed);
-        tcb.snd.wl1 = tcb.rcv.irs;
-        tcb.snd.wl2 = tcb.snd.iss;
+    /// A passive open that is about to [begin](Self::begin_passively): SYN-RECEIVED.
+    #[inline]
+    pub(crate) fn open_passively(now: Instant, birth: Birth) -> Self {
+        Self::new(now, birth, State::SynReceived, None)
+    }
+
+    /// A passive open takes what was agreed on. The SYN-ACK is still to be sent, unless a half-open connection or a cookie
+    /// was before this one, and `handshake` tells of it.
+    // Not a part of the constructor: a control block is too large to be passed on from hand to hand.
+    pub(crate) fn begin_passively(&mut self, now: Instant, agreed: &Negotiated, handshake: Handshake) {
+        self.passive = true;
+        self.apply_negotiated(now, agreed);
+        self.snd.wl1 = self.rcv.irs;
         match handshake {
             Handshake::Begins { window } => {
-                tcb.snd.wnd = u32::from(window);
-                tcb.snd.max_wnd = tcb.snd.wnd;
+                self.snd.wnd = u32::from(window);
+                self.snd.max_wnd = self.snd.wnd;
             }
             Handshake::Answered { rtt } => {
-                tcb.snd.nxt = tcb.snd.iss + 1;
-                tcb.recovery = Recovery::new(&tcb.options, tcb.snd.nxt);
-                tcb.recovery.set_sack(tcb.sack);
-                tcb.recovery.set_mss(tcb.snd.mss);
-                tcb.recovery.sample_rates(tcb.options.rate_samples, tcb.congestion.models_path());
+                self.snd.nxt = self.snd.iss + 1;
+                self.recovery.begin_at(self.snd.nxt);
                 if let Some(rtt) = rtt {
-                    tcb.recovery.on_handshake(now, rtt);
+                    self.recovery.on_handshake(now, rtt);
                 }
             }
         }
-        tcb
     }
 
-    fn new(now: Instant, birth: Birth, state: State, irs: Position) -> Self {
+    #[inline]
+    fn new(now: Instant, birth: Birth, state: State, timestamps: Option<TimestampClock>) -> Self {
         let Birth { tuple, id, options, path, iss, .. } = birth;
-        let iss = Position::initial(iss);
+        let (iss, irs) = (Position::initial(iss), Position::initial(0));
         let peer_mss = crate::negotiate::peer_mss(None, tuple.is_ipv6());
         let lossless = path.lossless;
         // RFC 9293 3.8.2, MAY-18: any of several congestion controllers, by the user's choice.
@@ -122,7 +123,7 @@ impl Tcb {
             lossless,
             snd: SendHalf::new(iss, peer_mss),
             rcv: ReceiveHalf::new(irs, &options, mss_of(path.link_mtu, tuple.is_ipv6(), &options)),
-            timestamps: None,
+            timestamps,
             sack: false,
             ecn: None,
             window_scale: None,

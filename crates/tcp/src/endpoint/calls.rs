@@ -204,17 +204,16 @@ impl Endpoint {
         let birth = Birth { tuple, id: self.take_id(), options, path, iss: iss.0, timestamp_offset };
         let mss = mss_of(path.mtu, tuple.is_ipv6(), &birth.options);
         let offer = self.fast_open.offer(now, tuple.remote.ip(), &birth.options.fast_open, mss);
-        let make = |_, _| {
-            let mut tcb = Tcb::open_actively(now, birth, from);
-            if let Some(offer) = offer {
-                tcb.open_fast(offer);
-            }
-            tcb
-        };
+        let make = |_, _| Tcb::open_actively(now, birth, from);
         let (index, generation) = self.connections.insert_with(make).ok_or(ConnectError::TooMany)?;
         self.counters.active_opens += 1;
         self.occupy(&tuple, Slot::Connection(index));
-        self.with(now, index, |tcb, cx| tcb.advance(cx, Cause::ActiveOpen));
+        self.with(now, index, |tcb, cx| {
+            if let Some(offer) = offer {
+                tcb.open_fast(offer);
+            }
+            tcb.advance(cx, Cause::ActiveOpen);
+        });
         Ok(ConnectionKey { index, generation })
     }
 

@@ -1,7 +1,8 @@
 //! Which table holds a four-tuple, and where: one hash table for connections, half-open ones, SYNs that wait, and
 //! TIME-WAIT. Keyed, so that a peer cannot choose collisions.
 
-use core::net::{IpAddr, SocketAddr};
+use core::cell::Cell;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bowline_base::hash::KeyedHash;
 use hashbrown::HashTable;
@@ -49,11 +50,15 @@ impl Slot {
 pub(super) struct Demux {
     table: HashTable<u32>,
     hash: KeyedHash,
+    /// The four-tuple that was hashed last: what was looked up is often what is inserted, moved or removed next.
+    last: Cell<(FourTuple, u64)>,
 }
 
 impl Demux {
     pub(super) fn new(key: [u8; 16]) -> Self {
-        Self { table: HashTable::new(), hash: KeyedHash::new(key) }
+        let (hash, nobody) = (KeyedHash::new(key), SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
+        let nobody = FourTuple::new(nobody, nobody);
+        Self { table: HashTable::new(), hash, last: Cell::new((nobody, hash_tuple(&hash, &nobody))) }
     }
 
     /// Whether no tuple has a slot.
@@ -92,7 +97,13 @@ impl Demux {
     }
 
     fn hash_of(&self, tuple: &FourTuple) -> u64 {
-        hash_tuple(&self.hash, tuple)
+        let (known, hash) = self.last.get();
+        if known == *tuple {
+            return hash;
+        }
+        let hash = hash_tuple(&self.hash, tuple);
+        self.last.set((*tuple, hash));
+        hash
     }
 }
 

@@ -322,8 +322,9 @@ impl Endpoint {
         from: Option<Slot>,
     ) -> Option<u32> {
         let tuple = birth.tuple;
-        let make = |_, _| Tcb::open_passively(now, birth, agreed, handshake);
-        let (index, _) = self.connections.insert_with(make)?;
+        let (index, _) = self.connections.insert_with(|_, _| Tcb::open_passively(now, birth))?;
+        let (_, tcb) = self.connections.at_mut(index)?;
+        tcb.begin_passively(now, agreed, handshake);
         self.counters.passive_opens += 1;
         match from {
             Some(from) => self.demux.reseat(&tuple, from, Slot::Connection(index)),

@@ -97,9 +97,14 @@ impl Endpoint {
     /// When to call [`handle_timeout`](Self::handle_timeout) next. Drain `poll_transmit` first: it sets the timers.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let tables = [self.syn_queue.poll_timeout(), self.pending.poll_timeout(), self.time_wait.poll_timeout()];
-        let first = |first: Instant, next: Option<Instant>| next.map_or(first, |next| first.min(next));
-        let first = tables.into_iter().fold(self.wheel.poll_timeout().unwrap_or(Instant::MAX), first);
+        let mut first = self.wheel.poll_timeout().unwrap_or(Instant::MAX);
+        if let Some(due) = self.time_wait.poll_timeout() {
+            first = first.min(due);
+        }
+        if self.syn_queue.len() + self.pending.len() > 0 {
+            let due = [self.syn_queue.poll_timeout(), self.pending.poll_timeout()];
+            first = due.into_iter().flatten().fold(first, Instant::min);
+        }
         (first < Instant::MAX).then_some(first)
     }
 
