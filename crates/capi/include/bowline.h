@@ -27,11 +27,15 @@ extern "C" {
 /* A host with sockets. */
 struct bowline;
 
-/* Flags, separated by commas: profile=bowline|linux|freebsd, local=ADDRESS (more than once), mtu=BYTES, gso=on|off, pacing=on|off. NULL or "": the
- * defaults. NULL is returned where they say nothing that is known; what is wrong stands on the standard error. */
+/* Flags, separated by commas: profile=bowline|linux|freebsd, local=ADDRESS (more than once), anyip=on|off, mtu=BYTES,
+ * gso=on|off, pacing=on|off, sysctl.NAME=VALUE (by Linux's names or FreeBSD's). NULL or "": the defaults. NULL is returned where they
+ * say nothing that is known; what is wrong stands on the standard error. */
 struct bowline *bowline_new(const char *flags);
 /* Gives a host back. No call on it may be under way. */
 void bowline_free(struct bowline *host);
+/* Sets what sockets made from now on start with, as "sysctl name=value" does. ENOENT: no such setting here; EINVAL: no such value;
+ * EOPNOTSUPP: the stack behaves otherwise; EPERM: only bowline_new takes it. */
+int bowline_sysctl(struct bowline *host, const char *name, const char *value);
 
 int bowline_socket(struct bowline *host, int domain, int type, int protocol);
 int bowline_bind(struct bowline *host, int fd, const struct sockaddr *address, socklen_t len);

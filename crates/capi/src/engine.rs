@@ -10,7 +10,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use bowline_base::Instant;
-use bowline_posix::{Call, Errno, Fd, Host, HostConfig, Progress, Reply, Waiting};
+use bowline_posix::{Call, Errno, Fd, Host, Progress, Reply, Sysctls, Waiting};
 use rustix::fd::{IntoRawFd, RawFd};
 
 /// What the clock shows when a host is made, in microseconds: not zero, which programs take for "no time".
@@ -28,6 +28,7 @@ pub(crate) struct Engine {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) host: Host,
+    sysctls: Sysctls,
     now: Instant,
     /// Packets that have left, and when.
     outbox: VecDeque<(Instant, Vec<u8>)>,
@@ -46,11 +47,12 @@ struct Blocked {
 }
 
 impl Engine {
-    pub(crate) fn new(config: HostConfig) -> Self {
+    pub(crate) fn new(sysctls: Sysctls) -> Self {
         let now = Instant::from_micros(BEGIN);
         let state = State {
             // The same scripts give the same packets.
-            host: Host::new(config, [0x0b; 32], now),
+            host: sysctls.host([0x0b; 32], now),
+            sysctls,
             now,
             outbox: VecDeque::new(),
             descriptors: BTreeMap::new(),
@@ -160,6 +162,15 @@ impl Engine {
         }
     }
 
+    /// Sets what sockets made from now on start with.
+    pub(crate) fn set(&self, name: &str, value: &str) -> Result<(), Errno> {
+        self.with(|state, now| {
+            state.sysctls.set_later(name, value).map_err(|refused| refused.errno())?;
+            state.sysctls.put_in_force(&mut state.host, now);
+            Ok(())
+        })
+    }
+
     /// A packet arrives.
     pub(crate) fn packet_in(&self, packet: &[u8]) {
         self.with(|state, now| state.host.packet_in(now, packet));
@@ -219,18 +230,27 @@ impl State {
 
     /// Carries out what has become possible, and collects what leaves.
     fn settle(&mut self) {
+        self.flush();
         loop {
-            while let Some(packet) = self.host.poll_packet(self.now) {
-                self.outbox.push_back((self.now, packet));
-            }
             let mut moved = false;
             for place in 0..self.blocked.len() {
                 moved |= self.resume(place);
             }
+            // A call that goes on waiting may have written something.
+            moved |= self.flush();
             if !moved {
                 return;
             }
         }
+    }
+
+    /// Takes what leaves; whether anything did.
+    fn flush(&mut self) -> bool {
+        let before = self.outbox.len();
+        while let Some(packet) = self.host.poll_packet(self.now) {
+            self.outbox.push_back((self.now, packet));
+        }
+        self.outbox.len() > before
     }
 
     /// Tries a blocked call again; whether it has returned.

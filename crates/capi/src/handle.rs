@@ -33,8 +33,8 @@ pub unsafe extern "C" fn bowline_new(flags: *const c_char) -> *mut c_void {
     // SAFETY: the caller promises a string.
     let flags = unsafe { memory::text(flags) }.unwrap_or_default();
     match flags::parse(&flags) {
-        Ok(config) => {
-            let engine = Arc::new(Engine::new(config));
+        Ok(sysctls) => {
+            let engine = Arc::new(Engine::new(sysctls));
             let mut hosts = HOSTS.lock().unwrap_or_else(PoisonError::into_inner);
             hosts.retain(|host| host.strong_count() > 0);
             hosts.push(Arc::downgrade(&engine));
@@ -64,6 +64,29 @@ pub unsafe extern "C" fn bowline_free(handle: *mut c_void) {
         // SAFETY: the caller promises that it is an engine whose count this handle holds.
         drop(unsafe { Arc::from_raw(handle.cast::<Engine>().cast_const()) });
     }
+}
+
+/// Sets what an administrator sets, as `sysctl NAME=VALUE` does, for sockets made from now on; by Linux's names or FreeBSD's.
+/// Fails with `ENOENT` for a name that nothing here knows, `EINVAL` for a value that is none, `EOPNOTSUPP` where the stack
+/// behaves otherwise, and `EPERM` for what a host is made of, which [`bowline_new`] takes.
+///
+/// # Safety
+/// `handle` is null or came from [`bowline_new`]; the texts are null or C strings.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bowline_sysctl(handle: *mut c_void, name: *const c_char, value: *const c_char) -> c_int {
+    // SAFETY: the caller promises a handle and texts.
+    let (engine, name, value) = unsafe { (engine(handle), memory::text(name), memory::text(value)) };
+    let set = engine.and_then(|engine| match (name, value) {
+        (Some(name), Some(value)) => engine.set(&name, &value),
+        _ => Err(Errno::EFAULT),
+    });
+    set.map_or_else(
+        |errno| {
+            memory::set_errno(errno);
+            -1
+        },
+        |()| 0,
+    )
 }
 
 /// The C library's `getsockopt`, for programs into which this library is preloaded: it answers for the descriptors of hosts,

@@ -99,6 +99,13 @@ int main(void)
     timersub(&after, &before, &after);
     CHECK(after.tv_sec == 1 && after.tv_usec == 500001);
 
+    CHECK(bowline_sysctl(client, "net.ipv4.tcp_sack", "0") == 0);
+    CHECK(bowline_sysctl(client, "net.ipv4.tcp_sack", "few") == -1 && errno == EINVAL);
+    CHECK(bowline_sysctl(client, "net.ipv4.tcp_sacks", "0") == -1 && errno == ENOENT);
+    CHECK(bowline_sysctl(client, "net.ipv4.tcp_dsack", "0") == -1 && errno == EOPNOTSUPP);
+    CHECK(bowline_sysctl(client, "net.ipv4.ip_local_port_range", "1 9") == -1 && errno == EPERM);
+    CHECK(bowline_sysctl(client, NULL, "0") == -1 && errno == EFAULT);
+
     CHECK(bowline_close(client, out) == 0);
     CHECK(bowline_read(client, out, text, 1) == -1 && errno == EBADF);
     pump();

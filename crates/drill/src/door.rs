@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 
 use bowline_base::Instant;
-use bowline_posix::{Address, Call, EpollEvent, Errno, Fd, Host, HostConfig, Reply};
+use bowline_posix::{Address, Call, EpollEvent, Errno, Fd, Host, Reply, Sysctls};
 
 /// When a door's clock begins: far enough from zero that nothing can take it for "never".
 pub const BEGIN: Instant = Instant::from_secs(1_000);
@@ -32,7 +32,7 @@ pub struct Returned {
 }
 
 /// Makes a door to a host that is made like this; or says what of it this kind of door cannot give a host.
-pub type Make = fn(&HostConfig) -> Result<Box<dyn Door>, String>;
+pub type Make = fn(&Sysctls) -> Result<Box<dyn Door>, String>;
 
 /// A host, a clock, and what came out of it. Time moves in [`pass`](Self::pass) and [`step`](Self::step) only. The calls that
 /// never wait are those of [`Host`].
@@ -73,7 +73,13 @@ pub trait Door: Debug {
     fn epoll_create(&mut self, flags: i32) -> Result<Fd, Errno>;
     fn epoll_ctl(&mut self, epoll: Fd, operation: i32, fd: Fd, event: Option<EpollEvent>) -> Result<(), Errno>;
 
-    /// The host, where it can be reached: for commands that look at it, or change what new sockets start with.
+    /// Puts in force what is set now, or says what of it this kind of door cannot set.
+    ///
+    /// # Errors
+    /// A setting that does not go through.
+    fn apply(&mut self, sysctls: &Sysctls) -> Result<(), String>;
+
+    /// The host, where it can be reached: for commands that look at it.
     fn host(&mut self) -> Option<&mut Host>;
 
     /// What the host's own clock showed at the beginning, in microseconds: stamps that it gives count from there.

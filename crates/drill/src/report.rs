@@ -13,7 +13,7 @@ use crate::source::{Place, Source};
 use crate::wire::Difference;
 
 pub use junit::junit;
-pub use table::{Summary, table};
+pub use table::{Summary, table, without_effect};
 
 /// What was not as a script says.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -113,6 +113,8 @@ pub struct Outcome {
     pub printed: Vec<String>,
     /// Differences that the script says are not fatal, each over several lines.
     pub remarks: Vec<String>,
+    /// Settings and socket options that were taken and change nothing in this stack.
+    pub without_effect: Vec<String>,
     /// How long it took, in microseconds.
     #[serde(rename = "micros", serialize_with = "as_micros")]
     pub took: Duration,
@@ -137,6 +139,7 @@ impl Outcome {
             detail: None,
             printed: Vec::new(),
             remarks: Vec::new(),
+            without_effect: Vec::new(),
             took: Duration::ZERO,
             virtual_micros: 0,
         }

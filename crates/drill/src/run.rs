@@ -1,7 +1,7 @@
 //! Carries out a script: events in their order, in virtual time, against a host of its own.
 //!
 //! The parts: `world` is the host and the clock, `flow` maps a script's numbers to those of the wire, `packets` sends and
-//! expects packets, `calls` makes calls, `shell` and `sysctl` do what commands ask, `log` draws what happened.
+//! expects packets, `calls` makes calls, `shell` does what commands ask, `log` draws what happened.
 //!
 //! # When something counts as unexpected
 //!
@@ -19,15 +19,14 @@ mod log;
 mod names;
 mod packets;
 mod shell;
-mod sysctl;
 mod values;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bowline_base::Instant;
-use bowline_posix::{Fd, HostConfig, Profile};
+use bowline_posix::{Abi, Fd, HostConfig, Profile, Sysctls};
 
 use crate::code::Interpreter;
 use crate::door::{Door, Make};
@@ -37,7 +36,6 @@ use crate::source::Place;
 use calls::Pending;
 use flow::Flow;
 use log::Log;
-use sysctl::Settings;
 use world::World;
 
 /// How a script is run.
@@ -45,6 +43,8 @@ use world::World;
 pub struct Setting {
     /// Whose behaviour the host has; default Bowline's own.
     pub profile: Profile,
+    /// Whose numbers its calls take; default: those of the profile's system.
+    pub abi: Option<Abi>,
     /// In which version of IP.
     pub version: IpVersion,
     /// How long after the last event packets that no line expects are still looked for; default: time does not move on.
@@ -59,6 +59,7 @@ impl Default for Setting {
     fn default() -> Self {
         Self {
             profile: Profile::default(),
+            abi: None,
             version: IpVersion::V4,
             linger: Duration::ZERO,
             strict: false,
@@ -76,13 +77,24 @@ pub struct Passed {
     pub printed: Vec<String>,
     /// Differences that the script says are not fatal.
     pub remarks: Vec<Failure>,
+    /// Settings and socket options that were taken and change nothing in this stack.
+    pub without_effect: Vec<String>,
+}
+
+/// What came of a run that did not.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Failed {
+    /// The first thing that was not as the script says, with a diagram of what happened up to there.
+    pub failure: Failure,
+    /// Settings and socket options that had been taken and change nothing in this stack.
+    pub without_effect: Vec<String>,
 }
 
 /// Runs a script.
 ///
 /// # Errors
-/// The first thing that was not as the script says, with a diagram of what happened up to there.
-pub fn run(script: &Script, setting: Setting) -> Result<Passed, Box<Failure>> {
+/// What was not as the script says.
+pub fn run(script: &Script, setting: Setting) -> Result<Passed, Box<Failed>> {
     run_through(script, setting, World::behind_a_door)
 }
 
@@ -90,18 +102,20 @@ pub fn run(script: &Script, setting: Setting) -> Result<Passed, Box<Failure>> {
 ///
 /// # Errors
 /// As for [`run`], and what the script asks for that this door does not have.
-pub fn run_through(script: &Script, setting: Setting, make: Make) -> Result<Passed, Box<Failure>> {
+pub fn run_through(script: &Script, setting: Setting, make: Make) -> Result<Passed, Box<Failed>> {
     let mut runner = Runner { make, ..Runner::new(script, setting) };
     let result = runner.run().and_then(|()| runner.end(setting));
     let cleanup = script.cleanup.as_ref().map_or(Ok(()), |command| runner.command(command));
     let refused = runner.refused.take().map_or(Ok(()), |why| Err(Failure::new(Place::default(), why)));
+    let without_effect = std::mem::take(&mut runner.without_effect).into_iter().collect();
     match refused.and(result).and(cleanup) {
         Ok(()) => Ok(Passed {
             virtual_micros: runner.now_micros(),
             printed: std::mem::take(&mut runner.printed),
             remarks: std::mem::take(&mut runner.remarks),
+            without_effect,
         }),
-        Err(failure) => Err(Box::new(failure.with_diagram(runner.log.draw()))),
+        Err(failure) => Err(Box::new(Failed { failure: failure.with_diagram(runner.log.draw()), without_effect })),
     }
 }
 
@@ -109,7 +123,7 @@ pub fn run_through(script: &Script, setting: Setting, make: Make) -> Result<Pass
 struct Runner<'a> {
     script: &'a Script,
     version: IpVersion,
-    settings: Settings,
+    sysctls: Sysctls,
     /// The host, once something needs it: commands before may still change what it is made of.
     world: Option<Box<dyn Door>>,
     make: Make,
@@ -138,6 +152,7 @@ struct Runner<'a> {
     is_suites: bool,
     /// The counters when `nstat` was asked last.
     counted: BTreeMap<&'static str, u64>,
+    without_effect: BTreeSet<String>,
     printed: Vec<String>,
     remarks: Vec<Failure>,
     log: Log,
@@ -146,18 +161,19 @@ struct Runner<'a> {
 impl<'a> Runner<'a> {
     fn new(script: &'a Script, setting: Setting) -> Self {
         let (options, version) = (&script.options, setting.version);
-        let host = HostConfig {
+        let mut host = HostConfig {
             addresses: vec![options.local(version)],
             any_address: options.anyip,
             mtu: options.mtu(version),
             ..HostConfig::new(setting.profile)
         };
+        host.abi = setting.abi.unwrap_or(host.abi);
         let log =
             Log::new((options.local(version), options.bind_port), (options.remote(version), options.connect_port));
         Self {
             script,
             version,
-            settings: Settings::new(host),
+            sysctls: Sysctls::new(host),
             world: None,
             make: World::behind_a_door,
             refused: None,
@@ -174,6 +190,7 @@ impl<'a> Runner<'a> {
             files: files::Files::default(),
             is_suites: false,
             counted: BTreeMap::new(),
+            without_effect: BTreeSet::new(),
             printed: Vec::new(),
             remarks: Vec::new(),
             log,
@@ -182,17 +199,12 @@ impl<'a> Runner<'a> {
 
     /// The host, made when it is first needed.
     fn world(&mut self) -> &mut dyn Door {
-        let (settings, make, refused) = (&self.settings, self.make, &mut self.refused);
+        let (sysctls, make, refused) = (&self.sysctls, self.make, &mut self.refused);
         let world = self.world.get_or_insert_with(|| {
-            let mut world = make(&settings.host).unwrap_or_else(|why| {
+            make(sysctls).unwrap_or_else(|why| {
                 *refused = Some(why);
-                Box::new(World::new(settings.host.clone()))
-            });
-            if let Some(host) = world.host() {
-                host.set_defaults(|_, keep| *keep = settings.keep);
-                host.set_open_patience(settings.open_patience);
-            }
-            world
+                Box::new(World::new(sysctls))
+            })
         });
         &mut **world
     }

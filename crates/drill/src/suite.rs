@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bowline_posix::Profile;
+use bowline_posix::{Abi, Profile};
 
 use crate::door::Make;
 use crate::lex::Defines;
@@ -23,6 +23,8 @@ mod defines;
 pub struct Plan {
     /// Whose behaviour the host has; default Bowline's own.
     pub profile: Profile,
+    /// Whose numbers calls take; default: those of the profile's system.
+    pub abi: Option<Abi>,
     /// Versions of IP to run in, as far as a script admits them; default all.
     pub versions: Vec<IpVersion>,
     /// Names that are defined for all scripts, beside that of the profile (`Bowline`, `Linux` or `FreeBSD`).
@@ -45,6 +47,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             profile: Profile::default(),
+            abi: None,
             versions: IpVersion::ALL.to_vec(),
             defines: Defines::new(),
             init: Vec::new(),
@@ -166,8 +169,8 @@ fn run_once(source: &Source, script: &Script, plan: &Plan, version: IpVersion) -
         return Outcome::new(&source.name, Some(version), Verdict::Passed);
     }
     let begin = Instant::now();
-    let (strict, open_end) = (plan.strict, plan.open_end);
-    let setting = Setting { profile: plan.profile, version, linger: plan.linger, strict, open_end };
+    let Plan { profile, abi, linger, strict, open_end, .. } = *plan;
+    let setting = Setting { profile, abi, version, linger, strict, open_end };
     let result = match plan.door {
         Some(make) => run_through(script, setting, make),
         None => run(script, setting),
@@ -179,13 +182,15 @@ fn run_once(source: &Source, script: &Script, plan: &Plan, version: IpVersion) -
             virtual_micros: passed.virtual_micros,
             printed: passed.printed,
             remarks: passed.remarks.iter().map(|remark| remark.show(source)).collect(),
+            without_effect: passed.without_effect,
             ..Outcome::new(&source.name, Some(version), Verdict::Passed)
         },
-        Err(failure) => Outcome {
+        Err(failed) => Outcome {
             took,
-            message: Some(format!("{}: {}", failure.place.line, failure.what)),
-            line: Some(failure.place.line),
-            detail: Some(failure.show(source)),
+            message: Some(format!("{}: {}", failed.failure.place.line, failed.failure.what)),
+            line: Some(failed.failure.place.line),
+            detail: Some(failed.failure.show(source)),
+            without_effect: failed.without_effect,
             ..Outcome::new(&source.name, Some(version), Verdict::Failed)
         },
     }

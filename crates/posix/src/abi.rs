@@ -44,6 +44,13 @@ impl Abi {
         }
     }
 
+    /// The name of a socket option that is taken and changes nothing: `SO_PRIORITY`, where nothing queues. `None` for all others,
+    /// also for those that are not there.
+    #[must_use]
+    pub fn without_effect(self, level: i32, option: i32) -> Option<&'static str> {
+        options::without_effect(self, level, option)
+    }
+
     /// A constant that every table here has.
     pub(crate) fn get(self, name: &str) -> i32 {
         let found = constants::find(self, name);

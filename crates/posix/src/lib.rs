@@ -76,8 +76,10 @@ mod receive;
 mod send;
 mod socket;
 mod splice;
+mod sysctl;
 
 pub use abi::{Abi, Address, ControlMessage, Errno, Field, Linger};
 pub use bowline_tcp::Profile;
 pub use call::{Call, EpollEvent, Fd, PollFd, Progress, Reply, Waiting};
 pub use host::{Host, HostConfig};
+pub use sysctl::{Change, Refused, Sysctls};

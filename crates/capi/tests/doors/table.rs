@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "the library is C's")]
 
 use std::collections::VecDeque;
-use std::ffi::{CString, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::mem::{MaybeUninit, zeroed};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -12,7 +12,7 @@ use std::time::Duration;
 use bowline_base::Instant;
 use bowline_capi::PacketdrillInterface;
 use bowline_drill::door::{BEGIN, Door, Packet, Returned};
-use bowline_posix::{Abi, Address, Call, EpollEvent, Errno, Fd, Host, HostConfig, Reply};
+use bowline_posix::{Abi, Address, Call, EpollEvent, Errno, Fd, Host, HostConfig, Reply, Sysctls};
 
 use super::calls;
 
@@ -20,13 +20,16 @@ use super::calls;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 type Poll = unsafe extern "C" fn(*mut c_void, *mut c_void, *mut usize, *mut i64) -> c_int;
-type Init = unsafe extern "C" fn(*const i8, *mut PacketdrillInterface);
+type Init = unsafe extern "C" fn(*const c_char, *mut PacketdrillInterface);
+type Set = unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char) -> c_int;
 
 /// What the library has.
 struct Library {
     init: Init,
     /// What has left already: the tool has no need of it, since it waits for each packet.
     poll: Poll,
+    /// What the tool has done by a shell.
+    set: Set,
 }
 
 fn library() -> &'static Library {
@@ -47,6 +50,7 @@ fn library() -> &'static Library {
             Library {
                 init: core::mem::transmute::<*mut c_void, Init>(symbol(c"packetdrill_interface_init")),
                 poll: core::mem::transmute::<*mut c_void, Poll>(symbol(c"bowline_netdev_poll")),
+                set: core::mem::transmute::<*mut c_void, Set>(symbol(c"bowline_sysctl")),
             }
         }
     })
@@ -65,6 +69,8 @@ pub(crate) struct Table {
     returned: VecDeque<Returned>,
     /// Real descriptors, which the tool closes at its end.
     opened: Vec<Fd>,
+    /// How many of the script's settings have been made.
+    set: usize,
 }
 
 /// A call on a thread of its own.
@@ -80,24 +86,29 @@ struct Blocked {
 /// What a call returned, and if it had to wait, what the clock showed then.
 type Done = (Result<Reply, Errno>, Option<u64>);
 
-/// Makes a host by flags, if these can say all that it is made of.
-pub(crate) fn behind(config: &HostConfig) -> Result<Box<dyn Door>, String> {
-    let mut plain = HostConfig {
-        addresses: config.addresses.clone(),
-        any_address: config.any_address,
-        mtu: config.mtu,
-        super_segments: config.super_segments,
-        ..HostConfig::new(config.profile)
-    };
-    let paces = config.stack.tcp.options.pacing;
-    plain.stack.tcp.options.pacing = paces;
-    if format!("{plain:?}") != format!("{config:?}") {
-        return Err("this door has no flag for these settings".to_owned());
+/// The flags that make a host like this, if they can say all that it is made of.
+fn flags(sysctls: &Sysctls) -> Result<String, String> {
+    let HostConfig { profile, addresses, any_address, mtu, super_segments, .. } = sysctls.config.clone();
+    let [anyip, gso] = [any_address, super_segments].map(|on| if on { "on" } else { "off" });
+    let mut flags = format!("profile={},mtu={mtu},gso={gso},anyip={anyip}", profile.name());
+    addresses.iter().for_each(|address| flags.push_str(&format!(",local={address}")));
+    let abi = Abi::Linux;
+    let config = HostConfig { abi, addresses, any_address, mtu, super_segments, ..HostConfig::new(profile) };
+    let mut said = Sysctls::new(config);
+    for (name, value) in sysctls.said() {
+        flags.push_str(&format!(",sysctl.{name}={value}"));
+        said.set(name, value).map_err(|refused| refused.to_string())?;
     }
-    let [gso, pacing] = [config.super_segments, paces].map(|on| if on { "on" } else { "off" });
-    let mut flags = format!("profile={},mtu={},gso={gso},pacing={pacing}", config.profile.name(), config.mtu);
-    config.addresses.iter().for_each(|address| flags.push_str(&format!(",local={address}")));
-    let flags = CString::new(flags).unwrap();
+    if format!("{said:?}") == format!("{sysctls:?}") {
+        Ok(flags)
+    } else {
+        Err(format!("this door has no flags for {sysctls:?}"))
+    }
+}
+
+/// Makes a host by flags.
+pub(crate) fn behind(sysctls: &Sysctls) -> Result<Box<dyn Door>, String> {
+    let flags = CString::new(flags(sysctls)?).unwrap();
     let mut table = MaybeUninit::<PacketdrillInterface>::zeroed();
     // SAFETY: a C string, and room for the table, which `init` fills.
     let table = unsafe {
@@ -114,6 +125,7 @@ pub(crate) fn behind(config: &HostConfig) -> Result<Box<dyn Door>, String> {
         blocked: Vec::new(),
         returned: VecDeque::new(),
         opened: Vec::new(),
+        set: sysctls.said().len(),
     }))
 }
 
@@ -351,6 +363,19 @@ impl Door for Table {
         let at = event.as_mut().map_or(core::ptr::null_mut(), core::ptr::from_mut);
         // SAFETY: the event is null, or one.
         calls::int(|| unsafe { (self.table.0.epoll_ctl)(self.table.0.userdata, epoll, operation, fd, at) }).map(drop)
+    }
+
+    fn apply(&mut self, sysctls: &Sysctls) -> Result<(), String> {
+        let said = sysctls.said();
+        let new = said.get(self.set..).ok_or("this door cannot take settings back")?;
+        for (name, value) in new {
+            let [name, value] = [name, value].map(|text| CString::new(text.as_str()).unwrap());
+            // SAFETY: two C strings.
+            calls::int(|| unsafe { (library().set)(self.table.0.userdata, name.as_ptr(), value.as_ptr()) })
+                .map_err(|errno| format!("bowline_sysctl({name:?}, {value:?}): {errno}"))?;
+        }
+        self.set = said.len();
+        Ok(())
     }
 
     fn host(&mut self) -> Option<&mut Host> {

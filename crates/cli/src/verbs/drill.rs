@@ -174,6 +174,7 @@ fn plan(args: &Args) -> Plan {
     let jobs = args.jobs.map(usize::from);
     Plan {
         profile: args.profile.into(),
+        abi: None,
         versions: args.ip_version.map_or(IpVersion::ALL.to_vec(), |version| vec![version.into()]),
         defines: args.defines.iter().cloned().collect::<Defines>(),
         init: args.init.clone(),
@@ -210,6 +211,7 @@ fn told(args: &Args, outcomes: &[Outcome], took: Duration) -> String {
     let summary = Summary::of(outcomes);
     if !args.quiet || summary.failed + summary.invalid > 0 {
         out.push_str(&report::table(outcomes));
+        out.extend(report::without_effect(outcomes));
         out.push_str(&format!("{} runs in {:.3} s\n", summary.total(), took.as_secs_f64()));
     }
     out

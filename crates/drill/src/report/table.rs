@@ -72,3 +72,15 @@ pub fn table(outcomes: &[Outcome]) -> String {
     }
     out
 }
+
+/// What scripts set that changes nothing in this stack, and in how many runs, on one line; `None` where nothing of the kind was
+/// set. Who reads results must know what was not tested.
+#[must_use]
+pub fn without_effect(outcomes: &[Outcome]) -> Option<String> {
+    let mut runs: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in outcomes.iter().flat_map(|outcome| &outcome.without_effect) {
+        *runs.entry(name).or_default() += 1;
+    }
+    let told: Vec<_> = runs.iter().map(|(name, runs)| format!("{name} ({runs})")).collect();
+    (!told.is_empty()).then(|| format!("taken without effect, in so many runs: {}\n", told.join(", ")))
+}

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Failure, Outcome, Summary, Verdict, junit, table};
+use super::{Failure, Outcome, Summary, Verdict, junit, table, without_effect};
 use crate::script::IpVersion;
 use crate::source::{Place, Source};
 use crate::wire::Difference;
@@ -40,4 +40,14 @@ fn a_failure_as_text() {
         .seen(". 1:1(0) ack 1".to_owned())
         .with_differences(vec![difference]);
     insta::assert_snapshot!(failure.show(&source));
+}
+
+#[test]
+fn what_changes_nothing_is_told_with_the_number_of_runs() {
+    assert_eq!(without_effect(&outcomes()), None);
+    let mut outcomes = outcomes();
+    outcomes[0].without_effect = vec!["SO_MARK".to_owned(), "net.ipv4.tcp_mem".to_owned()];
+    outcomes[1].without_effect = vec!["SO_MARK".to_owned()];
+    let told = without_effect(&outcomes);
+    assert_eq!(told.as_deref(), Some("taken without effect, in so many runs: SO_MARK (2), net.ipv4.tcp_mem (1)\n"));
 }

@@ -172,7 +172,7 @@ impl Runner<'_> {
     }
 
     fn values(&self, call: &Call) -> Values<'_> {
-        Values { abi: self.settings.host.abi, version: self.version, options: &self.script.options, place: call.place }
+        Values { abi: self.sysctls.config.abi, version: self.version, options: &self.script.options, place: call.place }
     }
 
     /// Makes a call, as far as it can be made without waiting.

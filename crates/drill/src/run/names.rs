@@ -89,7 +89,7 @@ impl Runner<'_> {
     pub(super) fn code(&mut self, code: &Code) -> Result<(), Failure> {
         let info = self.option_of_current("IPPROTO_TCP", "TCP_INFO");
         let memory = self.option_of_current("SOL_SOCKET", "SO_MEMINFO");
-        let state = State { abi: self.settings.host.abi, info, memory };
+        let state = State { abi: self.sysctls.config.abi, info, memory };
         match self.interpreter.run(&code.text, &state) {
             Ok(lines) => {
                 self.printed.extend(lines);
@@ -114,7 +114,7 @@ impl Runner<'_> {
             None => self.listener.or(self.newest),
         };
         let fd = *self.fds.get(&script?)?;
-        let abi = self.settings.host.abi;
+        let abi = self.sysctls.config.abi;
         let (level, name) = (abi.constant(level)? as i32, abi.constant(name)? as i32);
         let world = self.world();
         world.getsockopt(fd, level, name, ROOM).ok()

@@ -1,13 +1,12 @@
 //! Commands between backticks: what configures the stack, or asks for its state, is done here without a shell.
 //!
 //! Decides which commands there are. Whatever is not among them is an error that says so: a script whose command was passed
-//! over would test something else. Settings are in [`sysctl`](super::sysctl).
+//! over would test something else. Settings are those of [`Sysctls`](bowline_posix::Sysctls).
 
 use bowline_base::Instant;
-use bowline_posix::Host;
+use bowline_posix::{Change, Host};
 use bowline_tcp::State;
 
-use super::sysctl::Change;
 use super::{Failure, Runner};
 use crate::script::Command;
 
@@ -68,7 +67,7 @@ impl Runner<'_> {
     /// What a suite begins its scripts with: all as it was, and then the commands of the file, where it lies beside the script
     /// and has only such as are known here.
     fn defaults(&mut self, name: &str) -> Result<(), String> {
-        self.settings.reset();
+        self.sysctls.reset();
         self.is_suites = true;
         let path = self.script.folder.join(name);
         let text = std::fs::read_to_string(&path).unwrap_or_default();
@@ -79,7 +78,7 @@ impl Runner<'_> {
             }
             self.simple(&words).map_err(|error| format!("{}: `{}`: {error}", path.display(), part.trim()))?;
         }
-        self.apply_settings()
+        self.apply_sysctls()
     }
 
     fn sysctl(&mut self, arguments: &[&str]) -> Result<(), String> {
@@ -94,38 +93,19 @@ impl Runner<'_> {
     /// `name=value`, the name with points or as a path.
     fn set(&mut self, setting: &str) -> Result<(), String> {
         let (name, value) = setting.split_once('=').ok_or_else(|| format!("{setting} sets nothing: `name=value`"))?;
-        let name = name.strip_prefix("/proc/sys/").unwrap_or(name).replace('/', ".");
-        let change = self.settings.set(name.trim(), value.trim())?;
-        if change == Change::Host && self.world.is_some() {
-            return Err("this is the same for the whole host, and can only be set before the first socket".to_owned());
+        let is_there = self.world.is_some();
+        let change = if is_there { self.sysctls.set_later(name, value) } else { self.sysctls.set(name, value) };
+        if change.map_err(|refused| refused.to_string())? == Change::WithoutEffect {
+            self.without_effect.insert(name.trim().to_owned());
         }
-        self.apply_settings()
+        self.apply_sysctls()
     }
 
-    /// New sockets start with what is set now; what all segments are asked about is in force at once.
-    fn apply_settings(&mut self) -> Result<(), String> {
-        let (options, keep) = (self.settings.host.stack.tcp.options.clone(), self.settings.keep);
-        let patience = self.settings.open_patience;
-        let (ecn_option, beacon) = (options.ecn_option, options.ecn_option_beacon);
-        let fast_open = self.settings.host.stack.tcp.fast_open.clone();
-        if self.world.is_some() {
-            let (host, now) = self.inside()?;
-            let tcp = host.stack_mut().tcp_mut();
-            tcp.set_fast_open_policy(fast_open.policy);
-            if tcp.fast_open_pause() != fast_open.pause {
-                tcp.set_fast_open_pause(fast_open.pause);
-            }
-            if let Some(keys) = fast_open.keys {
-                tcp.set_fast_open_keys(keys);
-            }
-            host.set_open_patience(patience);
-            host.set_ecn_option(now, ecn_option, beacon);
-            host.set_defaults(|defaults, keepalive| {
-                *defaults = options;
-                *keepalive = keep;
-            });
+    fn apply_sysctls(&mut self) -> Result<(), String> {
+        match &mut self.world {
+            Some(world) => world.apply(&self.sysctls),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The host, and what its clock shows.
@@ -255,7 +235,7 @@ impl Runner<'_> {
         if self.world.is_some() {
             return Err("the device can only be changed before the first socket".to_owned());
         }
-        change(&mut self.settings.host);
+        change(&mut self.sysctls.config);
         Ok(())
     }
 }

@@ -102,6 +102,19 @@ fn what_differs_is_told() {
 }
 
 #[test]
+fn what_is_taken_without_effect_is_remembered() {
+    let more = "+0 setsockopt(4, SOL_SOCKET, SO_PRIORITY, [1], 4) = 0\n+0 setsockopt(4, SOL_SOCKET, SO_KEEPALIVE, [1], 4) = 0\n\
+                +0 `sysctl -q net.ipv4.tcp_mem=\"1 2 3\" net.ipv4.tcp_sack=0 net.ipv4.tcp_dsack=1`\n";
+    for ending in ["", "+0 read(4, ..., 1) = 7\n"] {
+        let source = Source::new("test.pkt", established(&format!("{more}{ending}")));
+        for outcome in run_source(&source, &Plan::default()) {
+            assert_eq!(outcome.verdict == Verdict::Passed, ending.is_empty());
+            assert_eq!(outcome.without_effect, ["SO_PRIORITY", "net.ipv4.tcp_mem"]);
+        }
+    }
+}
+
+#[test]
 fn timestamps_are_those_of_the_script() {
     let text = "
 0   socket(..., SOCK_STREAM, IPPROTO_TCP) = 3

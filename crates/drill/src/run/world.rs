@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use bowline_base::Instant;
-use bowline_posix::{Address, Call, EpollEvent, Errno, Fd, Host, HostConfig, Progress, Reply, Waiting};
+use bowline_posix::{Address, Call, EpollEvent, Errno, Fd, Host, Progress, Reply, Sysctls, Waiting};
 
 use crate::door::{BEGIN, Door, Packet, Returned};
 
@@ -33,8 +33,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(config: HostConfig) -> Self {
-        let host = Host::new(config, SEED, BEGIN);
+    pub(crate) fn new(sysctls: &Sysctls) -> Self {
+        let host = sysctls.host(SEED, BEGIN);
         Self { host, now: BEGIN, sent: VecDeque::new(), blocked: Vec::new(), returned: VecDeque::new() }
     }
 
@@ -43,13 +43,34 @@ impl World {
     /// # Errors
     /// None: everything can be set.
     #[allow(clippy::unnecessary_wraps, reason = "as other doors are made")]
-    pub(crate) fn behind_a_door(config: &HostConfig) -> Result<Box<dyn Door>, String> {
-        Ok(Box::new(Self::new(config.clone())))
+    pub(crate) fn behind_a_door(sysctls: &Sysctls) -> Result<Box<dyn Door>, String> {
+        Ok(Box::new(Self::new(sysctls)))
     }
 
     /// Whether a timer is due now.
     fn is_due(&mut self) -> bool {
         self.host.poll_timeout().is_some_and(|at| at <= self.now)
+    }
+
+    /// Takes what leaves; whether anything did.
+    fn flush(&mut self) -> bool {
+        let before = self.sent.len();
+        while let Some(bytes) = self.host.poll_packet(self.now) {
+            self.sent.push_back(Packet { at: self.now, bytes });
+        }
+        self.sent.len() > before
+    }
+
+    /// Tries blocked calls again; whether any has returned.
+    fn resume(&mut self) -> bool {
+        let before = self.returned.len();
+        for Blocked { id, waiting } in std::mem::take(&mut self.blocked) {
+            match self.host.resume(self.now, waiting) {
+                Progress::Done(result) => self.returned.push_back(Returned { id, at: self.now, result }),
+                Progress::Waits(waiting) => self.blocked.push(Blocked { id, waiting }),
+            }
+        }
+        self.returned.len() > before
     }
 
     /// When something will happen by itself.
@@ -83,22 +104,11 @@ impl Door for World {
     }
 
     fn settle(&mut self) {
+        self.flush();
         for _ in 0..MAX_STEPS {
-            let mut moved = false;
-            while let Some(bytes) = self.host.poll_packet(self.now) {
-                self.sent.push_back(Packet { at: self.now, bytes });
-                moved = true;
-            }
-            for Blocked { id, waiting } in std::mem::take(&mut self.blocked) {
-                match self.host.resume(self.now, waiting) {
-                    Progress::Done(result) => {
-                        self.returned.push_back(Returned { id, at: self.now, result });
-                        moved = true;
-                    }
-                    Progress::Waits(waiting) => self.blocked.push(Blocked { id, waiting }),
-                }
-            }
-            if !moved && !self.is_due() {
+            // A call that goes on waiting may have written something.
+            let (returned, sent) = (self.resume(), self.flush());
+            if !returned && !sent && !self.is_due() {
                 return;
             }
             if self.is_due() {
@@ -191,6 +201,11 @@ impl Door for World {
 
     fn epoll_ctl(&mut self, epoll: Fd, operation: i32, fd: Fd, event: Option<EpollEvent>) -> Result<(), Errno> {
         self.host.epoll_ctl(epoll, operation, fd, event)
+    }
+
+    fn apply(&mut self, sysctls: &Sysctls) -> Result<(), String> {
+        sysctls.put_in_force(&mut self.host, self.now);
+        Ok(())
     }
 
     fn host(&mut self) -> Option<&mut Host> {

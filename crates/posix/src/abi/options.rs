@@ -158,6 +158,14 @@ pub(super) fn number(abi: Abi, name: &str) -> Option<i32> {
     (number >= 0).then_some(number)
 }
 
+/// The name of an option that is stored, because the system stores it, and changes nothing in a stack that has no queues, no
+/// signals and no debugger.
+pub(super) fn without_effect(abi: Abi, level: i32, number: i32) -> Option<&'static str> {
+    let opt = find(abi, level, number)?;
+    let is_idle = matches!(opt, Opt::Debug | Opt::Priority | Opt::Mark | Opt::NoSigPipe | Opt::BindNoPort);
+    TABLE.iter().find(|row| is_idle && row.1 == opt).map(|row| row.0)
+}
+
 impl Opt {
     /// Its level and number.
     pub(crate) fn place(self, abi: Abi) -> (i32, i32) {

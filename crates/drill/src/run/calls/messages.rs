@@ -46,7 +46,7 @@ impl Runner<'_> {
         let parts = self.vector(call, self.part(call, message, "msg_iov")?)?;
         let len = parts.iter().try_fold(0, |sum, (_, len)| Ok::<_, Failure>(sum + self.values(call).size(len)?))?;
         let elsewhere = ["MSG_PEEK", "MSG_OOB", "MSG_ERRQUEUE"];
-        let abi = self.settings.host.abi;
+        let abi = self.sysctls.config.abi;
         let stays = elsewhere.iter().filter_map(|name| abi.constant(name)).any(|flag| flags & flag as i32 != 0);
         let judge = Judge::Message(if stays { i64::MIN } else { script }, message.clone());
         Ok(Made::MayWait(posix::Call::Receive { fd, len, flags }, judge))
@@ -89,7 +89,7 @@ impl Runner<'_> {
     /// Whether messages say the same, as far as a script can write them: no address of who reported an error, and of stamps
     /// one, which may differ by the tolerance.
     fn same_control(&self, expected: &[ControlMessage], seen: &[ControlMessage]) -> bool {
-        let abi = self.settings.host.abi;
+        let abi = self.sysctls.config.abi;
         let is = |message: &ControlMessage, level: i64, name: &str| {
             i64::from(message.level) == level && abi.constant(name) == Some(message.kind.into())
         };

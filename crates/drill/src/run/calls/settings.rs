@@ -19,8 +19,10 @@ impl Runner<'_> {
         let values = self.values(call);
         let (level, name) = (values.int(level)?, values.int(name)?);
         let value = self.option_value(call, value)?;
-        let world = self.world();
-        let result = world.setsockopt(fd, level, name, &value);
+        let result = self.world().setsockopt(fd, level, name, &value);
+        if result.is_ok() {
+            self.without_effect.extend(self.sysctls.config.abi.without_effect(level, name).map(str::to_owned));
+        }
         Ok(Made::nothing(result))
     }
 

@@ -43,7 +43,7 @@ impl Runner<'_> {
 
     /// What bytes are looked at: not those that stay, or come from elsewhere.
     fn reading(&self, script: i64, flags: i32, buffer: Expr) -> Judge {
-        let abi = self.settings.host.abi;
+        let abi = self.sysctls.config.abi;
         let elsewhere = ["MSG_PEEK", "MSG_OOB", "MSG_ERRQUEUE", "MSG_TRUNC"];
         let mask = elsewhere.iter().filter_map(|name| abi.constant(name)).fold(0, |mask, flag| mask | flag as i32);
         Judge::Read(if flags & mask == 0 { script } else { NOWHERE }, vec![buffer])
