@@ -30,7 +30,8 @@ pub fn run(data: &[u8]) {
     if script.events.len() > MAX_EVENTS || !script.admits(version) {
         return;
     }
-    if let Err(failure) = run_script(&script, Setting { profile, version, ..Setting::default() }) {
+    if let Err(failed) = run_script(&script, Setting { profile, version, ..Setting::default() }) {
+        let failure = failed.failure;
         assert!(failure.show(&source).contains(&failure.what));
     }
 }
