@@ -1,9 +1,9 @@
 //! Breaks the core on purpose, one place at a time, and sees that tests fail.
 //!
 //! `cargo-mutants` says where and how the rooms that decide about a connection's state can be broken; to that come the
-//! arrows of the table of transitions. All variants are compiled into one build of the tests ([`weave`]), where the
-//! environment chooses one: an hour in place of a day. What survives is listed, with the reason, in `docs/mutants.md`
-//! ([`report`]). Only a copy of the sources below `target/` is touched.
+//! arrows of the table of transitions. All variants are compiled into one build of the tests and of the model checker
+//! ([`weave`]), where the environment chooses one: an hour in place of a day. What survives is listed, with the reason, in
+//! `docs/mutants.md` ([`report`]). Only a copy of the sources below `target/` is touched.
 
 use serde::Deserialize;
 
@@ -15,6 +15,8 @@ mod report;
 mod run;
 mod weave;
 
+const USAGE: &str = "usage: cargo xtask mutants [--again] [--only PART OF A NAME] [--jobs N] [FILE]...";
+
 /// What is broken where nobody names files: the table, what arrives, what listens, what lingers.
 const ROOMS: [&str; 7] = [
     "crates/tcp/src/state.rs",
@@ -25,6 +27,9 @@ const ROOMS: [&str; 7] = [
     "crates/tcp/src/time_wait.rs",
     "crates/tcp/src/time_wait/*.rs",
 ];
+
+/// What all names of files begin with.
+const SOURCES: &str = "crates/tcp/src/";
 
 /// One way to break the code.
 #[derive(Clone, Debug, Deserialize)]
@@ -66,28 +71,88 @@ impl Variant {
         self.name.split_once(": ").map_or(&*self.name, |(_, deed)| deed)
     }
 
+    /// The same with the file as below `crates/tcp/src`: how the page's reasons name it.
+    fn known_as(&self) -> String {
+        format!("{}: {}", self.file.trim_start_matches(SOURCES), self.deed())
+    }
+
     /// Whether it breaks an arrow of the table.
     const fn is_arrow(&self) -> bool {
         self.function.is_none()
     }
+
+    /// Whether it breaks the table or what is asked of it: that is the model checker's own matter.
+    fn is_of_table(&self) -> bool {
+        self.file == arrows::FILE
+    }
 }
 
-/// Runs the campaign over these files, globs among them; without any over [`ROOMS`], and then writes the page.
-pub(crate) fn run(files: &[String]) -> Result<(), String> {
+/// What of it all is run.
+#[derive(Default)]
+struct Campaign {
+    /// Files, globs among them; none: [`ROOMS`] and the arrows.
+    files: Vec<String>,
+    /// Only places whose names have this in them.
+    only: Option<String>,
+    /// Only what the page lists.
+    again: bool,
+    /// How many variants are tested at a time; none: as many as there are processors.
+    jobs: Option<usize>,
+}
+
+impl Campaign {
+    fn parse(args: &[String]) -> Result<Self, String> {
+        let mut campaign = Self::default();
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value; {USAGE}"));
+            match arg.as_str() {
+                "--only" => campaign.only = Some(value()?.clone()),
+                "--again" => campaign.again = true,
+                "--jobs" => campaign.jobs = Some(value()?.parse().map_err(|_| USAGE.to_owned())?),
+                other if other.starts_with('-') => return Err(USAGE.to_owned()),
+                file => campaign.files.push(file.to_owned()),
+            }
+        }
+        Ok(campaign)
+    }
+
+    /// Whether it is about everything, so that the page can be written from it.
+    fn is_whole(&self) -> bool {
+        self.files.is_empty() && self.only.is_none() && !self.again
+    }
+
+    fn variants(&self) -> Result<Vec<Variant>, String> {
+        let mut variants = list(&self.files)?;
+        if self.files.is_empty() {
+            variants.extend(arrows::variants()?);
+        }
+        if let Some(part) = &self.only {
+            variants.retain(|variant| variant.name.contains(part.as_str()));
+        }
+        if self.again {
+            let listed = report::listed()?;
+            variants.retain(|variant| listed.contains(&variant.known_as()));
+        }
+        Ok(variants)
+    }
+}
+
+/// Runs the campaign, and writes the page if it was about everything.
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let campaign = Campaign::parse(args)?;
     if !setup::has_subcommand("mutants") {
         return Err("cargo-mutants is missing: `cargo install --locked cargo-mutants`".into());
     }
-    let mut variants = list(files)?;
-    if files.is_empty() {
-        variants.extend(arrows::variants()?);
-    }
+    let variants = campaign.variants()?;
     let tree = build::Tree::copy(&step::root().join("target/mutants"))?;
     let (binaries, chosen) = tree.build(&variants)?;
     println!("{} places, of which {} compile when broken", variants.len(), chosen.len());
-    let survivors = run::run(&binaries, &variants, &chosen)?;
-    let report = report::Report::new(&variants, &chosen, &survivors)?;
+    let jobs = campaign.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let outcome = run::run(&binaries, &variants, &chosen, jobs)?;
+    let report = report::Report::new(&variants, &chosen, &outcome)?;
     print!("{report}");
-    if files.is_empty() { report.write() } else { Ok(()) }
+    if campaign.is_whole() { report.write() } else { Ok(()) }
 }
 
 fn list(files: &[String]) -> Result<Vec<Variant>, String> {

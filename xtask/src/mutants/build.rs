@@ -1,4 +1,5 @@
-//! A copy of the sources with all variants in it, and its tests, built without the variants that the compiler refuses.
+//! A copy of the sources with all variants in it, and what notices them, built without the variants that the compiler
+//! refuses.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,12 +12,26 @@ use super::Variant;
 use super::weave::{Sources, Woven, weave};
 use crate::step;
 
-/// The tests that are asked, in this order: scripts take a second, and catch most.
-const TESTS: [&[&str]; 2] = [&["--package", "bowline-drill", "--test", "scripts"], &["--package", "bowline-tcp"]];
+/// What is asked, in this order: scripts take a second, and catch most; the model checker comes last.
+const ASKED: [(Kind, &[&str]); 3] = [
+    (Kind::Tests, &["test", "--no-run", "--package", "bowline-drill", "--test", "scripts"]),
+    (Kind::Tests, &["test", "--no-run", "--package", "bowline-tcp"]),
+    (Kind::Model, &["build", "--package", "bowline-model"]),
+];
 
-/// A program that runs tests.
+/// How a program is asked whether the code is whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// By its tests.
+    Tests,
+    /// By exploring.
+    Model,
+}
+
+/// A program that may notice what is broken.
 #[derive(Debug)]
 pub(super) struct Binary {
+    pub(super) kind: Kind,
     pub(super) path: PathBuf,
     /// Where it is to be run.
     pub(super) directory: PathBuf,
@@ -43,7 +58,7 @@ struct DiagnosticSpan {
     line_start: usize,
 }
 
-/// Why the tests were not built.
+/// Why something was not built.
 enum Refused {
     /// These variants do not compile.
     Variants(BTreeSet<usize>),
@@ -79,13 +94,14 @@ impl Tree {
         Ok(())
     }
 
-    /// Weaves the variants in and builds the tests, as often as some do not compile. Answers the tests, and the numbers of
-    /// the variants that are in them.
+    /// Weaves the variants in and builds what is asked, as often as some do not compile. Answers the programs, and the numbers
+    /// of the variants that are in them.
     pub(super) fn build(&self, variants: &[Variant]) -> Result<(Vec<Binary>, Vec<usize>), String> {
         let (sources, mut dead) = (Sources::read(&step::root(), variants)?, BTreeSet::new());
         loop {
             let woven = weave(&sources, &self.root, variants, &dead)?;
-            let built: Result<Vec<_>, _> = TESTS.iter().map(|tests| self.build_tests(tests, &woven)).collect();
+            let built: Result<Vec<_>, _> =
+                ASKED.iter().map(|(kind, what)| self.build_one(*kind, what, &woven)).collect();
             match built {
                 Ok(binaries) => return Ok((binaries.into_iter().flatten().collect(), woven.numbers())),
                 Err(Refused::Variants(more)) => dead.extend(more),
@@ -95,9 +111,9 @@ impl Tree {
         }
     }
 
-    fn build_tests(&self, tests: &[&str], woven: &Woven) -> Result<Vec<Binary>, Refused> {
+    fn build_one(&self, kind: Kind, what: &[&str], woven: &Woven) -> Result<Vec<Binary>, Refused> {
         let mut cargo = Command::new("cargo");
-        cargo.args(["test", "--no-run", "--locked", "--message-format", "json"]).args(tests);
+        cargo.args(what).args(["--locked", "--message-format", "json"]);
         cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target).stderr(Stdio::null());
         let output = cargo.output().map_err(|error| Refused::Other(format!("cannot start cargo: {error}")))?;
         let text = String::from_utf8_lossy(&output.stdout);
@@ -105,7 +121,7 @@ impl Tree {
         for message in text.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok()) {
             if let (Some(path), Some(manifest)) = (message.executable, message.manifest_path) {
                 let directory = manifest.parent().unwrap_or(&self.root).to_owned();
-                binaries.push(Binary { path, directory });
+                binaries.push(Binary { kind, path, directory });
             }
             let Some(error) = message.message.filter(|message| message.level == "error") else { continue };
             match error.spans.iter().find_map(|span| woven.at(&span.file_name, span.line_start)) {
@@ -117,7 +133,7 @@ impl Tree {
         match (output.status.success(), refused.is_empty(), other) {
             (true, ..) => Ok(binaries),
             (false, false, _) => Err(Refused::Variants(refused)),
-            (false, true, why) => Err(Refused::Other(why.unwrap_or_else(|| "the tests do not build".to_owned()))),
+            (false, true, why) => Err(Refused::Other(why.unwrap_or_else(|| "what is asked does not build".to_owned()))),
         }
     }
 }

@@ -7,7 +7,8 @@ use std::fs;
 
 use serde::Deserialize;
 
-use super::Variant;
+use super::run::Outcome;
+use super::{SOURCES, Variant};
 use crate::step;
 
 /// The page that is written.
@@ -45,13 +46,16 @@ pub(super) struct Report {
     /// By room: places tested, and caught.
     rooms: Vec<(&'static str, usize, usize)>,
     arrows: (usize, usize),
+    /// What the model checker noticed: of the arrows, of the places in the table's file, and of what no test noticed elsewhere.
+    by_model: [usize; 3],
     uncompiled: usize,
     /// By reason.
     survivors: BTreeMap<String, Vec<String>>,
 }
 
 impl Report {
-    pub(super) fn new(variants: &[Variant], chosen: &[usize], survivors: &BTreeSet<usize>) -> Result<Self, String> {
+    pub(super) fn new(variants: &[Variant], chosen: &[usize], outcome: &Outcome) -> Result<Self, String> {
+        let Outcome { survivors, by_model } = outcome;
         let text = fs::read_to_string(step::root().join(REASONS)).map_err(|error| format!("{REASONS}: {error}"))?;
         let reasons: Reasons = toml::from_str(&text).map_err(|error| format!("{REASONS}: {error}"))?;
         let tested = || chosen.iter().filter_map(|number| Some((*number, variants.get(number - 1)?)));
@@ -63,22 +67,44 @@ impl Report {
             let (all, caught) = count(&|variant| variant.file.starts_with(begin) && !variant.is_arrow());
             (name, all, caught)
         });
+        let noticed = |which: &dyn Fn(&Variant) -> bool| {
+            tested().filter(|(number, variant)| by_model.contains(number) && which(variant)).count()
+        };
+        let by_model = [
+            noticed(&Variant::is_arrow),
+            noticed(&|variant| variant.is_of_table() && !variant.is_arrow()),
+            noticed(&|variant| !variant.is_of_table()),
+        ];
         let mut by_reason: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (_, variant) in tested().filter(|(number, _)| survivors.contains(number)) {
-            let file = variant.file.trim_start_matches("crates/tcp/src/");
-            let known = format!("{file}: {}", variant.deed());
+            let known = variant.known_as();
             let reason = reasons.list.iter().find(|reason| reason.variants.contains(&known));
             let reason = reason.map_or(NOT_KNOWN, |reason| &reason.reason).to_owned();
-            by_reason.entry(reason).or_default().push(variant.name.replace("crates/tcp/src/", ""));
+            by_reason.entry(reason).or_default().push(variant.name.replace(SOURCES, ""));
         }
         let uncompiled = variants.len() - chosen.len();
-        Ok(Self { rooms: rooms.into(), arrows: count(&Variant::is_arrow), uncompiled, survivors: by_reason })
+        let arrows = count(&Variant::is_arrow);
+        Ok(Self { rooms: rooms.into(), arrows, by_model, uncompiled, survivors: by_reason })
     }
 
     /// Writes the page.
     pub(super) fn write(&self) -> Result<(), String> {
         fs::write(step::root().join(PAGE), self.to_string()).map_err(|error| format!("{PAGE}: {error}"))
     }
+}
+
+/// The places that the page lists, by what they are known as.
+pub(super) fn listed() -> Result<BTreeSet<String>, String> {
+    let page = fs::read_to_string(step::root().join(PAGE)).map_err(|error| format!("{PAGE}: {error}"))?;
+    let names = page.lines().filter_map(|line| line.strip_prefix("- `")?.strip_suffix('`'));
+    Ok(names.filter_map(known_as).collect())
+}
+
+/// `FILE:LINE:COLUMN: DEED` without the place in the file.
+fn known_as(name: &str) -> Option<String> {
+    let (place, deed) = name.split_once(": ")?;
+    let file = place.split(':').next()?;
+    Some(format!("{file}: {deed}"))
 }
 
 impl fmt::Display for Report {
@@ -91,9 +117,10 @@ impl fmt::Display for Report {
             "# What breaks unnoticed
 
 `cargo xtask mutants` breaks the rooms that decide about a connection's state at one place at a time, and runs the scripts of
-`scripts/` in the default profile and the tests of `bowline-tcp`. A place counts as caught when one of them fails, or does not
-come to an end. {uncompiled} places more do not compile when they are broken, or cannot be chosen at run time. The command writes
-this page; the reasons are in `docs/mutants.toml`.
+`scripts/` in the default profile, the tests of `bowline-tcp` and, where they notice nothing, the [model checker](model.md) to
+a small bound. A place counts as caught when one of them finds something wrong, or does not come to an end. {uncompiled} places
+more do not compile when they are broken, or cannot be chosen at run time. The command writes this page; the reasons are in
+`docs/mutants.toml`; `cargo xtask mutants --again` breaks only what is listed here.
 
 | room | places | caught |
 |---|---|---|
@@ -104,6 +131,12 @@ this page; the reasons are in `docs/mutants.toml`.
         }
         writeln!(f, "| all | {tested} | {caught} ({}) |", share(caught, tested))?;
         writeln!(f, "| arrows of the table, each taken away and each led elsewhere | {arrows} | {caught_arrows} |")?;
+        let [of_arrows, of_table, elsewhere] = self.by_model;
+        writeln!(
+            f,
+            "\nBy itself the model checker notices {of_arrows} of the broken arrows and {of_table} of the places in `state.rs`. Of \
+             what no test\nnotices in the other rooms, it noticed {elsewhere}."
+        )?;
         for (reason, variants) in &self.survivors {
             writeln!(f, "\n## {reason}\n")?;
             variants.iter().try_for_each(|variant| writeln!(f, "- `{variant}`"))?;
@@ -115,3 +148,6 @@ this page; the reasons are in `docs/mutants.toml`.
 fn share(part: usize, whole: usize) -> String {
     format!("{:.1} %", part as f64 * 100.0 / whole.max(1) as f64)
 }
+
+#[cfg(test)]
+mod tests;

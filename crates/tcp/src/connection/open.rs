@@ -224,7 +224,6 @@ impl SendHalf {
             wnd: 0,
             max_wnd: 0,
             wl1: Position::initial(0),
-            wl2: iss,
             shift: 0,
             up: None,
             small_end: iss,

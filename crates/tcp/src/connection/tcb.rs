@@ -39,8 +39,8 @@ pub(crate) struct SendHalf {
     pub(crate) wnd: u32,
     /// The largest it ever was.
     pub(crate) max_wnd: u32,
+    /// SND.WL1.
     pub(crate) wl1: Position,
-    pub(crate) wl2: Position,
     /// The peer's window shift.
     pub(crate) shift: u8,
     /// SND.UP: the position after urgent data (RFC 6093).

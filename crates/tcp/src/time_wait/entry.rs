@@ -1,5 +1,6 @@
 //! One connection in TIME-WAIT, in 64 bytes: what a segment means for it (RFC 9293 3.10.7.4, RFC 1337, RFC 6191).
 
+use core::cmp::Ordering;
 use core::time::Duration;
 
 use bowline_base::Instant;
@@ -146,7 +147,7 @@ impl TimeWaitEntry {
             // RFC 1337 3: a RST in TIME-WAIT is ignored, for it may be the answer of a closed peer to our answer to an
             // old duplicate. It is not if it has a timestamp that is newer than all others: no old duplicate provoked
             // it, and a peer that keeps the connection's timestamps is not closed (RFC 9293 3.10.7.4, second check).
-            let genuine = header.seq == self.rcv_nxt && age == Some(Age::Newer);
+            let genuine = header.seq == self.rcv_nxt && age == Some(Ordering::Greater);
             return if genuine { Close } else { Drop(DropReason::ResetIgnored) };
         }
         if flags.contains(TcpFlags::SYN) && !flags.contains(TcpFlags::ACK) {
@@ -156,7 +157,7 @@ impl TimeWaitEntry {
             // RFC 9293 3.10.7.4 and RFC 5961 4.2: other SYNs are challenged; the entry stays as it is (RFC 6191 2).
             return self.answer(now, DropReason::TimeWait);
         }
-        if age == Some(Age::Older) {
+        if age == Some(Ordering::Less) {
             return self.answer(now, DropReason::Paws); // RFC 7323 5.3, RFC7323-5.3-1
         }
         if !flags.contains(TcpFlags::ACK) {
@@ -184,11 +185,11 @@ impl TimeWaitEntry {
     }
 
     /// RFC 6191 2, and RFC 9293 3.6.1, MAY-2, SHLD-4: whether a SYN can be none of the connection that was.
-    fn may_be_reused(&self, syn: &TcpHeader, age: Option<Age>, timestamps: bool) -> bool {
+    fn may_be_reused(&self, syn: &TcpHeader, age: Option<Ordering>, timestamps: bool) -> bool {
         let beyond = (syn.seq.0.wrapping_sub(self.rcv_nxt.0) as i32) >= 0; // RCV.NXT - 1 was the peer's FIN
         let new_has_timestamps = timestamps && syn.options.timestamps.is_some();
         match (self.has_timestamps(), new_has_timestamps) {
-            (true, true) => age == Some(Age::Newer) || age == Some(Age::Same) && beyond,
+            (true, true) => age == Some(Ordering::Greater) || age == Some(Ordering::Equal) && beyond,
             (false, true) => true,
             (_, false) => beyond,
         }
@@ -196,7 +197,7 @@ impl TimeWaitEntry {
 
     /// Whether a SYN is beyond all that the connection has seen, by its number or by its timestamp.
     pub(crate) fn is_surpassed_by(&self, syn: &TcpHeader) -> bool {
-        (syn.seq.0.wrapping_sub(self.rcv_nxt.0) as i32) > 0 || self.timestamp_age(syn) == Some(Age::Newer)
+        (syn.seq.0.wrapping_sub(self.rcv_nxt.0) as i32) > 0 || self.timestamp_age(syn) == Some(Ordering::Greater)
     }
 
     /// Whether a new active open may take over this four-tuple: with timestamps, and a second after it was last used
@@ -207,13 +208,10 @@ impl TimeWaitEntry {
         self.has_timestamps() && timestamps && since > Duration::from_secs(1)
     }
 
-    fn timestamp_age(&self, header: &TcpHeader) -> Option<Age> {
+    /// A segment's timestamp beside TS.Recent: less is older.
+    fn timestamp_age(&self, header: &TcpHeader) -> Option<Ordering> {
         let times = header.options.timestamps.filter(|_| self.has_timestamps())?;
-        Some(match times.value.wrapping_sub(self.ts_recent) as i32 {
-            0 => Age::Same,
-            n if n > 0 => Age::Newer,
-            _ => Age::Older,
-        })
+        Some((times.value.wrapping_sub(self.ts_recent) as i32).cmp(&0))
     }
 
     /// RFC 5961 7: answers are rationed, each connection for itself.
@@ -226,12 +224,4 @@ impl TimeWaitEntry {
         self.answered = tick as u8 + 1;
         TimeWaitOutcome::Answer(why)
     }
-}
-
-/// A timestamp beside TS.Recent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Age {
-    Older,
-    Same,
-    Newer,
 }

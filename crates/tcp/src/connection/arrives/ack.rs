@@ -34,7 +34,7 @@ impl Tcb {
         self.take_timestamp(cx, segment);
         self.stats.last_heard = cx.now;
         self.take_ack(cx, segment);
-        self.after_our_fin(cx, segment)
+        self.after_our_fin(cx)
     }
 
     /// The oldest acknowledgement that a true segment may still bring: as far back as the peer's window was ever wide, but not of
@@ -255,15 +255,13 @@ impl Tcb {
         });
     }
 
-    /// RFC 9293 3.10.7.4: the window of a newer segment, or of a newer ACK (SND.WL1, SND.WL2).
+    /// RFC 9293 3.10.7.4: the window of a newer segment, or of a newer ACK (SND.WL1). There is no SND.WL2: it would never be
+    /// beyond SND.UNA, so that what acknowledges as much as SND.UNA is no older in this than the segment of before.
     ///
     /// An ACK that advances SND.UNA is news wherever its text stands, as on Linux: a retransmission may bring it, and with
     /// the window of before, counted from the new SND.UNA, we would send beyond the peer's right edge.
     fn update_window(&mut self, segment: &Segment<'_>) {
-        let snd = &self.snd;
-        let advances = segment.ack > snd.una;
-        let newer = advances || snd.wl1 < segment.seq || (snd.wl1 == segment.seq && snd.wl2 <= segment.ack);
-        if newer && segment.ack >= snd.una {
+        if segment.ack > self.snd.una || segment.ack == self.snd.una && self.snd.wl1 <= segment.seq {
             self.set_window(segment);
         }
     }
@@ -275,7 +273,6 @@ impl Tcb {
         self.snd.wnd = u32::from(segment.header.window) << shift;
         self.snd.max_wnd = self.snd.max_wnd.max(self.snd.wnd);
         self.snd.wl1 = self.snd.wl1.max(segment.seq);
-        self.snd.wl2 = segment.ack;
     }
 
     /// A window that opens ends the probing; any answer shows that the peer lives (MUST-37: probing has no end then).
@@ -294,19 +291,13 @@ impl Tcb {
         }
     }
 
-    /// What the acknowledgement of our FIN moves.
-    fn after_our_fin(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
+    /// What the acknowledgement of our FIN moves. In FIN-WAIT-1 that is known once the eighth check has been made: see
+    /// [`settle_fin`](Self::settle_fin).
+    fn after_our_fin(&mut self, cx: &mut Context<'_>) -> Check {
         if !self.snd.fin_acknowledged() {
             return Check::Continue(());
         }
         match self.state {
-            // The peer's FIN is in the same segment: one arrow for both, taken at the eighth check.
-            State::FinWait1 if segment.fin.is_some() && segment.seq <= self.rcv.nxt() => Check::Continue(()),
-            State::FinWait1 => {
-                self.advance(cx, Cause::AckOfFin);
-                self.arm_fin_wait_2(cx.now);
-                Check::Continue(())
-            }
             State::Closing => {
                 self.advance(cx, Cause::AckOfFin);
                 self.enter_time_wait();

@@ -10,26 +10,24 @@ use crate::state::{Cause, State};
 impl Tcb {
     /// Remembers where the FIN lies, and takes it when its turn has come.
     pub(super) fn check_fin(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
+        if self.rcv.fin_received {
+            return Check::Continue(());
+        }
         // Of several the first counts, unless text has gone on beyond it: a forged FIN ahead of a hole must not hide the true one.
         let nxt = self.rcv.nxt();
-        if let Some(at) = segment.fin
-            && self.rcv.fin_at.is_none_or(|known| !self.rcv.fin_received && (at < known || known < nxt))
-            && at >= nxt
-            && at < self.rcv.right_edge().max(nxt + 1)
-        {
-            self.rcv.fin_at = Some(at);
-        }
-        // RFC 5681 4.2: what lies beyond a hole is acknowledged at once. Where text came along, that was done already.
-        if segment.fin == Some(segment.seq) && segment.seq > self.rcv.nxt() && !self.rcv.fin_received {
-            self.rcv.acks.on_immediate(SendReason::DuplicateAck);
-        }
-        if self.rcv.fin_at == Some(self.rcv.nxt()) && !self.rcv.fin_received {
-            self.take_fin(cx);
+        let may_lie = nxt..self.rcv.right_edge().max(nxt + 1);
+        let known = [self.rcv.fin_at, segment.fin].into_iter().flatten();
+        self.rcv.fin_at = known.filter(|at| may_lie.contains(at)).min();
+        match self.rcv.fin_at {
+            Some(at) if at == nxt => self.take_fin(cx),
+            // RFC 5681 4.2: what lies beyond a hole is acknowledged at once. Where text came along, that was done already.
+            Some(_) if segment.fin == Some(segment.seq) => self.rcv.acks.on_immediate(SendReason::DuplicateAck),
+            _ => {}
         }
         Check::Continue(())
     }
 
-    /// Our FIN was acknowledged together with a FIN of the peer's that then was not taken: FIN-WAIT-2 after all.
+    /// Our FIN was acknowledged, and no FIN of the peer's was taken with it (one arrow would be for both): FIN-WAIT-2.
     pub(super) fn settle_fin(&mut self, cx: &mut Context<'_>) {
         if self.state == State::FinWait1 && self.snd.fin_acknowledged() {
             self.advance(cx, Cause::AckOfFin);

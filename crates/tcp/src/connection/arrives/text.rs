@@ -20,7 +20,8 @@ impl Tcb {
             // After the peer's FIN there can be no more text: what is here is old or wrong.
             return Check::Continue(());
         }
-        if self.user.orphan && segment.end > self.rcv.nxt() {
+        // As on Linux: not old text, with which a FIN may come that was lost before.
+        if self.user.orphan && segment.seq + segment.text_len() as u64 > self.rcv.nxt() {
             return self.refuse_text(cx);
         }
         let limit = self.rcv.window.memory_limit();
