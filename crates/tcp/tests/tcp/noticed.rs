@@ -1,6 +1,10 @@
 //! What nothing else noticed when it was broken on purpose (`cargo xtask mutants`): marks of congestion, windows of old
 //! segments, urgent pointers, and what is counted.
 
+mod acceptable;
+mod acks;
+mod ends;
+
 use bowline_base::Instant;
 use bowline_tcp::{Arrival, Event, Options, Path, Readiness};
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
@@ -104,6 +108,8 @@ fn the_window_is_that_of_the_newest_segment() {
         // An older number, but it acknowledges more: counted from the new SND.UNA, the old window would end further right.
         ("ACK seq=2 ack=201 win=900", 900),
         ("ACK seq=3 ack=201 win=1000", 1000),
+        // An older number that acknowledges no more.
+        ("ACK seq=2 ack=201 win=1100", 1000),
     ] {
         p.run(&format!("< {segment}"));
         assert_eq!(window(&p), expected, "{segment}");

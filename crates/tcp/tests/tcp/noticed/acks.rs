@@ -1,0 +1,191 @@
+//! Fifth check: what is progress, what the window is worth, and what the user is told.
+
+use std::time::Duration;
+
+use bowline_tcp::{ConnectionError, ConnectionKey, Event, Options, Readiness};
+
+use crate::bench::peer::{Peer, plain};
+
+/// What a connection was told since the last question.
+fn told(p: &mut Peer, key: ConnectionKey) -> Readiness {
+    let ours = |event: Event| match event {
+        Event::Connection(whose, ready) if whose == key => Some(ready),
+        _ => None,
+    };
+    p.events().into_iter().filter_map(ours).fold(Readiness::empty(), |all, ready| all | ready)
+}
+
+fn drain(p: &mut Peer) -> usize {
+    let mut count = 0;
+    while p.has_sent() {
+        p.next_sent();
+        count += 1;
+    }
+    count
+}
+
+#[test]
+fn an_acknowledgement_of_nothing_new_is_no_progress() {
+    // RFC 9293 3.8.3, MUST-20: R2 counts retransmissions of one segment, whatever else is heard meanwhile.
+    for (options, within) in [
+        (Options { retries: 4, ..plain() }, Duration::from_secs(30)),
+        (Options { user_timeout: Some(Duration::from_secs(20)), ..plain() }, Duration::from_secs(40)),
+    ] {
+        let mut p = Peer::with_options(options);
+        let (_, key) = p.establish();
+        p.write(key, 0, 500);
+        let start = p.now;
+        while p.endpoint.error(key).is_none() {
+            drain(&mut p);
+            p.pass(Duration::from_millis(500));
+            drain(&mut p);
+            if p.endpoint.error(key).is_none() {
+                p.inject("ACK seq=1 ack=1");
+            }
+            assert!(p.now.since(start) < within, "it goes on for ever");
+        }
+        assert_eq!(p.endpoint.error(key), Some(ConnectionError::TimedOut));
+    }
+}
+
+#[test]
+fn what_is_acknowledged_in_part_is_still_timed_from_then_on() {
+    // RFC 5482: the time that data may remain unacknowledged counts from the last progress; without data there is none.
+    let timeout = Duration::from_secs(10);
+    let mut p = Peer::with_options(Options { user_timeout: Some(timeout), retries: 50, ..plain() });
+    let (_, key) = p.establish();
+    p.write(key, 0, 500);
+    drain(&mut p);
+    p.pass(Duration::from_secs(6));
+    drain(&mut p);
+    p.run("< ACK seq=1 ack=101");
+    let progress = p.now;
+    p.pass(Duration::from_secs(6));
+    drain(&mut p);
+    assert_eq!(p.endpoint.error(key), None, "it moved on six seconds ago");
+    while p.endpoint.error(key).is_none() {
+        p.pass(Duration::from_millis(100));
+        drain(&mut p);
+        assert!(p.now.since(progress) < 2 * timeout, "and not since");
+    }
+
+    // All is acknowledged: what is written an hour later has all its time.
+    let mut p = Peer::with_options(Options { user_timeout: Some(timeout), retries: 50, ..plain() });
+    let (_, key) = p.establish();
+    p.write(key, 0, 500);
+    p.run("> ACK seq=1 ack=1 len=500\n< ACK seq=1 ack=501\n+1h");
+    p.write(key, 500, 500);
+    drain(&mut p);
+    p.pass(Duration::from_secs(5));
+    assert_eq!(p.endpoint.error(key), None);
+}
+
+#[test]
+fn urgent_data_is_pointed_at_until_all_of_it_is_acknowledged() {
+    // RFC 9293 3.8.5, MUST-62.
+    let mut p = Peer::with_options(Options { nodelay: true, ..plain() });
+    let (_, key) = p.establish();
+    let data = crate::bench::stream(0, 10);
+    p.call(|endpoint, now| endpoint.send_urgent(now, key, &data)).expect("send");
+    p.run("> URG,ACK seq=1 ack=1 len=10 urg=10\n< ACK seq=1 ack=6");
+    p.pass(Duration::from_millis(300));
+    p.run("> URG,ACK seq=6 ack=1 len=5 urg=5\n< ACK seq=1 ack=11");
+    // The pointer that is kept too long would lie behind what is sent next, and be sent with it.
+    p.pass(Duration::from_secs(1));
+    let info = p.info().expect("a connection");
+    assert_eq!((info.send_queue, info.bytes_acked), (0, 10));
+    p.write(key, 10, 10);
+    p.run("> ACK seq=11 ack=1 len=10\n< ACK seq=1 ack=21");
+}
+
+#[test]
+fn the_writer_is_woken_when_there_is_room_and_told_when_all_has_arrived() {
+    let mut p = Peer::with_options(Options { send_buffer: 4_000, nodelay: true, ..plain() });
+    let (_, key) = p.establish();
+    told(&mut p, key);
+    p.write(key, 0, 4_000);
+    assert!(p.call(|endpoint, now| endpoint.send(now, key, &[0])).is_err(), "it is full");
+    assert!(drain(&mut p) > 0);
+    p.run("< ACK seq=1 ack=2");
+    assert_eq!(told(&mut p, key), Readiness::empty(), "one byte is no room");
+    p.run("< ACK seq=1 ack=3001");
+    assert_eq!(told(&mut p, key), Readiness::WRITABLE);
+    p.run("< ACK seq=1 ack=3501");
+    assert_eq!(told(&mut p, key), Readiness::empty(), "nobody waits any more");
+    p.run("< ACK seq=1 ack=4001");
+    assert_eq!(told(&mut p, key), Readiness::FLUSHED);
+}
+
+#[test]
+fn the_time_in_which_something_was_under_way_is_counted() {
+    let mut p = Peer::plain();
+    let (_, key) = p.establish();
+    let busy = |p: &Peer| p.endpoint.info(p.now, key).expect("a connection").busy_time;
+    for n in 0..3 {
+        p.pass(Duration::from_secs(5));
+        assert_eq!(busy(&p), Duration::from_millis(200 * n));
+        p.write(key, 20 * n, 20);
+        assert_eq!(drain(&mut p), 1);
+        p.pass(Duration::from_millis(100));
+        p.run(&format!("< ACK seq=1 ack={}", 20 * n + 11));
+        p.pass(Duration::from_millis(100));
+        p.run(&format!("< ACK seq=1 ack={}", 20 * n + 21));
+    }
+}
+
+#[test]
+fn every_window_that_closes_is_probed_from_the_beginning() {
+    // RFC 9293 3.8.6.1, SHLD-29, SHLD-30: the intervals grow while it stays closed, and not beyond its opening.
+    let mut p = Peer::plain();
+    let (_, key) = p.establish();
+    p.run("< ACK seq=1 ack=1 win=0");
+    p.write(key, 0, 1_000);
+    let interval = |p: &mut Peer, answer: &str| {
+        let wait = p.endpoint.poll_timeout().expect("the persist timer").since(p.now);
+        p.pass(wait);
+        assert_eq!(drain(p), 1);
+        p.inject(answer);
+        wait
+    };
+    let first: Vec<_> = (0..4).map(|_| interval(&mut p, "ACK seq=1 ack=1 win=0")).collect();
+    assert_eq!(first[3], first[0] * 8, "{first:?}");
+    p.run("< ACK seq=1 ack=1 win=1000\n> ACK seq=1 ack=1 len=1000");
+    // What is in flight is timed by the retransmission timer, from when it left.
+    let wait = p.endpoint.poll_timeout().expect("a timer").since(p.now);
+    assert!(wait <= p.info().expect("a connection").rto, "{wait:?}");
+    p.run("< ACK seq=1 ack=1001 win=0");
+    p.write(key, 1_000, 1_000);
+    let second: Vec<_> = (0..4).map(|_| interval(&mut p, "ACK seq=1 ack=1001 win=0")).collect();
+    assert!(second[0] <= first[0] && second[3] == second[0] * 8, "{second:?} after {first:?}");
+}
+
+#[test]
+fn a_window_that_opens_before_a_probe_needs_none() {
+    let mut p = Peer::plain();
+    let (_, key) = p.establish();
+    p.run("< ACK seq=1 ack=1 win=0");
+    p.write(key, 0, 1_000);
+    p.run(".\n< ACK seq=1 ack=1 win=1000\n> ACK seq=1 ack=1 len=1000\n< ACK seq=1 ack=1001\n+2h\n.");
+}
+
+#[test]
+fn in_fin_wait_1_with_its_syn_unanswered_only_the_syns_acknowledgement_counts() {
+    // RFC 9293 3.10.7.4, fifth check, SYN-RECEIVED: an ACK of anything else is answered with a RST; closed or not.
+    let open = || {
+        let mut p = Peer::plain();
+        let listener = p.listen_deferred();
+        p.run("< SYN seq=0");
+        let pending = p.endpoint.pending(listener).expect("a SYN");
+        let key = p.call(|endpoint, now| endpoint.admit(now, pending.key, None)).expect("admitted");
+        p.call(|endpoint, now| endpoint.close(now, key));
+        p.run("> SYN,ACK seq=0 ack=1\n> FIN,ACK seq=1 ack=1\n= FIN-WAIT-1");
+        p
+    };
+    let mut p = open();
+    p.run("< ACK seq=1 ack=9\n> RST seq=9\n= FIN-WAIT-1");
+    let mut p = open();
+    p.run("< ACK seq=1 ack=0\n> RST seq=0\n= FIN-WAIT-1");
+    let mut p = open();
+    p.run("< ACK seq=1 ack=2 win=777\n= FIN-WAIT-2");
+    assert_eq!(p.info().expect("a connection").snd_wnd, 777);
+}
