@@ -34,8 +34,8 @@ Usage: cargo xtask <TASK>
   deny     licences, bans and sources of every dependency against deny.toml
   model    explore TCP's state machine: two endpoints, a bad network, every order of events; `model --help` says more
   mutants  break the core's checks one by one and see that tests or the model checker notice: the state table, arrives/,
-           listener/ and time_wait/; takes an hour. `mutants [--again] [--only PART OF A NAME] [--jobs N] [FILE]...` breaks
-           less: `--again` only what docs/mutants.md lists
+           listener/ and time_wait/; takes an hour. `mutants [--again] [--quick] [--only PART OF A NAME] [--jobs N]
+           [FILE]...` does less: `--again` breaks only what docs/mutants.md lists, `--quick` leaves the slow tests out
   diagram  draw docs/states.md from the table of TCP's transitions
   rfc      write docs/conformance.md: each requirement of the RFCs, where it is met and which test shows it; fails where one
            has neither a test nor a reason, and where a page cites a test that does not exist

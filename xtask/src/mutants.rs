@@ -15,7 +15,7 @@ mod report;
 mod run;
 mod weave;
 
-const USAGE: &str = "usage: cargo xtask mutants [--again] [--only PART OF A NAME] [--jobs N] [FILE]...";
+const USAGE: &str = "usage: cargo xtask mutants [--again] [--quick] [--only PART OF A NAME] [--jobs N] [FILE]...";
 
 /// What is broken where nobody names files: the table, what arrives, what listens, what lingers.
 const ROOMS: [&str; 7] = [
@@ -96,6 +96,8 @@ struct Campaign {
     only: Option<String>,
     /// Only what the page lists.
     again: bool,
+    /// Without the tests that take long.
+    quick: bool,
     /// How many variants are tested at a time; none: as many as there are processors.
     jobs: Option<usize>,
 }
@@ -109,6 +111,7 @@ impl Campaign {
             match arg.as_str() {
                 "--only" => campaign.only = Some(value()?.clone()),
                 "--again" => campaign.again = true,
+                "--quick" => campaign.quick = true,
                 "--jobs" => campaign.jobs = Some(value()?.parse().map_err(|_| USAGE.to_owned())?),
                 other if other.starts_with('-') => return Err(USAGE.to_owned()),
                 file => campaign.files.push(file.to_owned()),
@@ -119,7 +122,7 @@ impl Campaign {
 
     /// Whether it is about everything, so that the page can be written from it.
     fn is_whole(&self) -> bool {
-        self.files.is_empty() && self.only.is_none() && !self.again
+        self.files.is_empty() && self.only.is_none() && !self.again && !self.quick
     }
 
     fn variants(&self) -> Result<Vec<Variant>, String> {
@@ -149,7 +152,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let (binaries, chosen) = tree.build(&variants)?;
     println!("{} places, of which {} compile when broken", variants.len(), chosen.len());
     let jobs = campaign.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
-    let outcome = run::run(&binaries, &variants, &chosen, jobs)?;
+    let outcome = run::run(&binaries, &variants, &chosen, (jobs, campaign.quick))?;
     let report = report::Report::new(&variants, &chosen, &outcome)?;
     print!("{report}");
     if campaign.is_whole() { report.write() } else { Ok(()) }

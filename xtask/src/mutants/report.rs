@@ -117,7 +117,7 @@ impl fmt::Display for Report {
             "# What breaks unnoticed
 
 `cargo xtask mutants` breaks the rooms that decide about a connection's state at one place at a time, and runs the scripts of
-`scripts/` in the default profile, the tests of `bowline-tcp` and, where they notice nothing, the [model checker](model.md) to
+`scripts/`, the tests of `bowline-tcp` and, where they notice nothing, the [model checker](model.md) to
 a small bound. A place counts as caught when one of them finds something wrong, or does not come to an end. {uncompiled} places
 more do not compile when they are broken, or cannot be chosen at run time. The command writes this page; the reasons are in
 `docs/mutants.toml`; `cargo xtask mutants --again` breaks only what is listed here.
