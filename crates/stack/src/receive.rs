@@ -183,7 +183,8 @@ impl Stack {
             return;
         }
         let segment = ip.payload(&packet.data);
-        let Ok((header, header_len)) = TcpHeader::parse(segment) else {
+        let mut header = TcpHeader::default();
+        let Ok(header_len) = header.read(segment) else {
             self.counters.tcp_in.in_errs += 1;
             return;
         };

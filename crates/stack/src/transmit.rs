@@ -85,7 +85,7 @@ struct Exit<'a> {
 
 /// A transport header behind an IP header, and what follows it.
 struct Parts<'a> {
-    ip: IpHeader,
+    ip: &'a IpHeader,
     ip_len: usize,
     head: &'a mut [u8],
     /// Where the checksum stands in the transport header.
@@ -116,7 +116,7 @@ impl Exit<'_> {
         let size = departure.segment_size.filter(|size| usize::from(*size) < payload_len);
         let Some(head) = head.get_mut(..ip_len + tcp_len) else { return };
         let parts = Parts {
-            ip,
+            ip: &ip,
             ip_len,
             head,
             checksum_offset: tcp::CHECKSUM_OFFSET as u16,
@@ -154,7 +154,7 @@ impl Exit<'_> {
         let udp_len = head.get_mut(ip_len..).map_or(0, |rest| header.emit(rest));
         let Some(head) = head.get_mut(..ip_len + udp_len) else { return };
         let parts = Parts {
-            ip,
+            ip: &ip,
             ip_len,
             head,
             checksum_offset: udp::CHECKSUM_OFFSET as u16,

@@ -70,11 +70,10 @@ pub fn copy_and_sum(dst: &mut [u8], src: &[u8]) -> u64 {
 #[inline]
 #[must_use]
 pub const fn fold(sum: u64) -> u16 {
-    let sum = (sum >> 32) + (sum & 0xffff_ffff);
-    let sum = (sum >> 32) + (sum & 0xffff_ffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    ((sum >> 16) + (sum & 0xffff)) as u16
+    let (half, carry) = (sum as u32).overflowing_add((sum >> 32) as u32);
+    let half = half + carry as u32;
+    let (word, carry) = (half as u16).overflowing_add((half >> 16) as u16);
+    word + carry as u16
 }
 
 /// A checksum under way, over slices of any length: the second of two odd slices continues where the first one ended.
@@ -96,14 +95,11 @@ impl Accumulator {
     #[inline]
     #[must_use]
     pub fn pseudo_header(src: IpAddr, dst: IpAddr, protocol: Protocol, len: usize) -> Self {
-        let mut sum = u64::from(u16::from(protocol.0).to_be());
-        for address in [src, dst] {
-            sum += match address {
-                IpAddr::V4(v4) => u64::from(u32::from_ne_bytes(v4.octets())),
-                IpAddr::V6(v6) => tail_sum(&v6.octets()),
-            };
-        }
-        let mut pseudo = Self { sum, odd: false };
+        let of = |address| match address {
+            IpAddr::V4(v4) => u64::from(u32::from_ne_bytes(v4.octets())),
+            IpAddr::V6(v6) => tail_sum(&v6.octets()),
+        };
+        let mut pseudo = Self { sum: u64::from(u16::from(protocol.0).to_be()) + of(src) + of(dst), odd: false };
         pseudo.add_length(len);
         pseudo
     }

@@ -109,6 +109,18 @@ impl TcpHeader {
     /// The bytes end before the header does, or the data offset is too small.
     #[inline]
     pub fn parse(segment: &[u8]) -> Result<(Self, usize), TcpError> {
+        let mut header = Self::default();
+        let len = header.read(segment)?;
+        Ok((header, len))
+    }
+
+    /// Like [`parse`](Self::parse), into a header that is there, of which nothing remains; returns its length. (A header is
+    /// large to move.)
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse); the header is as it was then.
+    #[inline]
+    pub fn read(&mut self, segment: &[u8]) -> Result<usize, TcpError> {
         let fixed: &[u8; MIN_HEADER] = segment.first_chunk().ok_or(TcpError::Truncated)?;
         let offset_and_flags = u16::from_be_bytes([fixed[12], fixed[13]]);
         let len = usize::from(offset_and_flags >> 12) * 4;
@@ -116,7 +128,7 @@ impl TcpHeader {
             return Err(TcpError::DataOffset);
         }
         let options = segment.get(MIN_HEADER..len).ok_or(TcpError::Truncated)?;
-        let header = Self {
+        *self = Self {
             src_port: u16::from_be_bytes([fixed[0], fixed[1]]),
             dst_port: u16::from_be_bytes([fixed[2], fixed[3]]),
             seq: SeqNumber(u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]])),
@@ -124,9 +136,10 @@ impl TcpHeader {
             flags: TcpFlags::from_bits_truncate(offset_and_flags),
             window: u16::from_be_bytes([fixed[14], fixed[15]]),
             urgent: u16::from_be_bytes([fixed[18], fixed[19]]),
-            options: TcpOptions::parse(options),
+            options: TcpOptions::default(),
         };
-        Ok((header, len))
+        self.options.read_all(options);
+        Ok(len)
     }
 
     /// The bytes that [`emit`](Self::emit) writes, a multiple of four.

@@ -94,29 +94,42 @@ impl TcpOptions {
     #[inline]
     #[must_use]
     pub fn parse(options: &[u8]) -> Self {
+        let mut parsed = Self::default();
+        parsed.read_all(options);
+        parsed
+    }
+
+    /// The same, where there were none before: options are large to move.
+    #[inline]
+    pub(super) fn read_all(&mut self, options: &[u8]) {
         match options.split_first_chunk::<4>() {
-            Some((&TIMESTAMPS_WORD, times)) if times.len() == 8 => {
-                Self { timestamps: read_timestamps(times), ..Self::default() }
-            }
-            Some(_) => Self::parse_each(options),
-            None => Self::default(), // the length is a multiple of four
+            Some((&TIMESTAMPS_WORD, times)) if times.len() == 8 => self.timestamps = read_timestamps(times),
+            Some(_) => self.read_each(options),
+            None => {} // the length is a multiple of four
         }
     }
 
-    fn parse_each(mut rest: &[u8]) -> Self {
-        let mut parsed = Self::default();
+    fn read_each(&mut self, mut rest: &[u8]) {
         loop {
             match *rest {
-                [] | [END, ..] => return parsed,       // MUST-4, MUST-68, MUST-69
+                [] | [END, ..] => return,              // MUST-4, MUST-68, MUST-69
                 [NOP, ref after @ ..] => rest = after, // MUST-64: an option may begin at any byte
                 [kind, length, ..] if length >= 2 => {
-                    let Some((option, after)) = rest.split_at_checked(usize::from(length)) else { return parsed };
-                    parsed.read(kind, option.get(2..).unwrap_or_default());
+                    let Some((option, after)) = rest.split_at_checked(usize::from(length)) else { return };
+                    self.read(kind, option.get(2..).unwrap_or_default());
                     rest = after;
                 }
-                _ => return parsed,
+                _ => return,
             }
         }
+    }
+
+    /// Whether there is nothing but timestamps, or nothing at all: what most segments have, and all layouts write alike.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        let Self { mss, window_scale, sack_permitted, timestamps: _, sack, acc_ecn, fast_open, md5, layout: _ } = self;
+        let of_syn = mss.is_some() | window_scale.is_some() | sack_permitted | fast_open.is_some();
+        !(of_syn | !sack.is_empty() | acc_ecn.is_some() | md5.is_some())
     }
 
     /// Takes over one option, where its value has the length that it must have.
@@ -148,6 +161,13 @@ impl TcpOptions {
     #[inline]
     #[must_use]
     pub fn emit_len(&self) -> usize {
+        if self.is_plain() {
+            return if self.timestamps.is_some() { 12 } else { 0 };
+        }
+        self.len_of_all()
+    }
+
+    fn len_of_all(&self) -> usize {
         if self.layout == Layout::FreeBsd {
             return self.packed(&mut [0; MAX_OPTIONS]);
         }
@@ -202,6 +222,18 @@ impl TcpOptions {
     /// end of list and nothing behind it (RFC 9293 3.1, MUST-69).
     #[inline]
     pub(crate) fn emit(&self, out: &mut [u8]) {
+        if !self.is_plain() {
+            return self.emit_all(out);
+        }
+        if let (Some(times), Some((word, places))) = (self.timestamps, out.split_first_chunk_mut())
+            && let Some((value, echo)) = places.split_first_chunk_mut()
+            && let Some(echo) = echo.first_chunk_mut()
+        {
+            (*word, *value, *echo) = (TIMESTAMPS_WORD, times.value.to_be_bytes(), times.echo.to_be_bytes());
+        }
+    }
+
+    fn emit_all(&self, out: &mut [u8]) {
         if self.layout == Layout::FreeBsd {
             let mut bytes = [0; MAX_OPTIONS];
             let len = self.packed(&mut bytes).min(out.len());
