@@ -102,8 +102,6 @@ pub(super) const FIXED: &[(&str, &str)] = &[
     ("net.inet.tcp.reass.maxqueuelen", "*"),
     ("net.inet.tcp.reass.maxsegments", "*"),
     ("net.inet.tcp.rexmit_initial", "1000"),
-    ("net.inet.tcp.rexmit_min", "30"),
-    ("net.inet.tcp.rexmit_slop", "200"),
     ("net.inet.tcp.rfc3042", "1"),
     ("net.inet.tcp.rfc3390", "1"),
     ("net.inet.tcp.rfc3465", "1"),

@@ -131,6 +131,8 @@ impl Sysctls {
             "net.ipv4.tcp_notsent_lowat" => put(&mut options.notsent_lowat, value.size()),
             "net.ipv4.tcp_rto_min_us" => put(&mut options.min_rto, value.number().map(Duration::from_micros)),
             "net.ipv4.tcp_rto_max_ms" => put(&mut options.max_rto, value.millis()),
+            "net.inet.tcp.rexmit_min" => put(&mut options.min_rto, value.millis()),
+            "net.inet.tcp.rexmit_slop" => put(&mut options.rto_slop, value.millis()),
             "net.inet.tcp.delacktime" => put(&mut options.delayed_ack, value.millis()),
             "net.ipv4.ip_default_ttl" | "net.inet.ip.ttl" | "net.inet6.ip6.hlim" => {
                 put(&mut options.hop_limit, value.small())
