@@ -55,7 +55,7 @@ pub use bowline_stack::{Cidr, Config, Datagram, Echo, IcmpError, UdpBind, UdpFai
 pub use bowline_tcp::congestion;
 pub use bowline_tcp::{
     Algorithm, ConnectionError, Counters, EcnMode, EcnOption, FastOpenKeys, FastOpenOptions, FourTuple, Info,
-    Keepalive, Listen, ListenerInfo, Options, State,
+    Keepalive, KeyName, Keys, Listen, ListenerInfo, Md5Key, Options, State,
 };
 pub use clock::{Alarm, Timekeeper};
 pub use driver::Driver;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bowline_tcp::{FourTuple, Listen, ListenError, ListenerInfo, ListenerKey};
+use bowline_tcp::{FourTuple, Keys, Listen, ListenError, ListenerInfo, ListenerKey};
 
 use crate::shared::Shared;
 use crate::{Net, TcpStream, error};
@@ -111,6 +111,17 @@ impl TcpListener {
     #[must_use]
     pub fn info(&self) -> Option<ListenerInfo> {
         self.shared.look(|core, now| core.tcp().listeners(now).into_iter().find(|info| info.key == self.key))
+    }
+
+    /// The keys that its peers' segments are signed with (`TCP_MD5SIG`); `None` once the network has stopped.
+    #[must_use]
+    pub fn keys(&self) -> Option<Keys> {
+        self.shared.look(|core, _| core.tcp().listener_options(self.key).map(|options| options.keys.clone()))
+    }
+
+    /// Changes these keys, for handshakes from now on: connections that were accepted keep theirs.
+    pub fn set_keys(&self, keys: Keys) {
+        self.shared.look(|core, _| core.tcp().set_listener_options(self.key, |options| options.keys = keys));
     }
 
     /// Turns the listener into an active open from its own address and port (RFC 9293 3.10.1: LISTEN to SYN-SENT).

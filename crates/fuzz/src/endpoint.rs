@@ -97,6 +97,7 @@ impl Machine {
         let arrival = Arrival {
             tuple,
             header: &header,
+            head: &[],
             text: &[Piece { data: first, pinned }, Piece { data, pinned }],
             segment_size: segment_size.filter(|_| len > 0),
             mark: input.one_of([Ecn::NotEct, Ecn::Ect0, Ecn::Ect1, Ecn::Ce]),

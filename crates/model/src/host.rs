@@ -193,6 +193,7 @@ impl Host {
         let arrival = Arrival {
             tuple: self.tuple(),
             header: &segment.header,
+            head: &[],
             text: &[Piece::from(Bytes::copy_from_slice(&segment.text))],
             segment_size: None,
             mark: Ecn::NotEct,

@@ -74,6 +74,10 @@ pub const fn drop_reason(why: DropReason) -> &'static str {
         DropReason::Refused => "refused",
         DropReason::TimeWait => "in TIME-WAIT",
         DropReason::SynFin => "SYN and FIN at once",
+        DropReason::Md5NotFound => "not signed (MD5)",
+        DropReason::Md5Unexpected => "signed (MD5), and there is no key",
+        DropReason::Md5Failure => "wrong MD5 signature",
+        DropReason::AoKeyNotFound => "signed (TCP-AO), and there is no such key",
     }
 }
 

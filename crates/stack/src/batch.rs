@@ -140,7 +140,9 @@ impl Stack {
         (header, header_len): (&TcpHeader, usize),
         packet: &mut RxPacket,
     ) -> bool {
-        if !self.runs.open || packet.segment_size.is_some() {
+        // A signature belongs to one segment.
+        let alone = packet.segment_size.is_some() || header.options.signature.is_some();
+        if !self.runs.open || alone {
             return false;
         }
         let Some(run) = Run::begin(&packet.data, ip, header, header_len) else { return false };
@@ -175,7 +177,7 @@ impl Stack {
         let Held { run, ip, mut header, text, .. } = held;
         header.flags = run.flags();
         let segment_size = (run.segments() > 1).then_some(run.segment_size());
-        self.deliver_segment(now, interface, (&ip, &header), &text, segment_size);
+        self.deliver_segment(now, interface, (&ip, &header, &[]), &text, segment_size);
         self.runs.give_back(text);
     }
 }

@@ -4,9 +4,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use bowline_wire::Capabilities;
-
-use crate::cidr::Cidr;
+use bowline_wire::{Capabilities, Cidr};
 
 /// The handle of an interface: its place, in the order in which they were added.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -34,7 +34,6 @@
 extern crate alloc;
 
 mod batch;
-mod cidr;
 mod config;
 pub mod counters;
 mod error;
@@ -51,7 +50,7 @@ mod transmit;
 pub mod udp;
 
 pub use bowline_tcp::IcmpError;
-pub use cidr::{Cidr, CidrParseError};
+pub use bowline_wire::{Cidr, CidrParseError};
 pub use config::{Config, IcmpConfig, PathMtuConfig, ReassemblyConfig, UdpConfig};
 pub use counters::Counters;
 pub use error::{ConnectError, SendError};

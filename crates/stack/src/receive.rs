@@ -5,12 +5,14 @@
 use core::mem;
 use core::net::SocketAddr;
 
+use arrayvec::ArrayVec;
 use bowline_base::Instant;
 use bowline_tcp::reason::DropReason;
 use bowline_tcp::state::State;
 use bowline_tcp::trace::{Record, Trace};
 use bowline_tcp::{Arrival, FourTuple};
 use bowline_wire::ip::{self, IpError, IpHeader, IpReport, Protocol};
+use bowline_wire::tcp::MAX_HEADER;
 use bowline_wire::{
     Fragment, Piece, RxChecksum, RxPacket, Stretches, TcpHeader, UdpError, UdpHeader, checksum, icmp, ipv6, udp,
 };
@@ -194,6 +196,7 @@ impl Stack {
             self.counters.tcp_in.in_errs += 1;
             return self.trace_bad_checksum(now, ip, header, segment.len() - header_len);
         }
+        let head = if header.options.signature.is_some() { as_it_came(segment, header_len) } else { ArrayVec::new() };
         if self.hold(now, interface, ip, (&header, header_len), packet) {
             return;
         }
@@ -201,16 +204,17 @@ impl Stack {
         data.truncate(ip.header_len + ip.payload_len);
         data.advance(ip.header_len + header_len);
         let text = [Piece { data, pinned: packet.pinned }];
-        self.deliver_segment(now, interface, (ip, &header), &text, packet.segment_size);
+        self.deliver_segment(now, interface, (ip, &header, &head), &text, packet.segment_size);
     }
 
-    /// Hands TCP a segment for an address of ours, its checksum verified.
+    /// Hands TCP a segment for an address of ours, its checksum verified. Its header as it came may be left out where it is not
+    /// signed.
     #[inline]
     pub(crate) fn deliver_segment(
         &mut self,
         now: Instant,
         interface: IfaceId,
-        (ip, header): (&IpHeader, &TcpHeader),
+        (ip, header, head): (&IpHeader, &TcpHeader, &[u8]),
         text: &[Piece],
         segment_size: Option<u16>,
     ) {
@@ -219,6 +223,7 @@ impl Stack {
         let arrival = Arrival {
             tuple: FourTuple::new(local, SocketAddr::new(ip.src, header.src_port)),
             header,
+            head,
             text,
             segment_size,
             mark: ip.ecn(),
@@ -273,4 +278,10 @@ impl Stack {
             self.counters.udp.in_errors += 1;
         }
     }
+}
+
+/// A copy of a segment's header, for what has to look at its very bytes: signatures.
+#[cold]
+fn as_it_came(segment: &[u8], len: usize) -> ArrayVec<u8, MAX_HEADER> {
+    segment.get(..len).and_then(|head| head.try_into().ok()).unwrap_or_default()
 }

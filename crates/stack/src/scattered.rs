@@ -35,7 +35,8 @@ impl Stack {
             text.push(Piece { data: packet.data.slice(start..), pinned: packet.pinned });
         }
         text.extend(packet.more.drain(..).map(Piece::from));
-        self.deliver_segment(now, interface, (&ip, &header), &text, packet.segment_size);
+        let head = packet.data.get(ip.header_len..start).unwrap_or_default();
+        self.deliver_segment(now, interface, (&ip, &header, head), &text, packet.segment_size);
         self.runs.give_back(text);
         Some(())
     }

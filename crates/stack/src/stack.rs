@@ -9,8 +9,9 @@ use bowline_base::{Instant, KeyedHash, Randomness};
 use bowline_tcp::{ConnectionKey, Endpoint, ListenerKey, Path};
 use bytes::Bytes;
 
+use bowline_wire::Cidr;
+
 use crate::batch::Runs;
-use crate::cidr::Cidr;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::error::ConnectError;

@@ -131,7 +131,7 @@ impl Pair {
 }
 
 fn arrival<'a>(tuple: FourTuple, header: &'a TcpHeader, text: &'a [Piece], segment_size: Option<u16>) -> Arrival<'a> {
-    Arrival { tuple, header, text, segment_size, mark: Ecn::NotEct, path: Path::new(MTU) }
+    Arrival { tuple, header, head: &[], text, segment_size, mark: Ecn::NotEct, path: Path::new(MTU) }
 }
 
 /// Carries what one end has to send; whether there was anything.

@@ -5,6 +5,7 @@ use core::time::Duration;
 use bowline_wire::tcp::Layout;
 
 use crate::Profile;
+use crate::auth::Keys;
 use crate::congestion::Custom;
 use crate::ecn::{EcnMode, EcnOption};
 use crate::fast_open::{FastOpenConfig, FastOpenOptions};
@@ -335,6 +336,8 @@ pub struct Options {
     pub traffic_class: u8,
     /// The IP time to live of what is sent (MUST-49); default 64.
     pub hop_limit: u8,
+    /// Keys that are shared with peers, whose segments are signed; default: none.
+    pub keys: Keys,
 }
 
 impl Default for Options {
@@ -401,6 +404,7 @@ impl Default for Options {
             fast_open: FastOpenOptions::default(),
             traffic_class: 0,
             hop_limit: 64,
+            keys: Keys::default(),
         }
     }
 }

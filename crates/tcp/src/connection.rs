@@ -3,6 +3,7 @@
 //! It knows nothing of other connections, of listeners or of packets' addresses beyond its own name.
 
 mod arrives;
+mod auth;
 pub(crate) mod calls;
 pub(crate) mod context;
 mod describe;

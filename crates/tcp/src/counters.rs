@@ -78,6 +78,14 @@ counters! {
     paws_estab = "TcpExtPAWSEstab";
     /// Delayed acknowledgements sent.
     delayed_acks = "TcpExtDelayedACKs";
+    /// Segments without an MD5 digest where there is a key (RFC 2385).
+    md5_not_found = "TcpExtTCPMD5NotFound";
+    /// Segments with an MD5 digest where there is no key.
+    md5_unexpected = "TcpExtTCPMD5Unexpected";
+    /// Segments with a wrong MD5 digest.
+    md5_failure = "TcpExtTCPMD5Failure";
+    /// Segments with TCP-AO where there is no such key (RFC 5925).
+    ao_key_not_found = "TcpExtTCPAOKeyNotFound";
     /// Challenge ACKs sent.
     challenge_acks = "TcpExtTCPChallengeACK";
     /// SYNs that were challenged.
@@ -146,6 +154,10 @@ impl Counters {
             DropReason::OutOfWindow | DropReason::Duplicate => &mut self.out_of_window,
             DropReason::ResetIgnored => &mut self.resets_ignored,
             DropReason::BadAck | DropReason::NoAck => &mut self.bad_acks,
+            DropReason::Md5NotFound => &mut self.md5_not_found,
+            DropReason::Md5Unexpected => &mut self.md5_unexpected,
+            DropReason::Md5Failure => &mut self.md5_failure,
+            DropReason::AoKeyNotFound => &mut self.ao_key_not_found,
             // These are counted where they are found.
             DropReason::NoConnection
             | DropReason::Paws

@@ -7,6 +7,7 @@
 //! | `segments` | who a segment is for; RST for nobody (3.10.7.1) |
 //! | `handshakes` | listeners, half-open connections, cookies, TIME-WAIT (3.10.7.2) |
 //! | `fast_open` | which SYNs' data is taken before the handshake; keys and cookies (RFC 7413) |
+//! | `auth` | which segments must be signed, and are let in (RFC 2385) |
 //! | `output` | the one exit for segments; events; deadlines |
 //! | `demux` | which table holds a four-tuple |
 //! | `look` | tables for people |
@@ -15,6 +16,7 @@
 //! It knows no IP, no clock and no device. After every input or call, drain [`Endpoint::poll_transmit`], then
 //! [`Endpoint::poll_event`], then ask [`Endpoint::poll_timeout`].
 
+mod auth;
 mod calls;
 mod demux;
 mod fast_open;
@@ -39,6 +41,7 @@ use bowline_base::wheel::Wheel;
 use bowline_wire::tcp::TcpHeader;
 
 use self::demux::{Demux, Slot};
+use crate::auth::Auth;
 use crate::budget::Budget;
 use crate::config::{Config, Options};
 use crate::connection::{Context, Tcb};
@@ -128,6 +131,10 @@ pub struct Endpoint {
     /// Away only while it asks the other tables which ports are free.
     allocator: Option<Box<PortAllocator>>,
     cookies: SynCookies,
+    /// Whether there were ever keys.
+    signs: bool,
+    /// What segments are signed with that answer those of connections in TIME-WAIT.
+    parted: BTreeMap<FourTuple, Auth>,
     fast_open: FastOpenState,
     next_id: u64,
     counters: Counters,
@@ -162,6 +169,8 @@ impl Endpoint {
             isn: IsnGenerator::new(&random.secret_key(), &random.secret_key()),
             allocator: Some(Box::new(PortAllocator::new(&random.secret_key(), &random.secret_key()))),
             cookies: SynCookies::new(&random.secret_key(), &random.secret_key()),
+            signs: !config.options.keys.is_empty(),
+            parted: BTreeMap::new(),
             fast_open: FastOpenState::new(&config.fast_open, random.secret_key()),
             next_id: 1,
             counters: Counters::default(),
@@ -227,6 +236,9 @@ impl Endpoint {
             return self.demux.remove(&tuple, Slot::Connection(index));
         }
         let remains = tcb.remains();
+        if let Some(auth) = tcb.auth() {
+            self.parted.insert(tuple, auth.clone());
+        }
         self.counters.time_wait += 1;
         let (place, evicted) = self.time_wait.insert(now, &remains);
         if let Some((place, gone)) = evicted {
@@ -235,7 +247,10 @@ impl Endpoint {
         }
         match place {
             Some(place) => self.demux.reseat(&tuple, Slot::Connection(index), Slot::TimeWait(place)),
-            None => self.demux.remove(&tuple, Slot::Connection(index)),
+            None => {
+                self.parted.remove(&tuple);
+                self.demux.remove(&tuple, Slot::Connection(index));
+            }
         }
     }
 
@@ -277,7 +292,10 @@ impl Endpoint {
     }
 
     /// Queues a segment of no connection. What does not fit is lost, as on any full queue.
-    fn say(&mut self, control: Control) {
+    fn say(&mut self, mut control: Control) {
+        if self.signs && control.header.options.signature.is_none() {
+            self.sign(&control.tuple, &mut control.header);
+        }
         if self.control.len() < MAX_CONTROL {
             self.control.push_back(control);
         }

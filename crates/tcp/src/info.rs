@@ -1,7 +1,9 @@
 //! What one can know about a connection: Linux's `tcp_info`, as far as there is a source for it.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::auth::KeyName;
 use crate::config::Algorithm;
 use crate::congestion::Model;
 use crate::ecn::EcnMode;
@@ -46,6 +48,8 @@ pub struct Info {
     pub accurate_ecn: Option<AccurateEcn>,
     /// Fast Open, where it was tried (RFC 7413).
     pub fast_open: Option<FastOpenInfo>,
+    /// The names of the keys that its segments are signed with (RFC 2385).
+    pub keys: Vec<KeyName>,
     /// Payload bytes of a full segment we send.
     pub mss: u32,
     /// The MSS we announced.
@@ -199,6 +203,7 @@ impl Info {
             delivered_ce: 0,
             accurate_ecn: None,
             fast_open: None,
+            keys: Vec::new(),
             mss: 0,
             advertised_mss: 0,
             peer_mss: 0,
@@ -341,6 +346,8 @@ pub struct ListenerInfo {
     pub cookies: bool,
     /// Connections that it took with their SYN and whose handshake is not complete (RFC 7413).
     pub fast_open: usize,
+    /// The names of its keys, for whichever peers.
+    pub keys: Vec<KeyName>,
 }
 
 /// How a connection opened fast, or tried to (RFC 7413).

@@ -2,6 +2,7 @@
 #![no_std]
 extern crate alloc;
 
+pub mod auth;
 pub mod budget;
 pub mod config;
 pub mod congestion;
@@ -31,6 +32,8 @@ pub mod time_wait;
 pub mod trace;
 pub mod tuple;
 
+pub use auth::{KeyName, Keys, Md5Key};
+pub use bowline_wire::Cidr;
 pub use bowline_wire::tcp::Layout;
 pub use config::{
     Algorithm, Config, Cookies, Keepalive, MtuProbing, OddSegments, OpenErrors, Options, SynFin, TimeWaitSyn,

@@ -60,10 +60,16 @@ impl OurSide<'_> {
         self.options.announce_mss.then_some(self.mss)
     }
 
+    /// Whether our SYN offers timestamps. As on Linux, not beside an MD5 digest, which leaves no room for both them and SACK blocks.
+    pub(crate) fn offers_timestamps(&self) -> bool {
+        self.options.timestamps && !self.options.keys.leave_no_room(&self.tuple)
+    }
+
     /// The options of our SYN in an active open. RFC 9768 3.2.3.2.1, RFC9768-3.2.3.2.1-1: of AccECN there is none.
     #[must_use]
     pub fn offer(&self, now: Instant) -> TcpOptions {
-        let Options { window_scaling, timestamps, sack, .. } = *self.options;
+        let Options { window_scaling, sack, .. } = *self.options;
+        let timestamps = self.offers_timestamps();
         TcpOptions {
             mss: self.announced(),
             window_scale: window_scaling.then(|| window_shift(self.options)),
@@ -103,6 +109,9 @@ impl OurSide<'_> {
     fn combine(&self, iss: SeqNumber, peer: &TcpHeader, ecn: EcnAgreement) -> Negotiated {
         let Options { window_scaling, timestamps, sack, .. } = *self.options;
         let theirs = &peer.options;
+        let sack = sack && theirs.sack_permitted; // RFC 2018 3, RFC2018-3-1
+        // Who asks for both where there is room for one gets SACK, as on Linux.
+        let timestamps = timestamps && !(sack && self.options.keys.leave_no_room(&self.tuple));
         Negotiated {
             iss,
             irs: peer.seq,
@@ -114,7 +123,7 @@ impl OurSide<'_> {
                 .filter(|_| window_scaling)
                 .map(|shift| (window_shift(self.options), shift.min(MAX_WINDOW_SCALE))),
             timestamps: theirs.timestamps.filter(|_| timestamps).map(|t| (self.timestamp_offset, t.value)),
-            sack: sack && theirs.sack_permitted, // RFC 2018 3, RFC2018-3-1
+            sack,
             ecn,
         }
     }

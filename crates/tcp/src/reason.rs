@@ -84,6 +84,14 @@ pub enum DropReason {
     TimeWait,
     /// It has both a SYN and a FIN, which the options refuse.
     SynFin,
+    /// It has no MD5 digest, but its sender shares a key (RFC 2385).
+    Md5NotFound,
+    /// It has an MD5 digest, but there is no key for its sender.
+    Md5Unexpected,
+    /// Its MD5 digest is wrong.
+    Md5Failure,
+    /// It has TCP-AO, but there is no such key for its sender (RFC 5925).
+    AoKeyNotFound,
 }
 
 /// What keeps data from leaving.

@@ -33,6 +33,8 @@ pub struct Arrival<'a> {
     pub tuple: FourTuple,
     /// Its header.
     pub header: &'a TcpHeader,
+    /// Its header as it came, options included, for what is signed. May be empty where it has no signature.
+    pub head: &'a [u8],
     /// Its text, in the pieces in which it lies in memory; no piece, or an empty one, where it has none.
     pub text: &'a [Piece],
     /// Text bytes per wire segment where this is a super-segment; its last one may be shorter.

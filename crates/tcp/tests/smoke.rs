@@ -42,6 +42,7 @@ fn carry(now: Instant, from: &mut Endpoint, to: &mut Endpoint) -> usize {
             &Arrival {
                 tuple: FourTuple::new(f.tuple.remote, f.tuple.local),
                 header: &f.header,
+                head: &[],
                 text: &[Piece::from(Bytes::from(f.payload))],
                 segment_size: f.size,
                 mark: Ecn::NotEct,

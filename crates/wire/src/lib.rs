@@ -7,6 +7,7 @@
 //! | [`tcp`] | the TCP header and its options | 9293, 7323, 2018 |
 //! | [`udp`], [`icmp`] | UDP, ICMPv4 and ICMPv6 with the packet an error quotes | 768, 792, 4443 |
 //! | [`checksum`] | the Internet checksum: whole, partial, fused with a copy, updated in place | 1071, 1624 |
+//! | [`cidr`] | an address with the length of its network's prefix | 4632 |
 //! | [`seq`] | sequence numbers, which have no order | 9293 3.4 |
 //! | [`segmentation`] | a super-segment cut into wire packets, where a device cannot | |
 //! | [`coalescing`] | wire packets joined into a super-segment, where a device has not | |
@@ -24,12 +25,12 @@
 //! assert_eq!(TcpHeader::parse(&bytes[..len]), Ok((syn, len)));
 //! ```
 //!
-//! What is not here: Ethernet, ARP and neighbour discovery (Bowline's devices carry IP packets), IPv6 jumbograms, IPsec,
-//! TCP Fast Open's option (it is skipped as unknown).
+//! What is not here: Ethernet, ARP and neighbour discovery (Bowline's devices carry IP packets), IPv6 jumbograms, IPsec.
 #![no_std]
 extern crate alloc;
 
 pub mod checksum;
+pub mod cidr;
 pub mod coalescing;
 pub mod icmp;
 pub mod ip;
@@ -41,6 +42,7 @@ pub mod seq;
 pub mod tcp;
 pub mod udp;
 
+pub use cidr::{Cidr, CidrParseError};
 pub use ip::{Ecn, Fragment, IpError, IpHeader, Protocol, TrafficClass};
 pub use packet::{
     Capabilities, PartialChecksum, Piece, RxChecksum, RxPacket, SegmentKind, Stretch, Stretches, TxPacket,
@@ -48,7 +50,8 @@ pub use packet::{
 pub use segmentation::Segmenter;
 pub use seq::SeqNumber;
 pub use tcp::{
-    AccEcnOption, AccEcnOrder, FastOpen, Layout, SackBlock, TcpError, TcpFlags, TcpHeader, TcpOptions, Timestamps,
+    AccEcnOption, AccEcnOrder, FastOpen, Layout, SackBlock, Signature, TcpError, TcpFlags, TcpHeader, TcpOptions,
+    Timestamps,
 };
 pub use udp::{UdpError, UdpHeader};
 

@@ -9,7 +9,8 @@ use core::net::IpAddr;
 pub mod options;
 
 pub use options::{
-    AccEcnOption, AccEcnOrder, Cookie, FastOpen, Layout, MAX_SACK_BLOCKS, SackBlock, TcpOptions, Timestamps,
+    AccEcnOption, AccEcnOrder, Cookie, FastOpen, Layout, MAX_SACK_BLOCKS, Mac, SackBlock, Signature, TcpOptions,
+    Timestamps,
 };
 
 /// The length of a header without options, in bytes.

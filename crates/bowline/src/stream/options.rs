@@ -6,7 +6,7 @@
 use std::io;
 use std::time::Duration;
 
-use bowline_tcp::{Algorithm, Keepalive, Options};
+use bowline_tcp::{Algorithm, Keepalive, Keys, Options};
 
 use super::TcpStream;
 
@@ -59,6 +59,23 @@ options! {
 }
 
 impl TcpStream {
+    /// The keys that segments are signed with, as far as they are for this peer (`TCP_MD5SIG`). To have the handshake signed, connect
+    /// with [`Options::keys`].
+    ///
+    /// # Errors
+    /// `ENOTCONN` once nothing is left of the connection.
+    pub fn keys(&self) -> io::Result<Keys> {
+        self.options(|options| options.keys.clone())
+    }
+
+    /// Changes these keys, in force at once, both ways: the peer must do so as well.
+    ///
+    /// # Errors
+    /// `ENOTCONN` once nothing is left of the connection.
+    pub fn set_keys(&self, keys: Keys) -> io::Result<()> {
+        self.set_options(|options| options.keys = keys)
+    }
+
     /// The receive queue's bound in bytes (`SO_RCVBUF`, not doubled). Autotuning may have raised it.
     ///
     /// # Errors

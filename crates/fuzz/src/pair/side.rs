@@ -116,6 +116,7 @@ impl Side {
         let arrival = Arrival {
             tuple: flying.tuple,
             header: &flying.header,
+            head: &[],
             text: &[Piece::from(Bytes::from(flying.payload.clone()))],
             segment_size: flying.size,
             mark: Ecn::NotEct,

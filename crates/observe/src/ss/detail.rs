@@ -22,7 +22,10 @@ pub fn line(row: &Row) -> String {
             word(&mut out, format_args!("cookies"));
         }
     }
-    let Some(info) = &row.info else { return out };
+    let Some(info) = &row.info else {
+        keys(&mut out, row);
+        return out;
+    };
     if matches!(row.state.as_str(), "SYN-RECV" | "TIME-WAIT") {
         return brief(info);
     }
@@ -31,7 +34,15 @@ pub fn line(row: &Row) -> String {
     traffic(&mut out, info);
     limits(&mut out, info);
     losses(&mut out, info);
+    keys(&mut out, row);
     out
+}
+
+/// Which keys sign: Linux's `ss` shows the keys, too, and this does not.
+fn keys(out: &mut String, row: &Row) {
+    if !row.md5keys.is_empty() {
+        word(out, format_args!("md5keys:{}", row.md5keys.join(",")));
+    }
 }
 
 /// What a half-open connection or one in TIME-WAIT has to tell: no more than what it keeps.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use bowline_tcp::KeyName;
 use bowline_tcp::info::{Info, ListenerInfo};
 use bowline_tcp::reason::TimerKind;
 use bowline_tcp::state::State;
@@ -37,6 +38,9 @@ pub struct Row {
     /// Whether a listener answers with SYN cookies.
     #[serde(default, skip_serializing_if = "is_false")]
     pub cookies: bool,
+    /// Peers with whom an MD5 key is shared, as networks; of a connection, its own. The keys are nobody's business.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub md5keys: Vec<String>,
     /// What `ss -i` shows; absent for listeners.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub info: Option<Box<Detail>>,
@@ -67,6 +71,7 @@ impl Row {
             timer: info.timer.and_then(|(kind, left, count)| Timer::new(kind, left, count)),
             syn_queue: None,
             cookies: false,
+            md5keys: md5keys(&info.keys),
             info: Some(Box::new(detail::detail(info))),
         }
     }
@@ -89,6 +94,7 @@ impl Row {
             timer: None,
             syn_queue: Some(info.syn_queue as u64),
             cookies: info.cookies,
+            md5keys: md5keys(&info.keys),
             info: None,
         }
     }
@@ -108,6 +114,11 @@ impl Row {
     pub fn print_all(rows: &[&Self]) -> serde_json::Result<String> {
         serde_json::to_string_pretty(rows)
     }
+}
+
+/// For whom there are MD5 keys.
+fn md5keys(keys: &[KeyName]) -> Vec<String> {
+    keys.iter().map(|KeyName::Md5(peers)| peers.to_string()).collect()
 }
 
 impl Timer {

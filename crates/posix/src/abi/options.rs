@@ -97,6 +97,7 @@ options! {
     SavedSyn "TCP_SAVED_SYN" (TCP, 28), NO;
     FastOpenConnect "TCP_FASTOPEN_CONNECT" (TCP, 30), NO;
     Ulp "TCP_ULP" (TCP, 31), NO;
+    Md5SigExt "TCP_MD5SIG_EXT" (TCP, 32), NO;
     FastOpenKey "TCP_FASTOPEN_KEY" (TCP, 33), NO;
     FastOpenNoCookie "TCP_FASTOPEN_NO_COOKIE" (TCP, 34), NO;
     ZeroCopyReceive "TCP_ZEROCOPY_RECEIVE" (TCP, 35), NO;

@@ -209,6 +209,9 @@ impl Host {
         match opt {
             Opt::Congestion => return self.set_congestion(now, fd, value),
             Opt::FastOpenKey => return self.set_fast_open_key(now, fd, value),
+            Opt::Md5Sig | Opt::Md5SigExt if !self.is_freebsd() => {
+                return self.set_md5(now, fd, value, opt == Opt::Md5SigExt);
+            }
             _ => {}
         }
         let number = int(value)?;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod kernel;
+mod keys;
 mod options;
 mod random;
 mod streams;

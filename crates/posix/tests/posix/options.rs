@@ -47,7 +47,7 @@ const LINUX: &[Row] = &[
     ("IPPROTO_TCP", "TCP_FASTOPEN_CONNECT", 2, Err(EINVAL), Ok(0)),
     ("IPPROTO_TCP", "TCP_FASTOPEN_CONNECT", 1, Ok(()), Ok(1)),
     ("IPPROTO_TCP", "TCP_FASTOPEN_NO_COOKIE", 1, Ok(()), Ok(1)),
-    ("IPPROTO_TCP", "TCP_MD5SIG", 5, Err(ENOPROTOOPT), Err(ENOPROTOOPT)),
+    ("IPPROTO_TCP", "TCP_MD5SIG", 5, Err(EINVAL), Err(ENOPROTOOPT)),
     ("IPPROTO_TCP", "TCP_TX_DELAY", 5, Err(ENOPROTOOPT), Err(ENOPROTOOPT)),
     ("IPPROTO_IP", "IP_TOS", 0x28, Ok(()), Ok(0x28)),
     ("IPPROTO_IP", "IP_TTL", 9, Ok(()), Ok(9)),

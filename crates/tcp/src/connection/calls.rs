@@ -249,7 +249,12 @@ impl Tcb {
         }
         self.rcv.acks.set_delay(self.options.delayed_ack);
         self.recovery.set_rto_bounds(self.options.min_rto, self.options.max_rto);
-        if (before.max_segment, before.ecn_option) != (self.options.max_segment, self.options.ecn_option) {
+        let is_keyed = before.keys != self.options.keys;
+        if is_keyed {
+            self.take_keys();
+        }
+        let sized = (before.max_segment, before.ecn_option) != (self.options.max_segment, self.options.ecn_option);
+        if sized || is_keyed {
             self.update_mss();
         }
         Ok(())

@@ -34,6 +34,7 @@ impl Tcb {
                 syn_data: opening.is_taken(),
                 failure: opening.failure(),
             }),
+            keys: self.options.keys.names(Some(self.tuple.unpack().remote.ip())),
             mss: snd.mss,
             advertised_mss: u32::from(self.announced_mss()),
             peer_mss: u32::from(snd.peer_mss),

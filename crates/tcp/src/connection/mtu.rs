@@ -88,7 +88,7 @@ impl Tcb {
 
     /// The text of a segment in a packet of `mtu` bytes, options subtracted.
     pub(crate) fn text_in(&self, mtu: u16) -> u32 {
-        let options = if self.timestamps.is_some() { 12 } else { 0 } + self.ecn_option_len();
+        let options = if self.timestamps.is_some() { 12 } else { 0 } + self.ecn_option_len() + self.signature_len();
         let mss = self.snd.peer_mss.min(mss_of(mtu, self.tuple.is_ipv6(), &self.options));
         u32::from(mss.saturating_sub(options)).max(1)
     }

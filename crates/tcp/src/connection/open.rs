@@ -7,6 +7,7 @@ use core::time::Duration;
 use bowline_base::{Instant, Position};
 
 use super::ecn::EcnState;
+use super::rare::Rare;
 use super::send::buffer::SendBuffer;
 use super::send::records::Records;
 use super::send::usage::Usage;
@@ -70,7 +71,8 @@ impl Tcb {
     /// An active open from CLOSED or LISTEN: about to enter SYN-SENT, the SYN still to be sent.
     #[inline]
     pub(crate) fn open_actively(now: Instant, birth: Birth, from: State) -> Self {
-        let timestamps = birth.options.timestamps.then(|| TimestampClock::new(now, birth.timestamp_offset, 0));
+        let offers = birth.options.timestamps && !birth.options.keys.leave_no_room(&birth.tuple);
+        let timestamps = offers.then(|| TimestampClock::new(now, birth.timestamp_offset, 0));
         Self::new(now, birth, from, timestamps)
     }
 
@@ -139,7 +141,7 @@ impl Tcb {
             soft_error: None,
             user: Attachment::default(),
             stats,
-            rare: None,
+            rare: Rare::with_keys(&options.keys, &tuple),
             options,
         }
     }

@@ -34,6 +34,7 @@ impl Endpoint {
             return Err(ListenError::AddressInUse);
         }
         let options = listen.options.map_or_else(|| self.options.clone(), Arc::new);
+        self.heed(&options.keys);
         let listener = Listener::new(listen.address, listen.port, listen.backlog, listen.deferred, options);
         let (index, generation) = self.listeners.insert(listener).map_err(|_| ListenError::TooMany)?;
         let key = ListenerKey { index, generation };
@@ -54,6 +55,7 @@ impl Endpoint {
     pub fn set_listener_options(&mut self, key: ListenerKey, change: impl FnOnce(&mut Options)) {
         if let Some(listener) = self.listeners.get_mut(key.index, key.generation) {
             change(listener.options_mut());
+            self.signs |= !listener.options().keys.is_empty();
         }
     }
 
@@ -90,6 +92,7 @@ impl Endpoint {
             (None, Some(listener)) => listener.options().clone(),
             (None, None) => self.options.clone(),
         };
+        self.heed(&options.keys);
         let ours = OurSide {
             tuple: syn.tuple,
             options: &options,
@@ -145,6 +148,7 @@ impl Endpoint {
         options: Option<Options>,
     ) -> Result<ConnectionKey, ConnectError> {
         let options = options.map_or_else(|| self.options.clone(), Arc::new);
+        self.heed(&options.keys);
         self.open(now, FourTuple::new(local, remote), path, options, State::Closed)
     }
 
@@ -203,7 +207,9 @@ impl Endpoint {
         let timestamp_offset = self.isn.timestamp_offset(&tuple);
         let birth = Birth { tuple, id: self.take_id(), options, path, iss: iss.0, timestamp_offset };
         let mss = mss_of(path.mtu, tuple.is_ipv6(), &birth.options);
-        let offer = self.fast_open.offer(now, tuple.remote.ip(), &birth.options.fast_open, mss);
+        // A signed SYN has no room for a cookie.
+        let is_plain = birth.options.keys.of(&tuple).is_none();
+        let offer = self.fast_open.offer(now, tuple.remote.ip(), &birth.options.fast_open, mss).filter(|_| is_plain);
         let make = |_, _| Tcb::open_actively(now, birth, from);
         let (index, generation) = self.connections.insert_with(make).ok_or(ConnectError::TooMany)?;
         self.counters.active_opens += 1;
@@ -350,7 +356,12 @@ impl Endpoint {
         key: ConnectionKey,
         change: impl FnOnce(&mut Options),
     ) -> Result<(), CallError> {
-        self.call(now, key, |tcb, cx| tcb.set_options(cx, change))
+        let keys = self.call(now, key, |tcb, cx| {
+            tcb.set_options(cx, change)?;
+            Ok(!tcb.options.keys.is_empty())
+        })?;
+        self.signs |= keys;
+        Ok(())
     }
 
     fn call<R>(

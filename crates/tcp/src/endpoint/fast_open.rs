@@ -47,7 +47,8 @@ impl Endpoint {
         let options = &listener.options().fast_open;
         let max = if options.listen > 0 { options.listen.min(MAX_BACKLOG as u32) } else { every };
         let needs_cookie = !options.without_cookie && !policy.contains(FastOpenPolicy::SERVER_WITHOUT_COOKIE);
-        if max == 0 {
+        let is_signed = listener.options().keys.of(&arrival.tuple).is_some();
+        if max == 0 || is_signed {
             return EarlyData::Leave(None);
         }
         if !listener.fast_open.has_room(now, max) {

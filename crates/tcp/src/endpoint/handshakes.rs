@@ -389,6 +389,7 @@ impl Endpoint {
     /// An entry has left the TIME-WAIT table.
     pub(super) fn after_time_wait(&mut self, now: Instant, place: u32, gone: &Gone, cause: Cause) {
         let tuple = gone.entry.tuple();
+        self.parted.remove(&tuple);
         self.demux.remove(&tuple, Slot::TimeWait(place));
         let (from, to) = (State::TimeWait, State::TimeWait.after(cause));
         self.note(now, tuple, gone.id, Trace::State { from, to, cause });

@@ -76,6 +76,12 @@ impl Endpoint {
         self.get(key).map(|tcb| &*tcb.options)
     }
 
+    /// What connections of a listener start with.
+    #[must_use]
+    pub fn listener_options(&self, key: ListenerKey) -> Option<&Options> {
+        self.listeners.get(key.index, key.generation).map(|listener| &**listener.options())
+    }
+
     /// Bytes that have arrived in order and were not read; 0 if there is no such connection.
     #[must_use]
     pub fn received(&self, key: ConnectionKey) -> usize {

@@ -50,6 +50,9 @@ impl Endpoint {
             let mut gathered = Gathered::default();
             tcb.snd.buffer.gather(text, &mut gathered);
             (departure.payload, departure.owners) = (&gathered.pieces, &gathered.owners);
+            if departure.header.options.signature.is_some() {
+                tcb.sign(&mut departure);
+            }
             return Some(transmit(departure));
         }
         None
@@ -144,8 +147,11 @@ impl Endpoint {
     /// A RST for a connection that was aborted (RFC 9293 3.10.5), or whose peer was silent for too long.
     pub(super) fn say_reset_of(&mut self, now: Instant, index: u32) {
         let Some((_, tcb)) = self.connections.at_mut(index) else { return };
-        let header = tcb.reset_header(now);
+        let mut header = tcb.reset_header(now);
         let (tuple, id, state) = (tcb.tuple.unpack(), tcb.id, tcb.state);
+        if let Some(auth) = tcb.auth() {
+            auth.sign(&tuple, &mut header, core::iter::empty());
+        }
         self.say_for(tuple, id, header, SendReason::Reset, state);
     }
 }

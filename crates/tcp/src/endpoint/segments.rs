@@ -21,7 +21,12 @@ impl Endpoint {
         if arrival.header.flags.contains(TcpFlags::SYN | TcpFlags::FIN) && self.refuses_syn_fin(&arrival.tuple) {
             return self.note_dropped(now, arrival, 0, State::Closed, DropReason::SynFin);
         }
-        match self.find(&arrival.tuple) {
+        let slot = self.find(&arrival.tuple);
+        let signed = self.signs || arrival.header.options.signature.is_some();
+        if signed && !self.is_authentic(now, slot, arrival) {
+            return;
+        }
+        match slot {
             Some(Slot::Connection(index)) => {
                 self.recent = index;
                 self.for_connection(now, index, arrival);

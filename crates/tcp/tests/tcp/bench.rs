@@ -1,5 +1,6 @@
 //! The test bench: a scripted peer, and a pair of endpoints over a bad network. Both live in virtual time.
 
+pub(crate) mod md5;
 pub(crate) mod net;
 pub(crate) mod pair;
 pub(crate) mod peer;

@@ -26,4 +26,5 @@ mod receive;
 mod requirements;
 mod resets;
 mod send;
+mod signed;
 mod tables;

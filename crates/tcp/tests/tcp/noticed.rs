@@ -29,6 +29,7 @@ fn marked(p: &mut Peer, seq: u32, flags: TcpFlags, marked: bool) {
     let arrival = Arrival {
         tuple,
         header: &header,
+        head: &[],
         text: &text,
         segment_size: None,
         mark: if marked { Ecn::Ce } else { Ecn::Ect0 },

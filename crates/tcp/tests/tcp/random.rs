@@ -10,7 +10,7 @@ use std::time::Duration;
 use bowline_base::Randomness;
 use bowline_tcp::{ConnectionKey, Event, Listen, ListenerKey, Readiness};
 
-use self::draw::{more_options, random_options, random_weather};
+use self::draw::{more_options, random_options, random_weather, share_keys};
 use self::side::{Manner, Side, change_options};
 use crate::bench::pair::{End, Pair};
 
@@ -40,6 +40,7 @@ impl Conversation {
         bytes[31] = 1;
         let mut more = Randomness::new(bytes);
         options.iter_mut().for_each(|options| more_options(&mut more, options));
+        share_keys(&mut more, &mut options);
         let mtu = [1500, 1500, 576, 1280, 9000, 65_535][random.below(6) as usize];
         let ipv6 = mtu >= 1280 && random.below(3) == 0;
         let mut pair = Pair::new(&mut random, weather, options, ipv6, mtu);

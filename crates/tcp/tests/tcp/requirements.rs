@@ -196,6 +196,7 @@ fn all_of_a_batch_is_processed_before_it_is_acknowledged() {
         let arrival = Arrival {
             tuple,
             header: &header,
+            head: &[],
             text: &[bowline_wire::Piece { data: payload, pinned: 1_000 }],
             segment_size: None,
             mark: Ecn::NotEct,

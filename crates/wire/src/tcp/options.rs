@@ -1,5 +1,6 @@
 //! TCP options: maximum segment size (RFC 9293 3.7.1), window scale and timestamps (RFC 7323), SACK (RFC 2018), AccECN
-//! (RFC 9768 3.2.3), and what few segments have, in [`rare`]: Fast Open (RFC 7413), signatures (RFC 2385).
+//! (RFC 9768 3.2.3), and what few segments have: Fast Open's in [`rare`] (RFC 7413), signatures in [`signature`]
+//! (RFC 2385, RFC 5925).
 //!
 //! Every option may stand in every segment here (RFC 9293 3.1, MUST-5); whether it counts there is decided above.
 //! Options are written in Linux's order and alignment, so that our packets look like those that middleboxes know, or in
@@ -11,9 +12,11 @@ use arrayvec::ArrayVec;
 
 mod acc_ecn;
 pub mod rare;
+pub mod signature;
 
 pub use acc_ecn::{AccEcnOption, AccEcnOrder};
 pub use rare::{Cookie, FastOpen};
+pub use signature::{Mac, Signature};
 
 /// The SACK blocks that fit beside no other option.
 pub const MAX_SACK_BLOCKS: usize = 4;
@@ -79,8 +82,8 @@ pub struct TcpOptions {
     pub acc_ecn: Option<AccEcnOption>,
     /// Fast Open's cookie, or the wish for one. Emitting leaves it out where it does not fit.
     pub fast_open: Option<FastOpen>,
-    /// The MD5 digest of the segment (RFC 2385). Emitting has room for it beside all options of a SYN but Fast Open's.
-    pub md5: Option<[u8; 16]>,
+    /// What proves who sent the segment. Emitting has room for it beside all options of a SYN but Fast Open's.
+    pub signature: Option<Signature>,
     /// How they are written. Parsing does not find out: it gives the default.
     pub layout: Layout,
 }
@@ -127,9 +130,10 @@ impl TcpOptions {
     /// Whether there is nothing but timestamps, or nothing at all: what most segments have, and all layouts write alike.
     #[inline]
     fn is_plain(&self) -> bool {
-        let Self { mss, window_scale, sack_permitted, timestamps: _, sack, acc_ecn, fast_open, md5, layout: _ } = self;
+        let Self { mss, window_scale, sack_permitted, timestamps: _, sack, acc_ecn, fast_open, signature, layout: _ } =
+            self;
         let of_syn = mss.is_some() | window_scale.is_some() | sack_permitted | fast_open.is_some();
-        !(of_syn | !sack.is_empty() | acc_ecn.is_some() | md5.is_some())
+        !(of_syn | !sack.is_empty() | acc_ecn.is_some() | signature.is_some())
     }
 
     /// Takes over one option, where its value has the length that it must have.
@@ -152,7 +156,9 @@ impl TcpOptions {
             (rare::FAST_OPEN | rare::EXPERIMENT, value) => {
                 self.fast_open = FastOpen::read(kind, value).or_else(|| self.fast_open.take());
             }
-            (rare::MD5, value) => self.md5 = rare::read_md5(value).or(self.md5),
+            (signature::MD5 | signature::AO, value) => {
+                self.signature = Some(Signature::read(kind, value, self.signature.as_ref()));
+            }
             _ => {}
         }
     }
@@ -190,7 +196,7 @@ impl TcpOptions {
             + usize::from(permitted_alone)
             + if self.timestamps.is_some() { 3 } else { 0 }
             + self.acc_ecn.map_or(0, |option| option.words().0.len());
-        4 * words + if self.md5.is_some() { 20 } else { 0 }
+        4 * words + self.signature.as_ref().map_or(0, Signature::emit_len)
     }
 
     /// The Fast Open option, where `len` bytes of others leave room for it.
@@ -214,8 +220,15 @@ impl TcpOptions {
     #[inline]
     #[must_use]
     pub fn sack_that_fit(&self) -> usize {
+        self.sack.len().min(self.room_for_blocks())
+    }
+
+    /// How many SACK blocks the other options leave room for.
+    #[inline]
+    #[must_use]
+    pub fn room_for_blocks(&self) -> usize {
         let room = MAX_OPTIONS.saturating_sub(self.emit_len_without_sack());
-        self.sack.len().min(room.saturating_sub(4) / 8)
+        MAX_SACK_BLOCKS.min(room.saturating_sub(4) / 8)
     }
 
     /// Writes the options to `out`, which has [`emit_len`](Self::emit_len) bytes. They fill whole words, so that there is no
@@ -248,8 +261,8 @@ impl TcpOptions {
                 *place = word;
             }
         };
-        if let Some(digest) = &self.md5 {
-            rare::md5_words(digest).for_each(&mut put);
+        if let Some(signature) = &self.signature {
+            signature.words().for_each(&mut put);
         }
         if let Some(mss) = self.mss {
             let [high, low] = mss.to_be_bytes();
@@ -319,10 +332,11 @@ impl TcpOptions {
             put(1, 0, &times.value.to_be_bytes());
             put(1, 0, &times.echo.to_be_bytes());
         }
-        if let Some(digest) = &self.md5 {
-            put(4, 2, &rare::md5_bytes(digest));
+        if let Some(signature) = &self.signature {
+            let (remainder, bytes) = signature.bytes();
+            put(4, remainder, &bytes);
         }
-        // Where blocks stand, no other option but timestamps and a digest does, so that as many fit as in the other layout.
+        // Where blocks stand, no other option but timestamps and a signature does, so that as many fit as in the other layout.
         let blocks = self.sack_that_fit();
         if blocks > 0 {
             put(4, 2, &[SACK, 2 + 8 * blocks as u8]);

@@ -11,11 +11,12 @@ use crate::ecn::{flags, reflect};
 
 impl Tcb {
     /// Whether segments must leave one by one: devices and stacks that cut a super-segment clear CWR in all but the first
-    /// (RFC 3168 6.1.2), which is a bit of AccECN's counter (RFC 9768 3.3.4).
+    /// (RFC 3168 6.1.2), which is a bit of AccECN's counter (RFC 9768 3.3.4), and cannot sign what they cut.
     #[inline]
     pub(in crate::connection) fn sends_singly(&self) -> bool {
-        self.ecn.is_some()
-            && self.accurate().is_some_and(|accurate| flags(accurate.receiver.ace()).contains(TcpFlags::CWR))
+        let counts = self.ecn.is_some()
+            && self.accurate().is_some_and(|accurate| flags(accurate.receiver.ace()).contains(TcpFlags::CWR));
+        counts || self.auth().is_some()
     }
 
     /// The option of another segment, if it is to have one and has the room. `twice`: where a duplicate begins that the

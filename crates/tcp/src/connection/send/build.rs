@@ -81,6 +81,7 @@ impl Tcb {
         // RFC 9293 3.7.1, MUST-65, RFC 7323 2.2, RFC 2018 2, RFC2018-2-1: what is negotiated stands on SYNs only.
         if syn {
             header.options = self.syn_options(cx);
+            header.options.signature = self.blank_signature();
             self.add_syn_ack_option(header, plan.again);
             let known = self.state != State::SynSent && self.timestamps.is_some();
             let mss = self.announced_mss().saturating_sub(timestamps_len(known));
@@ -88,12 +89,13 @@ impl Tcb {
             return;
         }
         header.window = self.rcv.window.advertise(&self.rcv.queue);
+        header.options.signature = self.blank_signature();
         // RFC 7323 3.2, RFC7323-3.2-1: on every segment from now on.
         header.options.timestamps = self.timestamps.map(|clock| clock.option(cx.now));
         // RFC 2018 4, RFC2018-4-1: in every acknowledgement, as many blocks as there is room for.
         let mut twice = None;
         if self.sack && plan.range.is_empty() {
-            let most = if header.options.timestamps.is_some() { 3 } else { 4 };
+            let most = header.options.room_for_blocks();
             let dsack = self.rcv.acks.take_dsack();
             twice = dsack.as_ref().map(|range| range.start);
             let blocks = self.rcv.queue.sack_blocks(dsack, most);
@@ -127,7 +129,11 @@ impl Tcb {
             seq: SeqNumber(self.snd.nxt.wire()),
             ack: wire(self.rcv_nxt()),
             flags: TcpFlags::RST | TcpFlags::ACK | self.reset_flags(),
-            options: TcpOptions { timestamps: self.timestamps.map(|clock| clock.option(now)), ..TcpOptions::default() },
+            options: TcpOptions {
+                timestamps: self.timestamps.map(|clock| clock.option(now)),
+                signature: self.blank_signature(),
+                ..TcpOptions::default()
+            },
             ..TcpHeader::default()
         }
     }

@@ -8,6 +8,7 @@ use bowline_tcp::state::{TRANSITIONS, Transition};
 use bowline_tcp::trace::Trace;
 use bowline_tcp::{Arrival, Config, ConnectionKey, Endpoint, Event, FourTuple, Options, Path};
 use bowline_wire::Piece;
+use bowline_wire::tcp::MAX_HEADER;
 use bytes::Bytes;
 
 use super::net::{Link, Weather};
@@ -108,9 +109,12 @@ impl Pair {
             // The link from the client leads to the server.
             while let Some(flying) = self.links[1 - to].receive(self.now) {
                 let mark = flying.mark();
+                let mut head = [0; MAX_HEADER];
+                let len = flying.header.emit(&mut head);
                 let arrival = Arrival {
                     tuple: flying.tuple,
                     header: &flying.header,
+                    head: &head[..len],
                     text: &[Piece::from(Bytes::from(flying.payload))],
                     segment_size: flying.size,
                     mark,

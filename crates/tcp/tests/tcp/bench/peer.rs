@@ -18,10 +18,11 @@ use bowline_tcp::trace::Trace;
 use bowline_tcp::{
     Arrival, Config, ConnectionKey, Counters, Endpoint, Event, FourTuple, Info, Listen, ListenerKey, Options, Path,
 };
-use bowline_wire::tcp::{TcpFlags, TcpHeader};
-use bowline_wire::{Ecn, Piece};
+use bowline_wire::tcp::{MAX_HEADER, TcpFlags, TcpHeader};
+use bowline_wire::{Ecn, Piece, Signature};
 use bytes::Bytes;
 
+use super::md5::digest;
 use super::script::{Line, describe};
 use super::stream;
 
@@ -45,6 +46,8 @@ pub(crate) struct Peer {
     pub(crate) endpoint: Endpoint,
     pub(crate) now: Instant,
     ports: (u16, u16),
+    /// The key that the peer signs with, and wants to see used.
+    pub(crate) md5: Option<&'static [u8]>,
     /// The endpoint's initial numbers by four-tuple, as seen in its SYNs.
     iss: BTreeMap<(u16, u16), u32>,
     echo: u32,
@@ -75,6 +78,7 @@ impl Peer {
             endpoint,
             now: Instant::from_secs(1000),
             ports: (80, 4000),
+            md5: None,
             iss: BTreeMap::new(),
             echo: 0,
             sent: VecDeque::new(),
@@ -259,9 +263,16 @@ impl Peer {
     pub(crate) fn send_raw(&mut self, header: &TcpHeader, payload: Vec<u8>) {
         let text = describe(header, payload.len(), PEER_ISN, self.our_isn());
         self.log('<', &text);
+        let mut header = header.clone();
+        if let Some(key) = self.md5 {
+            header.options.signature = Some(Signature::Md5(digest(key, PEER, OURS, &header, &payload)));
+        }
+        let mut head = [0; MAX_HEADER];
+        let len = header.emit(&mut head);
         let arrival = Arrival {
             tuple: self.tuple(),
-            header,
+            header: &header,
+            head: &head[..len],
             text: &[Piece::from(Bytes::from(payload))],
             segment_size: None,
             mark: Ecn::NotEct,
@@ -343,6 +354,8 @@ impl Peer {
                 )
             });
             let Some((to, sent)) = sent else { break };
+            let expected = self.md5.map(|key| Signature::Md5(digest(key, OURS, PEER, &sent.header, &sent.payload)));
+            assert_eq!(sent.header.options.signature, expected, "{}", self.diagram());
             let ports = (to.local.port(), to.remote.port());
             if sent.header.flags.contains(TcpFlags::SYN) {
                 self.iss.insert(ports, sent.header.seq.0);

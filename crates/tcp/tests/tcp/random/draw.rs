@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bowline_base::Randomness;
-use bowline_tcp::{Algorithm, EcnMode, Keepalive, Options};
+use bowline_tcp::{Algorithm, EcnMode, Keepalive, Md5Key, Options};
 
 use crate::bench::net::Weather;
 
@@ -74,5 +74,18 @@ pub(super) fn more_options(random: &mut Randomness, options: &mut Options) {
     options.pacing = random.below(3) > 0;
     if random.below(6) == 0 {
         options.max_pacing_rate = Some(20_000 + random.below(10_000_000));
+    }
+}
+
+/// A key that both ends share, now and then. Drawn last.
+pub(super) fn share_keys(random: &mut Randomness, options: &mut [Options; 2]) {
+    if random.below(6) > 0 {
+        return;
+    }
+    let key = Md5Key::new(&random.next_u64().to_le_bytes()).unwrap();
+    for options in options {
+        for network in ["0.0.0.0/0", "::/0"] {
+            options.keys.set_md5(network.parse().unwrap(), key.clone());
+        }
     }
 }

@@ -1,24 +1,23 @@
-//! Options that few segments have: Fast Open's cookie (RFC 7413 4.1.1), and an MD5 digest (RFC 2385 3.0).
+//! Fast Open's cookie (RFC 7413 4.1.1).
 //!
-//! It knows how they are written, in Linux's alignment and as plain bytes, and not what a cookie or a digest proves.
+//! It knows how it is written, in Linux's alignment and as plain bytes, and not what a cookie proves.
 
 use arrayvec::ArrayVec;
+
+use super::NOP;
 
 /// Fast Open's own number.
 pub(super) const FAST_OPEN: u8 = 34;
 /// Experiments, told apart by the two bytes that follow (RFC 6994).
 pub(super) const EXPERIMENT: u8 = 254;
-/// An MD5 digest.
-pub(super) const MD5: u8 = 19;
 
-const NOP: u8 = 1;
 /// The experiment that Fast Open was before it had a number (RFC 7413 4.1.1).
 const FAST_OPEN_EXPERIMENT: [u8; 2] = [0xf9, 0x89];
 /// The shortest cookie that is one, in bytes.
 const MIN_COOKIE: usize = 4;
 /// The longest.
 const MAX_COOKIE: usize = 16;
-/// The longest of these options, in bytes.
+/// The longest option, in bytes.
 const MAX_LEN: usize = 20;
 
 /// A Fast Open cookie: none, or 4 to 16 bytes.
@@ -75,23 +74,8 @@ impl FastOpen {
     }
 }
 
-/// Reads an MD5 digest.
-pub(super) fn read_md5(value: &[u8]) -> Option<[u8; 16]> {
-    value.try_into().ok()
-}
-
-/// The option of an MD5 digest.
-pub(super) fn md5_bytes(digest: &[u8; 16]) -> Bytes {
-    [MD5, 18].into_iter().chain(digest.iter().copied()).collect()
-}
-
-/// As Linux writes it: behind two NOPs.
-pub(super) fn md5_words(digest: &[u8; 16]) -> impl Iterator<Item = [u8; 4]> + use<> {
-    words([NOP, NOP].into_iter().chain(md5_bytes(digest)).collect())
-}
-
 /// Whole words, the last one filled with NOPs.
-fn words(bytes: Bytes) -> impl Iterator<Item = [u8; 4]> {
+pub(super) fn words(bytes: Bytes) -> impl Iterator<Item = [u8; 4]> {
     let len = bytes.len().next_multiple_of(4);
     let mut rest = bytes.into_iter().chain(core::iter::repeat(NOP));
     (0..len / 4).map(move |_| core::array::from_fn(|_| rest.next().unwrap_or(NOP)))
