@@ -19,6 +19,9 @@ use crate::{Error, Result};
 /// Short connections at a time where there is more than one.
 pub const CONNECTIONS_AT_ONCE: u16 = 500;
 
+/// Packets that come together where there is more than one: half of what a device is read for at a time.
+pub const BATCH: usize = 32;
+
 /// What an application of a bulk transfer writes or reads at once, in bytes.
 const APPLICATION_BUFFER: usize = 64 << 10;
 
@@ -115,6 +118,13 @@ pub trait Crowd {
     /// # Errors
     /// When the byte does not arrive or is not acknowledged at once, or when there is no such connection.
     fn round(&mut self, index: usize) -> Result<Duration>;
+
+    /// The same over each of these connections, no more than [`BATCH`] and no two the same: their segments arrive together,
+    /// as from a device. The answer is the time for all.
+    ///
+    /// # Errors
+    /// As [`round`](Self::round).
+    fn batch(&mut self, indices: &[usize]) -> Result<Duration>;
 }
 
 /// How much to measure.
@@ -192,6 +202,7 @@ pub fn speed(contenders: &mut [Box<dyn Contender>], plan: &Plan) -> Report {
         }
         for contender in contenders.iter_mut() {
             packets(contender.as_mut(), plan, &mut report);
+            batches(contender.as_mut(), plan, &mut report);
         }
     }
     report
@@ -218,6 +229,40 @@ fn packets(contender: &mut dyn Contender, plan: &Plan, report: &mut Report) {
             report.add_result((&measure, "ns", Better::Lower), contender.name(), cost);
         }
     }
+}
+
+/// The cost of a small packet of [`BATCH`] that come together, each for another connection: with no more connections open
+/// than that, and for any of many.
+fn batches(contender: &mut dyn Contender, plan: &Plan, report: &mut Report) {
+    for open in [BATCH, plan.crowd.max(BATCH)] {
+        let measure = format!("one-byte segments and their ACKs, {BATCH} at a time, any of {open} open: each");
+        if !plan.wants(&measure, contender) {
+            continue;
+        }
+        let cost = contender.crowd(open).and_then(|mut crowd| batch_cost(crowd.as_mut(), plan.rounds, open));
+        report.add_result((&measure, "ns", Better::Lower), contender.name(), cost);
+    }
+}
+
+/// The median over batches of the time for a packet of one, up to `rounds` packets in all.
+fn batch_cost(crowd: &mut dyn Crowd, rounds: u64, open: usize) -> Result<f64> {
+    let (clock, mut draw) = (clock_cost(), Draw::default());
+    let (mut total, mut costs) = (Duration::ZERO, Vec::new());
+    while ((costs.len() * BATCH) as u64) < rounds && total < PACKET_TIME {
+        let mut indices = Vec::with_capacity(BATCH);
+        while indices.len() < BATCH {
+            let index = draw.below(open);
+            if !indices.contains(&index) {
+                indices.push(index);
+            }
+        }
+        let cost = crowd.batch(&indices)?.saturating_sub(clock);
+        total += cost;
+        costs.push(cost);
+    }
+    costs.sort_unstable();
+    let median = costs.get(costs.len() / 2).ok_or("no packet was measured")?;
+    Ok(median.as_nanos() as f64 / BATCH as f64)
 }
 
 /// The median of up to `rounds` packets, each for one of the first `range` connections. (Not the mean: on a machine that

@@ -7,7 +7,10 @@
 use alloc::vec::Vec;
 use core::mem;
 
+use arrayvec::ArrayVec;
 use bowline_base::Instant;
+use bowline_tcp::FourTuple;
+use bowline_tcp::endpoint::{AHEAD, Guess};
 use bowline_wire::coalescing::{Flow, Run};
 use bowline_wire::{IpHeader, Piece, RxPacket, Stretch, Stretches, TcpHeader};
 use bytes::{Buf, Bytes};
@@ -28,6 +31,7 @@ struct Held {
     text: Vec<Piece>,
     /// The end of its text, where that lies in a buffer that the sender shares: the next may follow it there.
     tail: Option<Stretch>,
+    guess: Guess,
 }
 
 impl Held {
@@ -59,6 +63,8 @@ pub(crate) struct Runs {
     spare: Vec<Vec<Piece>>,
     /// Whether a segment that arrives now may wait for the next.
     open: bool,
+    /// What it is probably for.
+    guess: Guess,
 }
 
 impl Runs {
@@ -85,15 +91,48 @@ impl Stack {
     pub fn handle_packets(&mut self, now: Instant, interface: IfaceId, packets: impl IntoIterator<Item = RxPacket>) {
         let joining = !self.tcp.trace().is_enabled();
         let mut packets = packets.into_iter();
+        if self.tcp.is_crowded() && packets.size_hint().0 > 1 {
+            self.look_ahead(now, interface, &mut packets, joining);
+        }
         while let Some(mut packet) = packets.next() {
-            if self.join(now, interface, &mut packet) {
-                continue;
-            }
             self.runs.open = joining && packets.size_hint().1 != Some(0);
-            self.take_packet(now, interface, &mut packet);
+            self.take_in(now, interface, &mut packet);
         }
         self.runs.open = false;
         self.flush(now, interface);
+    }
+
+    /// Takes in all packets, some at a time: TCP fetches what these are going to need at once.
+    fn look_ahead(
+        &mut self,
+        now: Instant,
+        interface: IfaceId,
+        packets: &mut impl Iterator<Item = RxPacket>,
+        joining: bool,
+    ) {
+        loop {
+            let mut next: ArrayVec<RxPacket, AHEAD> = packets.take(AHEAD).collect();
+            if next.is_empty() {
+                return;
+            }
+            let (guesses, mut left) = (self.tcp.look_ahead(next.iter().map(tuple_of)), next.len());
+            for (packet, guess) in next.iter_mut().zip(guesses) {
+                left -= 1;
+                self.runs.open = joining && (left > 0 || packets.size_hint().1 != Some(0));
+                self.runs.guess = guess;
+                self.tcp.expect(guess);
+                self.take_in(now, interface, packet);
+            }
+            self.runs.guess = Guess::default();
+        }
+    }
+
+    /// Takes in a packet of a batch.
+    #[inline]
+    fn take_in(&mut self, now: Instant, interface: IfaceId, packet: &mut RxPacket) {
+        if !self.join(now, interface, packet) {
+            self.take_packet(now, interface, packet);
+        }
     }
 
     /// Adds a packet to the run that it continues, if there is one. Returns whether it did.
@@ -154,7 +193,8 @@ impl Stack {
         data.truncate(ip.header_len + ip.payload_len);
         data.advance(ip.header_len + header_len);
         let text = self.runs.list();
-        let mut held = Held { run, ip: *ip, header: header.clone(), text, tail: None };
+        let guess = self.runs.guess;
+        let mut held = Held { run, ip: *ip, header: header.clone(), text, tail: None, guess };
         held.add(data, packet.pinned, mem::take(&mut packet.more));
         self.runs.held.push(held);
         true
@@ -174,10 +214,18 @@ impl Stack {
 
     fn deliver_run(&mut self, now: Instant, interface: IfaceId, mut held: Held) {
         held.seal();
-        let Held { run, ip, mut header, text, .. } = held;
+        let Held { run, ip, mut header, text, guess, .. } = held;
         header.flags = run.flags();
         let segment_size = (run.segments() > 1).then_some(run.segment_size());
+        self.tcp.expect(guess);
         self.deliver_segment(now, interface, (&ip, &header, &[]), &text, segment_size);
         self.runs.give_back(text);
     }
+}
+
+/// Whose segment a packet seems to be.
+fn tuple_of(packet: &RxPacket) -> Option<FourTuple> {
+    let Flow::Tcp(flow) = Flow::of(&packet.data) else { return None };
+    let (remote, local) = flow.ends(packet.data.first().is_some_and(|byte| byte >> 4 == 6));
+    Some(FourTuple::new(local, remote))
 }

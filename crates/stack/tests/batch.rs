@@ -121,6 +121,24 @@ impl Trio {
         ours
     }
 
+    /// Opens so many connections, which stay idle.
+    fn gather(&mut self, listener: bowline_tcp::ListenerKey, crowd: usize) {
+        let mut accepted = 0;
+        for opened in 1..=crowd {
+            let to = if opened % 2 == 0 { B4 } else { B6 };
+            self.sender.stack.tcp_connect(self.now, None, at(to, 80), None).unwrap();
+            if opened % 50 == 0 || opened == crowd {
+                self.exchange(0);
+                self.exchange(0);
+                while self.accept(listener).is_some() {
+                    accepted += 1;
+                }
+            }
+        }
+        assert_eq!(accepted, crowd);
+        assert_eq!(self.batched.stack.tcp().is_crowded(), crowd > 0, "otherwise this is no crowd");
+    }
+
     fn accept(&mut self, listener: bowline_tcp::ListenerKey) -> Option<ConnectionKey> {
         let keys = [&mut self.batched, &mut self.single].map(|host| host.stack.tcp_mut().accept(self.now, listener));
         assert_eq!(keys[0], keys[1]);
@@ -178,11 +196,12 @@ fn knowledge(packets: &[RxPacket]) -> Knowledge {
     known
 }
 
-fn converse(seed: u8, weather: u32) {
+fn converse(seed: u8, weather: u32, crowd: usize) {
     let mut trio = Trio::new(seed, weather);
     let [listener, other] =
         [&mut trio.batched, &mut trio.single].map(|host| host.stack.tcp_mut().listen(Listen::on_port(80)).unwrap());
     assert_eq!(listener, other);
+    trio.gather(listener, crowd);
     let connections = [B4, B4, B6].map(|to| {
         let client = trio.sender.stack.tcp_connect(trio.now, None, at(to, 80), None).unwrap();
         trio.exchange(0);
@@ -227,14 +246,21 @@ fn converse(seed: u8, weather: u32) {
 #[test]
 fn a_batch_tells_what_its_packets_tell() {
     for seed in 0..8 {
-        converse(seed, 0);
+        converse(seed, 0, 0);
     }
 }
 
 #[test]
 fn a_batch_tells_what_its_packets_tell_in_bad_weather() {
     for seed in 100..124 {
-        converse(seed, 4);
+        converse(seed, 4, 0);
+    }
+}
+
+#[test]
+fn a_batch_among_very_many_connections_tells_what_its_packets_tell() {
+    for (seed, weather) in [(200, 0), (201, 4), (202, 4), (203, 4)] {
+        converse(seed, weather, 600);
     }
 }
 

@@ -10,12 +10,14 @@
 //! | `auth` | which segments must be signed, and are let in (RFC 2385) |
 //! | `output` | the one exit for segments; events; deadlines |
 //! | `demux` | which table holds a four-tuple |
+//! | `ahead` | what the next segments are going to need |
 //! | `look` | tables for people |
 //! | `fingerprint` | when two endpoints are alike |
 //!
 //! It knows no IP, no clock and no device. After every input or call, drain [`Endpoint::poll_transmit`], then
 //! [`Endpoint::poll_event`], then ask [`Endpoint::poll_timeout`].
 
+mod ahead;
 mod auth;
 mod calls;
 mod demux;
@@ -26,6 +28,7 @@ mod look;
 mod output;
 mod segments;
 
+pub use ahead::{AHEAD, Guess};
 pub use look::Progress;
 
 use alloc::boxed::Box;

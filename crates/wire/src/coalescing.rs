@@ -5,6 +5,7 @@
 //! (acknowledgement, window, options, congestion marks) is the same, their text is consecutive, and all but the last are of
 //! one size. So the super-segment tells TCP all that they told. It must not know how long anybody waits for more.
 
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use core::ops::Range;
 
 use arrayvec::ArrayVec;
@@ -69,6 +70,27 @@ impl Flow {
             },
             _ => Self::Unknown,
         }
+    }
+}
+
+impl FlowKey {
+    /// Source and destination; `ipv6`: whether it is a flow of that version.
+    #[inline]
+    #[must_use]
+    pub fn ends(&self, ipv6: bool) -> (SocketAddr, SocketAddr) {
+        let [[a, b, c, d, e, f, g, h], addresses @ ..] = self.addresses.map(u64::to_ne_bytes);
+        let [s0, s1, d0, d1] = self.ports.to_ne_bytes();
+        let (src, dst) = if ipv6 {
+            let [second, third, fourth] = addresses;
+            let address = |high: [u8; 8], low: [u8; 8]| {
+                let bits = u128::from(u64::from_be_bytes(high)) << 64 | u128::from(u64::from_be_bytes(low));
+                IpAddr::V6(Ipv6Addr::from_bits(bits))
+            };
+            (address([a, b, c, d, e, f, g, h], second), address(third, fourth))
+        } else {
+            (IpAddr::from([a, b, c, d]), IpAddr::from([e, f, g, h]))
+        };
+        (SocketAddr::new(src, u16::from_be_bytes([s0, s1])), SocketAddr::new(dst, u16::from_be_bytes([d0, d1])))
     }
 }
 

@@ -294,6 +294,33 @@ impl Crowd for Connections {
         bench.tick();
         Ok(elapsed)
     }
+
+    fn batch(&mut self, indices: &[usize]) -> Result<Duration> {
+        let Self { bench, connections } = self;
+        let keys: Option<Vec<_>> = indices.iter().map(|index| connections.get(*index).copied()).collect();
+        let keys = keys.ok_or("no such connection")?;
+        for (near, _) in &keys {
+            bench.near.stack.tcp_mut().send(bench.now, *near, b"x").map_err(|error| told("send", error))?;
+        }
+        bench.turn_near();
+        let started = Clock::now();
+        bench.turn_far();
+        let elapsed = started.elapsed();
+        let sent = bench.far.out.packets.len();
+        if sent != keys.len() {
+            return Err(format!("bowline answered {} bytes with {sent} packets", keys.len()).into());
+        }
+        for (_, far) in &keys {
+            let read = bench.far.stack.tcp_mut().receive(bench.now, *far, &mut [0]);
+            if read != Ok(1) {
+                return Err(format!("bowline did not deliver a byte: {read:?}").into());
+            }
+        }
+        bench.far.send(bench.now);
+        bench.turn_near();
+        bench.tick();
+        Ok(elapsed)
+    }
 }
 
 impl Contender for Bowline {

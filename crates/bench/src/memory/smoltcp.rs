@@ -4,6 +4,8 @@
 //! size that is fastest for bulk on this machine, sockets used again instead of allocated, and small sets of sockets
 //! wherever the measurement is not about the size of the set, because its work grows with it.
 
+mod crowd;
+
 use std::any::Any;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant as Clock};
@@ -13,6 +15,7 @@ use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::time::{Duration as Span, Instant};
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
+use self::crowd::Connections;
 use super::cable::Cable;
 use super::{APPLICATION_BUFFER, Bulk, Contender, Crowd, Link, visitors};
 use crate::Result;
@@ -280,62 +283,6 @@ fn run_server(server: &mut Socket<'_>, answered: bool) -> Result<bool> {
         server.close();
     }
     Ok(answered)
-}
-
-/// Many open connections: all the far ends in one set, the near ends by themselves.
-struct Connections {
-    bench: Bench,
-    near: Vec<Option<Socket<'static>>>,
-    far: SocketSet<'static>,
-    handles: Vec<SocketHandle>,
-}
-
-impl Connections {
-    /// Each connection is opened in sets of one and then moved, since opening it among all the others would take hours.
-    fn new(count: usize) -> Result<Self> {
-        let mut crowd = Self {
-            bench: Bench::new(Link::ETHERNET)?,
-            near: Vec::with_capacity(count),
-            far: SocketSet::new(Vec::with_capacity(count)),
-            handles: Vec::with_capacity(count),
-        };
-        for index in 0..count {
-            let (mut near, mut far) = (Single::new(SMALL_BUFFER), Single::new(SMALL_BUFFER));
-            let from = u16::try_from(10_000 + index % 50_000)?;
-            let port = u16::try_from(80 + index / 50_000)?;
-            open(&mut crowd.bench, &mut near, &mut far, (from, port))?;
-            far.get().set_ack_delay(None);
-            crowd.near.push(Some(near.into_socket()?));
-            crowd.handles.push(crowd.far.add(far.into_socket()?));
-        }
-        Ok(crowd)
-    }
-}
-
-impl Crowd for Connections {
-    fn round(&mut self, index: usize) -> Result<Duration> {
-        let missing = || "smoltcp lost a connection";
-        let slot = self.near.get_mut(index).ok_or_else(missing)?;
-        let mut near = Single::with(slot.take().ok_or_else(missing)?);
-        let handle = *self.handles.get(index).ok_or_else(missing)?;
-        near.get().send_slice(b"x").map_err(|error| format!("smoltcp cannot send: {error:?}"))?;
-        self.bench.poll_near(&mut near.sockets);
-        let started = Clock::now();
-        self.bench.poll_far(&mut self.far);
-        let elapsed = started.elapsed();
-        let mut byte = [0];
-        let read = self.far.get_mut::<Socket<'_>>(handle).recv_slice(&mut byte);
-        if read != Ok(1) {
-            return Err(format!("smoltcp did not deliver a byte: {read:?}").into());
-        }
-        self.bench.poll_near(&mut near.sockets);
-        self.bench.tick();
-        if near.get().send_queue() != 0 {
-            return Err("smoltcp did not acknowledge a byte".into());
-        }
-        self.near.get_mut(index).ok_or_else(missing)?.replace(near.into_socket()?);
-        Ok(elapsed)
-    }
 }
 
 impl Contender for Smoltcp {

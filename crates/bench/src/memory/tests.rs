@@ -1,6 +1,6 @@
 //! Every measurement works at a small size, and its figures are those of the work that was asked for.
 
-use super::{Draw, Link, Plan, contenders, footprint, speed};
+use super::{BATCH, Draw, Link, Plan, contenders, footprint, speed};
 
 #[test]
 fn bulk_moves_what_was_asked_for() {
@@ -33,16 +33,19 @@ fn packets_among_many_connections() {
         let mut crowd = contender.crowd(50).unwrap();
         assert!((0..200).all(|round| crowd.round(round * 7 % 50).is_ok()));
         assert!(crowd.round(50).is_err());
+        let some: Vec<usize> = (0..BATCH).map(|index| index * 3 % 50).collect();
+        assert!((0..20).all(|_| crowd.batch(&some).is_ok()));
+        assert!(crowd.batch(&[7, 50]).is_err());
         assert!(contender.idle(50).is_ok());
     }
 }
 
 #[test]
 fn a_report_has_every_measure() {
-    let plan = Plan { only: String::new(), runs: 1, bulk_bytes: 1 << 20, connections: 10, crowd: 10, rounds: 10 };
+    let plan = Plan { only: String::new(), runs: 1, bulk_bytes: 1 << 20, connections: 10, crowd: 40, rounds: 10 };
     let report = speed(&mut contenders(), &plan);
     assert_eq!(report.notes, Vec::<String>::new());
-    assert_eq!(report.rows.len(), 13 * contenders().len());
+    assert_eq!(report.rows.len(), 15 * contenders().len());
     assert!(report.rows.iter().all(|row| row.median > 0.0));
     let report = footprint(&mut contenders(), &plan, || 0);
     assert_eq!(report.notes, Vec::<String>::new());

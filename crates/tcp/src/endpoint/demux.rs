@@ -72,6 +72,11 @@ impl Demux {
         self.table.find(hash, |&packed| is(Slot::unpack(packed))).copied().map(Slot::unpack)
     }
 
+    /// The slot that `tuple` probably has: nobody looks whether it does.
+    pub(super) fn guess(&self, tuple: &FourTuple) -> Option<Slot> {
+        self.table.find(hash_tuple(&self.hash, tuple), |_| true).copied().map(Slot::unpack)
+    }
+
     /// Adds a slot; `tuple_of` tells the tuple of those that are there already, for growing.
     pub(super) fn insert(&mut self, tuple: &FourTuple, slot: Slot, tuple_of: impl Fn(Slot) -> Option<FourTuple>) {
         let hash = self.hash_of(tuple);

@@ -261,6 +261,9 @@ fn flows_are_told_apart() {
         let flow = Flow::of(&plain(addresses, &first, &[1]));
         assert!(matches!(flow, Flow::Tcp(key) if key == *begin(&plain(addresses, &first, &[1])).unwrap().flow()));
         assert_eq!(flow, Flow::of(&plain(addresses, &after(&first, 9), &[])));
+        let Flow::Tcp(key) = flow else { unreachable!() };
+        let ends = (SocketAddr::new(addresses.0, first.src_port), SocketAddr::new(addresses.1, first.dst_port));
+        assert_eq!(key.ends(addresses == V6), ends);
         assert_ne!(flow, Flow::of(&plain(addresses, &other, &[1])));
         assert_ne!(flow, Flow::of(&plain((addresses.1, addresses.0), &first, &[1])));
         let protocol = |number| packet(addresses, &first, &[1], |ip| ip.protocol = Protocol(number));
