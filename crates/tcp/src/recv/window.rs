@@ -41,8 +41,11 @@ pub struct ReceiveWindow {
     /// When the round of reading that is being measured began, and what was read in it.
     round: Instant,
     read: u64,
-    /// The most that was read in one round.
-    best: u64,
+    /// The most that was read in one round, and what that was when this one began.
+    best: u32,
+    base: u32,
+    /// Whether the last round was [steep](Self::is_steep).
+    steep: bool,
 }
 
 impl ReceiveWindow {
@@ -67,6 +70,8 @@ impl ReceiveWindow {
             round: Instant::ZERO,
             read: 0,
             best: 0,
+            base: 0,
+            steep: false,
         }
     }
 
@@ -86,7 +91,7 @@ impl ReceiveWindow {
     /// of the largest segments, if the buffer has room for them: the peer begins with no more (RFC 6928).
     #[must_use]
     pub fn reading_rate(&self) -> u64 {
-        self.best.max((10 * u64::from(self.mss)).min(self.buffer.into()))
+        u64::from(self.best).max((10 * u64::from(self.mss)).min(self.buffer.into()))
     }
 
     /// Sets the buffer's size in bytes, and ends its tuning. What was offered stays offered.
@@ -175,8 +180,9 @@ impl ReceiveWindow {
         }
     }
 
-    /// The application read `n` bytes. Once per round trip the buffer grows to twice what was read in it, less what
-    /// still waits, plus the span of what is out of order. `srtt` serves while the receive side has measured nothing.
+    /// The application read `n` bytes. The buffer grows to twice what is read in a round trip, less what still waits, plus the span
+    /// of what is out of order; to four times as much where the rounds are steep. `srtt` serves while the receive side has
+    /// measured nothing.
     ///
     /// What came at once may be read in several calls: the round is over when nothing waits any more, or when the reader has
     /// had a second round trip for it.
@@ -187,17 +193,17 @@ impl ReceiveWindow {
             self.round = self.round.max(now - rtt);
         }
         self.read += n as u64;
-        let elapsed = now.since(self.round);
-        if elapsed < rtt {
-            return;
-        }
-        let read = self.read.saturating_sub(queue.len() as u64);
-        if queue.is_empty() || elapsed >= 2 * rtt {
-            (self.round, self.read) = (now, 0);
-        }
+        let read = u32::try_from(self.read.saturating_sub(queue.len() as u64)).unwrap_or(u32::MAX);
         if read > self.best {
+            // Also before the round is over: the rest of it only adds to this.
             self.best = read;
             self.grow(queue);
+        }
+        let elapsed = now.since(self.round);
+        if elapsed >= 2 * rtt || (elapsed >= rtt && queue.is_empty()) {
+            self.steep = self.is_steep();
+            self.base = self.best;
+            (self.round, self.read) = (now, 0);
         }
     }
 
@@ -207,10 +213,18 @@ impl ReceiveWindow {
         self.rtt.estimate()
     }
 
-    /// Twice the best round, because the peer's rate may double in the next one, plus what waits out of order.
+    /// Whether this round reads a quarter more than any before it, of which there were some.
+    const fn is_steep(&self) -> bool {
+        self.base > 0 && self.best / 5 >= self.base / 4
+    }
+
+    /// Twice the best round, because what is in flight when the window says so may be twice that; plus what waits out of order.
+    /// In slow start it doubles once more until the next round is read: there four times as much keeps the window out of the
+    /// sender's way. (Linux gives six times as much.)
     fn grow(&mut self, queue: &ReceiveQueue) {
         let span = queue.highest().since(queue.rcv_nxt());
-        let wanted = (2 * self.best).saturating_add(span).min(u64::from(self.buffer_max));
+        let rounds = if self.steep && self.is_steep() { 4 } else { 2 };
+        let wanted = (rounds * u64::from(self.best)).saturating_add(span).min(u64::from(self.buffer_max));
         self.buffer = self.buffer.max(wanted as u32);
     }
 

@@ -194,6 +194,32 @@ fn the_buffer_grows_as_the_reader_does() {
 }
 
 #[test]
+fn ten_gigabits_at_100_ms_are_reached_within_twelve_round_trips() {
+    let after = |count| {
+        let (mut window, mut queue) = pair(128 << 10, 500_000_000, 13);
+        window.advertise(&queue);
+        rounds(&mut window, &mut queue, 125_000_000, usize::MAX, count);
+        window.buffer()
+    };
+    // A second steep round in a row has four times as much as was read in it.
+    assert_eq!([1, 2, 3, 4].map(after), [262_144, 524_288, 2_097_152, 8_388_608]);
+    assert!(after(12) >= 125_000_000, "{}", after(12));
+}
+
+#[test]
+fn a_rise_counts_before_its_round_is_over() {
+    let (mut window, mut queue) = pair(100_000, 1_000_000, 5);
+    window.advertise(&queue);
+    rounds(&mut window, &mut queue, 60_000, usize::MAX, 3);
+    assert_eq!(window.buffer(), 120_000);
+    // A tenth of a round trip later: what is read by then is read in this round, whatever else is.
+    receive(&window, &mut queue, 80_000);
+    read(&mut queue, 80_000);
+    window.on_app_read(Instant::ZERO + Duration::from_millis(310), 80_000, None, &queue);
+    assert_eq!(window.buffer(), 160_000, "one steep round is no slow start");
+}
+
+#[test]
 fn the_buffer_grows_to_twice_what_is_read_and_no_further() {
     let (mut window, mut queue) = pair(128 << 10, 6 << 20, 7);
     window.advertise(&queue);
