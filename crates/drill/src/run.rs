@@ -19,6 +19,7 @@ mod log;
 mod names;
 mod packets;
 mod shell;
+mod super_segments;
 mod values;
 mod world;
 
@@ -252,7 +253,7 @@ impl<'a> Runner<'a> {
         if let Action::Packet(packet) = &event.action
             && packet.direction == crate::script::Direction::Out
         {
-            return self.expect(event, packet);
+            return self.expect(index, event, packet);
         }
         self.pass_to(event)?;
         match &event.action {

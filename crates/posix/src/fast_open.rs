@@ -61,6 +61,7 @@ impl Host {
         tcp.set_options(now, key, |options| options.fast_open.wait = false).map_err(error::of_call)?;
         if is_freebsd || !blocking {
             let sent = waiting.sent;
+            self.note_written_by(fd, waiting, flags);
             let empty = if is_freebsd { Ok(Some(Reply::default())) } else { Err(Errno::EINPROGRESS) };
             return Ok(Some(if sent > 0 { Ok(Some(Reply::value(sent))) } else { empty }));
         }

@@ -63,7 +63,8 @@ impl Host {
         if !(freebsd && is_closed)
             && let Some(error) = socket.error.take()
         {
-            return partly(waiting, error);
+            // An open that took text along has failed: nothing of it has arrived.
+            return if socket.role == Role::Idle { Err(error) } else { partly(waiting, error) };
         }
         let rest = rest_of(waiting);
         if let Some(step) = self.send_with_syn(now, waiting, (fd, flags), blocking, rest)? {
@@ -118,7 +119,7 @@ impl Host {
     }
 
     /// A call has written what it could: its notices are about that.
-    fn note_written_by(&mut self, fd: Fd, waiting: &Waiting, flags: i32) {
+    pub(crate) fn note_written_by(&mut self, fd: Fd, waiting: &Waiting, flags: i32) {
         let linux = self.abi == crate::Abi::Linux;
         if linux && waiting.sent > 0 {
             self.note_written(fd, flags & self.abi.get("MSG_ZEROCOPY") != 0);

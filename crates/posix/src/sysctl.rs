@@ -125,13 +125,15 @@ impl Sysctls {
         &self.said
     }
 
-    /// Sets one setting: `net.ipv4.tcp_sack` or `/proc/sys/net/ipv4/tcp_sack`, and a value as the system has it.
+    /// Sets one setting: `net.ipv4.tcp_sack` or `/proc/sys/net/ipv4/tcp_sack`, and a value as the system has it. A module's
+    /// parameters are `tcp_cubic.parameters.hystart`, or the path below `/sys/module`.
     ///
     /// # Errors
     /// A name that is not known, a value that is none, or a behaviour that the stack does not have.
     pub fn set(&mut self, name: &str, value: &str) -> Result<Change, Refused> {
         let name = name.trim();
-        let name = name.strip_prefix("/proc/sys/").unwrap_or(name).replace('/', ".");
+        let name = ["/proc/sys/", "/sys/module/"].iter().find_map(|root| name.strip_prefix(root)).unwrap_or(name);
+        let name = name.replace('/', ".");
         let value = value.trim().trim_matches('"');
         let change = self.change(&name, value)?;
         self.said.push((name, value.to_owned()));

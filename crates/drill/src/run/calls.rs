@@ -243,6 +243,9 @@ impl Runner<'_> {
         let taken = result.as_ref().map_or(0, |reply| reply.value as usize);
         if let Judge::Written(fd, begin) | Judge::SentFile(fd, begin, _) = judge {
             self.accepted(*fd, *begin, taken);
+            if matches!(result, Err(errno) if ![Errno::EINPROGRESS, Errno::EAGAIN, Errno::EALREADY].contains(&errno)) {
+                self.not_opened(*fd);
+            }
         }
         if let Judge::SentFile(.., file) = judge {
             self.files.advance(*file, taken as u64);

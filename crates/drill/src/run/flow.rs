@@ -84,6 +84,11 @@ impl Flow {
         Self { fd: Some(script), ..self }
     }
 
+    /// Whether neither side has sent anything yet.
+    pub(crate) const fn is_silent(&self) -> bool {
+        self.local_isn.is_none() && self.remote_isn.is_none()
+    }
+
     /// What to add to one of our numbers in the script.
     fn local_offset(&self, is_syn: bool) -> u32 {
         let (live, script) = self.local_isn.unwrap_or_default();

@@ -10,7 +10,7 @@ use crate::door::Packet as Raw;
 use crate::script::{Body, Direction, Event, Icmp, Packet, Quoted, Seq, Tcp, Tos, When};
 use crate::source::Place;
 use crate::wire::build::{self, Network, Sent};
-use crate::wire::{Difference, Ends, Seen, Transport, Wanted, differences, icmp_names, options, show};
+use crate::wire::{Difference, Ends, Seen, Wanted, differences, icmp_names, options, show};
 
 /// The first of the peer's ports that the runner chooses.
 const FIRST_PEER_PORT: u16 = 40_001;
@@ -128,7 +128,7 @@ impl Runner<'_> {
 
     // ---- what the script expects
 
-    pub(super) fn expect(&mut self, event: &Event, packet: &Packet) -> Result<(), Failure> {
+    pub(super) fn expect(&mut self, index: usize, event: &Event, packet: &Packet) -> Result<(), Failure> {
         let (from, to, tolerance) = self.due(event.when);
         let last = self.world().at(to.saturating_add(tolerance).min(FOREVER));
         let Some(raw) = self.wait_for_packet(last)? else {
@@ -139,6 +139,7 @@ impl Runner<'_> {
                 .expected(show::script_packet(packet))
                 .seen(format!("nothing up to {}", seconds(self.now_micros()))));
         };
+        let raw = self.cut(index, packet, raw);
         let at = self.micros_at(raw.at);
         let mut seen = self.parse_seen(event, packet, &raw)?;
         let index = self.flow_for(packet).map_err(|message| Failure::new(event.place, message))?;
@@ -203,8 +204,8 @@ impl Runner<'_> {
     pub(super) fn is_left_over(&mut self, raw: &Raw) -> bool {
         let Ok(mut seen) = Seen::read(&raw.bytes) else { return false };
         let (ends, at) = (seen.ends(), self.micros_at(raw.at));
-        let is_its =
-            |flow: &Flow| flow.remote_port == ends.dst_port && flow.local_port.is_none_or(|port| port == ends.src_port);
+        // A connection that has not sent anything yet has no port; it could be anybody's.
+        let is_its = |flow: &Flow| flow.remote_port == ends.dst_port && flow.local_port == Some(ends.src_port);
         let Some(index) = self.flows.iter().rposition(is_its) else { return false };
         let has_other = self.current.is_some_and(|current| current != index) || self.current.is_none();
         let Some(flow) = self.flows.get_mut(index).filter(|flow| flow.is_closed && has_other) else { return false };
@@ -227,44 +228,6 @@ impl Runner<'_> {
             flow.local_port = Some(ends.src_port);
         }
         packet.ports.or(flow.local_port.map(|local| (local, flow.remote_port)))
-    }
-
-    /// Adds what follows at once, where a line stands for several segments in a row.
-    fn complete(&mut self, packet: &Packet, seen: &mut Seen, index: usize, last: Instant) {
-        let Body::Tcp(wanted) = &packet.body else { return };
-        if self.script.options.strict_segments {
-            return;
-        }
-        loop {
-            let Transport::Tcp(tcp) = &mut seen.transport else { return };
-            let len = tcp.payload.len();
-            if len == 0 || len >= usize::from(wanted.len) {
-                return;
-            }
-            let next_seq = tcp.seq.wrapping_add(len as u32);
-            self.world().settle();
-            while self.world().sent_is_empty() && self.world().step(last) {}
-            let Some(raw) = self.world().take() else { return };
-            let next = Seen::read(&raw.bytes).ok().map(|mut next| {
-                if let Some(flow) = self.flows.get_mut(index) {
-                    flow.receive(&mut next, None);
-                }
-                next
-            });
-            let Transport::Tcp(tcp) = &mut seen.transport else { return };
-            match next.as_ref().and_then(Seen::tcp) {
-                Some(next) if next.seq == next_seq && next.ports == tcp.ports && !next.payload.is_empty() => {
-                    tcp.payload.extend_from_slice(&next.payload);
-                    // the end of a line is pushed, or is not, as its last segment
-                    tcp.flags.remove(TcpFlags::PSH);
-                    tcp.flags |= next.flags;
-                }
-                _ => {
-                    self.world().put_back(raw);
-                    return;
-                }
-            }
-        }
     }
 
     /// Whether a segment has the bytes that were written there.
@@ -316,7 +279,14 @@ impl Runner<'_> {
     }
 
     pub(super) fn is_connected(&self, script: i64) -> bool {
-        self.flows.iter().any(|flow| flow.fd == Some(script))
+        self.flows.iter().any(|flow| flow.fd == Some(script) && !flow.is_closed)
+    }
+
+    /// What was to open by sending has not: the descriptor is as before.
+    pub(super) fn not_opened(&mut self, script: i64) {
+        if let Some(flow) = self.flow_of(script).filter(|flow| flow.is_silent()) {
+            flow.fd = None;
+        }
     }
 
     /// A descriptor sends to a port without having connected: a datagram, or a connection that begins with data.

@@ -18,7 +18,7 @@ impl Runner<'_> {
     pub(super) fn command(&mut self, command: &Command) -> Result<(), Failure> {
         let text = command.text.replace("\\\n", " ");
         self.log.note(self.now_micros(), format!("`{}`", text.split_whitespace().collect::<Vec<_>>().join(" ")));
-        for part in split(&text) {
+        for part in split(&uncommented(&text)) {
             let words = computed(&part).and_then(|part| words(&part));
             let words = words.map_err(|error| Failure::new(command.place, error))?;
             self.simple(&words).map_err(|error| Failure::new(command.place, format!("`{}`: {error}", part.trim())))?;
@@ -41,7 +41,7 @@ impl Runner<'_> {
             ("set_sysctls.py" | "set_sysctls", arguments) => {
                 arguments.iter().try_for_each(|argument| self.set(argument))
             }
-            ("echo", [value @ .., ">", path]) if path.starts_with("/proc/sys/") => {
+            ("echo", [value @ .., ">", path]) if path.starts_with("/proc/sys/") || path.starts_with("/sys/module/") => {
                 self.set(&format!("{path}={}", value.join(" ")))
             }
             ("sleep", [seconds]) => self.sleep(seconds),
@@ -96,7 +96,7 @@ impl Runner<'_> {
         let is_there = self.world.is_some();
         let change = if is_there { self.sysctls.set_later(name, value) } else { self.sysctls.set(name, value) };
         if change.map_err(|refused| refused.to_string())? == Change::WithoutEffect {
-            self.without_effect.insert(name.trim().to_owned());
+            self.without_effect.extend(self.sysctls.said().last().map(|(name, _)| name.clone()));
         }
         self.apply_sysctls()
     }
@@ -261,10 +261,27 @@ fn is_redirection(word: &str) -> bool {
     ["2>&1", ">/dev/null", "2>/dev/null", "1>/dev/null", "&>/dev/null"].contains(&word)
 }
 
-/// A shell's text without its comments.
+/// A shell's text without its comments, which begin where a word would.
 fn uncommented(text: &str) -> String {
-    let is_comment = |line: &&str| line.trim_start().starts_with('#');
-    text.lines().filter(|line| !is_comment(line)).collect::<Vec<_>>().join("\n")
+    let mut kept = String::with_capacity(text.len());
+    let (mut quote, mut is_comment, mut before) = (None, false, '\n');
+    for character in text.chars() {
+        match (quote, character) {
+            (_, '\n') if is_comment => is_comment = false,
+            _ if is_comment => continue,
+            (Some(open), _) if character == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(character),
+            (None, '#') if before.is_whitespace() || before == ';' => {
+                is_comment = true;
+                continue;
+            }
+            _ => {}
+        }
+        before = character;
+        kept.push(character);
+    }
+    kept
 }
 
 /// A command with its `$((…))` computed.

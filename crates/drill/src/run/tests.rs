@@ -51,6 +51,9 @@ fn what_a_script_can_say() {
     for more in [
         // several segments in a row may be one line
         "+0 write(4, ..., 3000) = 3000\n+0 > P. 1:3001(3000) ack 1\n",
+        // and one that leaves whole may be the lines of what a device cuts it into
+        "+0 write(4, ..., 3000) = 3000\n+0 > . 1:1001(1000) ack 1\n+0 > . 1001:2001(1000) ack 1\n+0 > P. 2001:3001(1000) ack 1\n",
+        "+0 write(4, ..., 3000) = 3000\n+0 > . 1:1001(1000) ack 1\n+0 > P. 1001:3001(2000) ack 1\n",
         "+0 write(4, \"hello\", 5) = 5\n+0 > P. 1:6(5) ack 1\n",
         "+.1 < P. 1:6(5) ack 1 win 257\n+0~+.1 > . 1:1(0) ack 6\n+0 read(4, ..., 100) = 5\n",
         "+.1 < R 1:1(0) win 0\n+0 read(4, ..., 100) = -1 ECONNRESET (Connection reset by peer)\n",
@@ -65,6 +68,7 @@ fn what_a_script_can_say() {
         "+0 writev(4, [{..., 10}, {..., 20}], 2) = 30\n+0 > P. 1:31(30) ack 1\n+0 ioctl(4, SIOCOUTQ, [30]) = 0\n",
         "+0 getsockopt(4, SOL_SOCKET, SO_ERROR, [0], [4]) = 0\n+0 getsockopt(4, SOL_SOCKET, SO_TYPE, [SOCK_STREAM], [4]) = 0\n",
         "+0 %{ assert tcpi_state == TCP_ESTABLISHED and tcpi_state == TCPS_ESTABLISHED }%\n+0 %{ print(tcpi_snd_mss) }%\n",
+        "+0 `nstat >/dev/null # as it is now`\n",
         "+0 `sockstat -s | grep -c ESTABLISHED | grep 1`\n+0 `sysctl -q net.ipv4.tcp_sack=0`\n+0 `sleep 1`\n",
         "+0 close(4) = 0\n+0 > F. 1:1(0) ack 1\n* > F. 1:1(0) ack 1\n",
         "+0 `tcpdrop -a`\n+0 > R. 1:1(0) ack 1\n",
@@ -95,6 +99,8 @@ fn what_differs_is_told() {
         "+0 fly(4) = 0\n",
         "+0 socket(..., SOCK_FLYING, 0) = 5\n",
         "+.1 < . 1:1(0) ack 1 win 257 <nop,nop,TS val 1 ecr 77>\n",
+        "+0 write(4, ..., 3000) = 3000\n+0 > P. 1:1001(1000) ack 1\n+0 > P. 1001:3001(2000) ack 1\n",
+        "+0 write(4, ..., 3000) = 3000\n+0 > . 1:1001(1000) ack 1\n",
         "0.1 close(4) = 0\n",
     ];
     let told: Vec<_> = cases.iter().map(|more| fails(&established(more))).collect();

@@ -47,12 +47,17 @@ pub(super) const FIXED: &[(&str, &str)] = &[
     ("net.ipv4.tcp_rfc1337", "0|1"),
     ("net.ipv4.tcp_shrink_window", "0"),
     ("net.ipv4.tcp_stdurg", "0"),
-    ("net.ipv4.tcp_syn_linear_timeouts", "0"),
     ("net.ipv4.tcp_thin_linear_timeouts", "0"),
     ("net.ipv4.tcp_tso_win_divisor", "*"),
     ("net.ipv4.tcp_tw_reuse", "0|1|2"),
     ("net.ipv4.tcp_workaround_signed_windows", "0"),
     ("net.ipv4.ip_no_pmtu_disc", "0"),
+    // HyStart++ (RFC 9406) looks at delays, and is no switch's
+    ("tcp_cubic.parameters.hystart", "1"),
+    ("tcp_cubic.parameters.hystart_detect", "2|3"),
+    ("tcp_cubic.parameters.hystart_low_window", "16"),
+    // there are no sockets of MPTCP that could be enabled
+    ("net.mptcp.enabled", "*"),
     ("net.ipv4.conf.all.accept_local", "*"),
     ("net.ipv4.conf.all.rp_filter", "*"),
     ("net.ipv6.auto_flowlabels", "1"),

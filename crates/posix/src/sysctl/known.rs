@@ -174,6 +174,7 @@ impl Sysctls {
     fn linux_only(&mut self, name: &str, value: Value<'_>) -> Option<Option<()>> {
         let options = &mut self.config.stack.tcp.options;
         Some(match name {
+            "net.ipv4.tcp_syn_linear_timeouts" => put(&mut options.linear_syns, value.small()),
             "net.ipv4.tcp_retries2" => put(&mut options.retries, value.small()),
             "net.ipv4.tcp_syncookies" => put(&mut options.syn_cookies, value.small().and_then(cookies)),
             "net.ipv4.tcp_slow_start_after_idle" => put(&mut options.restart_after_idle, value.flag()),

@@ -1,4 +1,4 @@
-use super::{split, words};
+use super::{split, uncommented, words};
 
 #[test]
 fn lines_and_words() {
@@ -11,4 +11,9 @@ fn lines_and_words() {
     assert_eq!(words("a|b | c").unwrap(), ["a", "|", "b", "|", "c"]);
     assert!(words("a || b").is_err());
     assert!(words("a 'b").is_err());
+}
+
+#[test]
+fn comments_begin_where_words_do() {
+    assert_eq!(uncommented("# all\na b # c 'd\ne#f '# g' ; # h"), "\na b \ne#f '# g' ; ");
 }
