@@ -11,8 +11,13 @@ fn run(text: &str) -> Result<Report, Box<dyn std::error::Error>> {
 
 /// One bulk flow of `seconds` with this controller over one link, whose further keys are given.
 fn one(congestion: &str, seconds: u32, link: &str) -> Result<Report, Box<dyn std::error::Error>> {
+    of_seed(1, congestion, seconds, link)
+}
+
+fn of_seed(seed: u32, congestion: &str, seconds: u32, link: &str) -> Result<Report, Box<dyn std::error::Error>> {
     run(&format!(
         r#"
+        seed = {seed}
         duration = "{seconds}s"
         [hosts.a]
         congestion = "{congestion}"
@@ -35,14 +40,18 @@ const fn text(rate: f64) -> f64 {
 }
 
 #[test]
-fn one_percent_of_chance_loss_at_100_ms_leaves_most_of_the_link() -> Outcome {
+fn one_percent_of_chance_loss_at_100_ms_leaves_nine_tenths_of_the_link() -> Outcome {
     let link = r#"rate = "100mbit"
         delay = "50ms"
         queue = "1250kB"
         toward.b = { loss = "1%" }"#;
-    let (bbr, cubic) = (one("bbr", 60, link)?, one("cubic", 60, link)?);
-    // Nine tenths are wanted, and were reached before this seed met other samples; 86 % is what it gets.
-    assert!(bbr.goodput >= 0.85 * text(100e6), "{bbr}");
+    // Where chance ends Startup early, the link is half empty until the first probe, and a probe that chance ends early tells of
+    // less room than there is: 89 to 93 %.
+    let shares = (1..=4).map(|seed| Ok(of_seed(seed, "bbr", 60, link)?.goodput / text(100e6)));
+    let shares = shares.collect::<Result<Vec<f64>, Box<dyn std::error::Error>>>()?;
+    assert!(shares.iter().sum::<f64>() / shares.len() as f64 >= 0.9, "{shares:.3?}");
+    assert!(shares.iter().all(|share| *share >= 0.88), "{shares:.3?}");
+    let cubic = one("cubic", 60, link)?;
     assert!(cubic.goodput <= 0.2 * text(100e6), "the loss is no obstacle to CUBIC either: {cubic}");
     Ok(())
 }

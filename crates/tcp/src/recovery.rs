@@ -215,10 +215,9 @@ impl Recovery {
         self.unanswered = self.unanswered.saturating_add(segments);
         let Some(episode) = self.episode.as_deref_mut() else { return run };
         episode.copies.push(now, run, range.clone());
-        episode.first_resent.get_or_insert(now);
         episode.owed = false;
         if let Some(undo) = &mut episode.undo {
-            undo.on_resent(len);
+            undo.on_resent(now, len);
         }
         if let Some(lost) = self.ring.first_lost(episode.hint) {
             episode.hint = lost.start;

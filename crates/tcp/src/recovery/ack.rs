@@ -201,7 +201,6 @@ impl Recovery {
             episode.undo = None;
             work.outcome.settled = true;
         }
-        episode.copies.acknowledge(una);
         let calm = self.phase == Phase::Open
             && self.ring.lost() == 0
             && episode.copies.front().is_none()
@@ -351,7 +350,6 @@ impl Recovery {
             self.phase = Phase::Open;
             self.reo_wnd.on_recovered();
             episode.guessed = 0;
-            episode.first_resent = None;
             if self.sack
                 && let Some(undo) = &mut episode.undo
             {
@@ -387,8 +385,7 @@ impl Recovery {
         self.stats.recoveries = self.stats.recoveries.saturating_add(1);
         self.stop_probing(episode);
         episode.reduced = now;
-        episode.first_resent = None;
-        episode.undo = Some(Undo::new(self.ring.una()));
+        episode.undo = Some(Undo::new(self.ring.una(), episode.copies.oldest()));
         episode.reason = work.outcome.lost.as_ref().map_or(LossReason::Sack, |&(_, reason)| reason);
         work.outcome.change = Some(RecoveryChange::FastRecovery);
     }

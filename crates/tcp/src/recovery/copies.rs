@@ -50,6 +50,11 @@ impl Copies {
         self.0.front()
     }
 
+    /// When the oldest went out that has not been forgotten.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.0.front().map(|copy| copy.sent_at)
+    }
+
     /// Forgets the oldest.
     pub(super) fn pop(&mut self) {
         self.0.pop_front();

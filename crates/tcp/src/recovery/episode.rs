@@ -39,8 +39,6 @@ pub(super) struct Episode {
     pub(super) reorder_at: Instant,
     /// RACK.dsack_round: until it is acknowledged, duplicate SACKs are of one round.
     pub(super) dsack_round: Position,
-    /// When the first retransmission went out: the line that tells originals from copies (RFC 3522).
-    pub(super) first_resent: Option<Instant>,
     /// The timer ran out, and what it asks for has not been sent.
     pub(super) owed: bool,
     /// When the window was last reduced.
@@ -69,7 +67,6 @@ impl Episode {
             copied: una,
             reorder_at: Instant::MAX,
             dsack_round: una,
-            first_resent: None,
             owed: false,
             reduced: Instant::ZERO,
             prr: Prr::default(),
@@ -84,6 +81,7 @@ impl Episode {
     pub(super) fn on_advance(&mut self, una: Position) {
         self.judged = self.judged.max(una);
         self.hint = self.hint.max(una);
+        self.copies.acknowledge(una);
     }
 
     /// The run that a transmission of new data belongs to.

@@ -36,11 +36,8 @@ impl Recovery {
             self.ring.forget_sacks();
             episode.highest = una;
         }
-        if undisturbed {
-            episode.first_resent = None;
-        }
         if first {
-            episode.undo = undisturbed.then(|| Undo::new(una));
+            episode.undo = undisturbed.then(|| Undo::new(una, episode.copies.oldest()));
         }
         // RFC 5682 2.1 step 1: not where a recovery was under way, whose copies would be taken for originals.
         episode.frto = if undisturbed || !first { Frto::Head } else { Frto::Off };

@@ -24,11 +24,14 @@ pub(super) enum Frto {
     New,
 }
 
-/// What duplicate SACKs may still prove about the last reduction.
+/// What may still prove that the last reduction was needless.
 #[derive(Clone, Hash, Debug)]
 pub(super) struct Undo {
     /// SND.UNA when it was made: duplicates of what lies below are old.
     marker: Position,
+    /// When the oldest copy went out that may be in the network: the line that tells originals from copies (RFC 3522 3.2,
+    /// RetransmitTS). A recovery begins where another ends, and copies of that one are no originals.
+    oldest: Option<Instant>,
     /// Bytes sent again since, and not reported as duplicates.
     resent: u64,
     /// When this is acknowledged, all duplicate SACKs have come.
@@ -36,11 +39,12 @@ pub(super) struct Undo {
 }
 
 impl Undo {
-    pub(super) const fn new(una: Position) -> Self {
-        Self { marker: una, resent: 0, until: None }
+    pub(super) const fn new(una: Position, oldest: Option<Instant>) -> Self {
+        Self { marker: una, oldest, resent: 0, until: None }
     }
 
-    pub(super) const fn on_resent(&mut self, len: u64) {
+    pub(super) fn on_resent(&mut self, now: Instant, len: u64) {
+        self.oldest.get_or_insert(now);
         self.resent = self.resent.saturating_add(len);
     }
 
@@ -72,14 +76,15 @@ impl Recovery {
             return true;
         }
         // RFC 3522 3.2, step 4: what it answers was sent before the first copy.
-        let by_echo = match (ack.echo_rtt, episode.first_resent) {
-            (Some(echo), Some(first)) if work.advanced => echo >= now.since(first) + ECHO_GRANULARITY,
+        let undo = episode.undo.as_ref();
+        let by_echo = match (ack.echo_rtt, undo.and_then(|undo| undo.oldest)) {
+            (Some(echo), Some(oldest)) if work.advanced => echo >= now.since(oldest) + ECHO_GRANULARITY,
             _ => false,
         };
         match self.phase {
             Phase::Open | Phase::Disorder => false,
             // Nothing was sent again yet, and all of it has arrived.
-            Phase::FastRecovery => by_echo || (episode.first_resent.is_none() && self.ring.lost() == 0),
+            Phase::FastRecovery => by_echo || (undo.is_some_and(|undo| undo.resent == 0) && self.ring.lost() == 0),
             // RFC 5682 3.1, step 3: news of data sent once, before the time-out. Without SACK, only after the second
             // ACK: the first may cover what had arrived behind a hole.
             Phase::Timeout => {
@@ -101,7 +106,6 @@ impl Recovery {
         self.rtt.reset_backoff();
         self.phase = Phase::Open;
         self.stats.undone = self.stats.undone.saturating_add(1);
-        episode.first_resent = None;
         episode.undo = None;
         episode.frto = Frto::Off;
         episode.dup_acks = 0;

@@ -4,9 +4,9 @@
 
 extern crate std;
 
-use super::{MSS, ack, ack_echo, at, established, ms, repair, segs, send};
+use super::{MSS, ack, ack_echo, at, established, ms, pos, repair, segs, send};
 use crate::reason::RecoveryChange;
-use crate::recovery::{Phase, Recovery};
+use crate::recovery::{Ack, Phase, Recovery};
 
 /// Ten segments at 0; the first two are believed lost at 10 and sent again.
 fn repaired() -> Recovery {
@@ -121,4 +121,37 @@ fn the_time_out_gives_up_what_is_old_and_leaves_what_is_young() {
     assert_eq!((outcome.newly_lost, r.in_flight(), outcome.flight_size), (4 * MSS, 2 * MSS, 6 * MSS));
     // What the timer asks for goes out, whatever the window says; after that the window holds.
     assert_eq!(repair(&mut r, at(300), MSS), [0]);
+}
+
+#[test]
+fn a_copy_of_the_recovery_before_is_no_original() {
+    // 0 and 5 are lost, and 10 while they are repaired. That recovery ends with 9; the copy of 10 is on its way when 15 begins another.
+    let mut r = established(true);
+    send(&mut r, at(0), 0..5);
+    send(&mut r, at(5), 5..10);
+    ack(&mut r, at(10), 0, &[1..5]);
+    assert_eq!(repair(&mut r, at(10), 20 * MSS), [0]);
+    send(&mut r, at(12), 10..15);
+    ack(&mut r, at(15), 0, &[1..5, 6..10]);
+    assert_eq!(repair(&mut r, at(15), 20 * MSS), [5]);
+    send(&mut r, at(16), 15..20);
+    ack(&mut r, at(20), 5, &[6..10]);
+    ack(&mut r, at(22), 5, &[6..10, 11..15]);
+    assert_eq!(repair(&mut r, at(22), 20 * MSS), [10]);
+    assert_eq!(ack(&mut r, at(25), 10, &[11..15]).change, Some(RecoveryChange::Recovered));
+    let outcome = ack(&mut r, at(26), 10, &[11..15, 16..20]);
+    assert_eq!((outcome.change, outcome.newly_lost), (Some(RecoveryChange::FastRecovery), MSS));
+    assert_eq!(repair(&mut r, at(26), 20 * MSS), [15]);
+    // The copy of 10, sent at 22, is older than that of 15, and was needed all the same.
+    let sack = [segs(16, 20)];
+    let ack = |echo| Ack {
+        ack: pos(15 * MSS),
+        sack: &sack,
+        echo_rtt: Some(ms(echo)),
+        has_data: false,
+        window_changed: false,
+    };
+    assert_eq!(r.clone().on_ack(at(32), &ack(10)).change, None);
+    // Were it older than that copy, too, it would be the original.
+    assert_eq!(r.on_ack(at(32), &ack(20)).change, Some(RecoveryChange::Undone));
 }
