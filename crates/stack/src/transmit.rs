@@ -54,12 +54,18 @@ impl Stack {
     }
 
     fn transmit_udp(&mut self, now: Instant, transmit: &mut impl FnMut(IfaceId, TxPacket<'_>)) -> bool {
+        if self.udp.is_quiet() {
+            return false;
+        }
         let Some(outgoing) = self.udp.dequeue() else { return false };
         self.exit(now).udp(&outgoing, transmit);
         true
     }
 
     fn transmit_tcp(&mut self, now: Instant, transmit: &mut impl FnMut(IfaceId, TxPacket<'_>)) -> bool {
+        if self.tcp.is_quiet() {
+            return false;
+        }
         let Self { tcp, interfaces, paths, counters, random, public_hash, scratch, .. } = self;
         let mut exit = Exit { now, interfaces, paths, counters, random, hash: public_hash, scratch };
         tcp.poll_transmit(now, |departure| exit.tcp(&departure, transmit)).is_some()

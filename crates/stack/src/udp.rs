@@ -318,6 +318,12 @@ impl UdpSockets {
         Ok(())
     }
 
+    /// Whether nothing waits to be sent.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.outgoing.is_empty()
+    }
+
     /// The next datagram to send; gives its socket the room back.
     pub(crate) fn dequeue(&mut self) -> Option<Outgoing> {
         let outgoing = self.outgoing.pop_front()?;

@@ -214,6 +214,11 @@ impl CongestionControl {
             Algorithm::Custom(custom) => Self::Custom(custom.begin(start)),
         }
     }
+
+    /// Whether an ACK that tells of no congestion can change anything: not with a window that has no limit.
+    pub(crate) const fn listens(&self) -> bool {
+        !matches!(self, Self::Local(local) if local.is_open())
+    }
 }
 
 impl Hash for CongestionControl {

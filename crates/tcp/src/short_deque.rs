@@ -50,6 +50,12 @@ impl<T> ShortDeque<T> {
         }
     }
 
+    /// The element that lies inline: there is no other then.
+    #[inline]
+    pub(crate) const fn only(&self) -> Option<&T> {
+        self.one.as_ref()
+    }
+
     pub(crate) fn front(&self) -> Option<&T> {
         self.get(0)
     }

@@ -82,13 +82,18 @@ pub fn emit(header: &IpHeader, src: Ipv4Addr, dst: Ipv4Addr, out: &mut [u8]) -> 
         ident = fragment.id as u16;
         flags |= fragment.offset >> 3 | if fragment.more { MORE_FRAGMENTS } else { 0 };
     }
-    let ([t0, t1], [i0, i1], [f0, f1]) = (total.to_be_bytes(), ident.to_be_bytes(), flags.to_be_bytes());
-    let ([s0, s1, s2, s3], [d0, d1, d2, d3]) = (src.octets(), dst.octets());
-    let tos = header.traffic_class.0;
-    let (ttl, protocol) = (header.hop_limit, header.protocol.0);
-    *bytes = [0x45, tos, t0, t1, i0, i1, f0, f1, ttl, protocol, 0, 0, s0, s1, s2, s3, d0, d1, d2, d3];
-    let [c0, c1] = checksum::checksum(bytes).to_be_bytes();
-    (bytes[10], bytes[11]) = (c0, c1);
+    let halves = |high: u16, low: u16| u32::from(high) << 16 | u32::from(low);
+    let words = [
+        halves(u16::from_be_bytes([0x45, header.traffic_class.0]), total),
+        halves(ident, flags),
+        halves(u16::from_be_bytes([header.hop_limit, header.protocol.0]), 0),
+        src.to_bits(),
+        dst.to_bits(),
+    ];
+    // The sum of words as numbers is that of the bytes in the network's order.
+    let checksum = !checksum::fold(words.iter().map(|word| u64::from(*word)).sum());
+    let [first, second, third, src, dst] = words;
+    crate::put_words(bytes, &[first, second, third | u32::from(checksum), src, dst]);
     MIN_HEADER
 }
 

@@ -70,6 +70,14 @@ pub(crate) fn u32_at(data: &[u8], at: usize) -> Option<u32> {
     bytes_at(data, at).map(u32::from_be_bytes)
 }
 
+/// Writes 32-bit words, big-endian, to the front of `data`; those that do not fit are left out.
+#[inline]
+pub(crate) fn put_words(data: &mut [u8], words: &[u32]) {
+    for (place, word) in data.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+        *place = word.to_be_bytes();
+    }
+}
+
 /// Writes `bytes` into `data` at `at`; does nothing where they do not fit.
 pub(crate) fn put(data: &mut [u8], at: usize, bytes: &[u8]) {
     if let Some(field) = data.get_mut(at..).and_then(|rest| rest.get_mut(..bytes.len())) {

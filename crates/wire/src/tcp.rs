@@ -157,14 +157,16 @@ impl TcpHeader {
         let Some((fixed, options)) = out.get_mut(..len).and_then(<[u8]>::split_first_chunk_mut::<MIN_HEADER>) else {
             return 0;
         };
-        let [s0, s1] = self.src_port.to_be_bytes();
-        let [d0, d1] = self.dst_port.to_be_bytes();
-        let [q0, q1, q2, q3] = self.seq.0.to_be_bytes();
-        let [a0, a1, a2, a3] = self.ack.0.to_be_bytes();
-        let [f0, f1] = ((len as u16 / 4) << 12 | self.flags.bits() & 0x1ff).to_be_bytes();
-        let [w0, w1] = self.window.to_be_bytes();
-        let [u0, u1] = self.urgent.to_be_bytes();
-        *fixed = [s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, f0, f1, w0, w1, 0, 0, u0, u1];
+        let both = |high: u16, low: u16| u32::from(high) << 16 | u32::from(low);
+        let offset_and_flags = (len as u16 / 4) << 12 | self.flags.bits() & 0x1ff;
+        let words = [
+            both(self.src_port, self.dst_port),
+            self.seq.0,
+            self.ack.0,
+            both(offset_and_flags, self.window),
+            both(0, self.urgent),
+        ];
+        crate::put_words(fixed, &words);
         self.options.emit(options);
         len
     }

@@ -28,6 +28,11 @@ impl Local {
         Self { mss: u64::from(mss.max(1)), cwnd: MAX_CWND, ssthresh: u64::MAX, saved: None }
     }
 
+    /// Whether the window has no limit, so that no ACK widens it.
+    pub(super) const fn is_open(&self) -> bool {
+        self.cwnd == MAX_CWND
+    }
+
     fn reduced(&self, in_flight: u64) -> u64 {
         // What was in flight overflowed the queue; half of it will not.
         (in_flight.min(self.cwnd) / 2).max(FLOOR_SEGMENTS * self.mss)
@@ -36,7 +41,7 @@ impl Local {
 
 impl Controller for Local {
     fn on_ack(&mut self, _now: Instant, sample: &AckSample) {
-        if self.cwnd == MAX_CWND || !sample.advances || sample.in_recovery || !sample.cwnd_limited {
+        if self.is_open() || !sample.advances || sample.in_recovery || !sample.cwnd_limited {
             return;
         }
         // A quarter of what is acknowledged: the window doubles in about three round trips.

@@ -15,6 +15,13 @@ use crate::trace::{Record, Trace};
 use crate::{ConnectionKey, DropReason};
 
 impl Endpoint {
+    /// Whether [`poll_transmit`](Self::poll_transmit) has certainly nothing to send.
+    #[inline]
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.control.is_empty() && self.ready.is_empty()
+    }
+
     /// Builds at most one segment, or super-segment, and passes it to `transmit`; `None` if there is nothing to send now.
     ///
     /// The segment counts as sent whatever `transmit` does with it: a device that cannot take it loses it like a network

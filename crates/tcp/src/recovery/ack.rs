@@ -5,12 +5,13 @@
 
 use alloc::boxed::Box;
 use core::ops::Range;
+use core::time::Duration;
 
 use bowline_base::{Instant, Position};
 
 use super::episode::{DUP_THRESH, Episode};
 use super::prr::Prr;
-use super::ring::{Delivery, Losses};
+use super::ring::{Delivery, Losses, Transmission};
 use super::undo::Undo;
 use super::{Ack, AckOutcome, ECHO_GRANULARITY, Phase, Recovery};
 use crate::reason::{LossReason, RecoveryChange};
@@ -49,11 +50,7 @@ impl Work {
             lowest_lost: None,
             lost_copy: None,
             losses: Losses::default(),
-            outcome: AckOutcome {
-                prior_in_flight: recovery.in_flight(),
-                flight_size: recovery.ring.outstanding(),
-                ..AckOutcome::default()
-            },
+            outcome: recovery.outcome(),
         }
     }
 
@@ -79,20 +76,22 @@ impl Recovery {
     pub fn on_ack(&mut self, now: Instant, ack: &Ack<'_>) -> AckOutcome {
         let una = if ack.ack > self.ring.nxt() { self.ring.una() } else { ack.ack.max(self.ring.una()) };
         let advanced = una > self.ring.una();
-        let mut work = Work { una, advanced, ..Work::new(self) };
         if self.episode.is_none() && ack.sack.is_empty() {
             if advanced {
-                // The common case: data arrived in order, and nothing was amiss.
-                self.advance(now, ack, &mut work);
-                work.outcome.delivered = work.outcome.newly_acked;
-                self.take_rate(now, &work);
-                return work.outcome;
+                return self.advance(now, ack, una);
             }
             if !self.is_duplicate(ack) {
-                return work.outcome;
+                return self.outcome();
             }
         }
+        let work = Work { una, advanced, ..Work::new(self) };
         self.sort_out(now, ack, work)
+    }
+
+    /// An outcome of which nothing is known yet but what was before.
+    fn outcome(&self) -> AckOutcome {
+        let (prior_in_flight, flight_size) = (self.in_flight(), self.ring.outstanding());
+        AckOutcome { prior_in_flight, flight_size, ..AckOutcome::default() }
     }
 
     /// RFC 5681 2: no data, no SYN or FIN, the same window, nothing new acknowledged, something outstanding.
@@ -100,32 +99,32 @@ impl Recovery {
         !ack.has_data && !ack.window_changed && ack.ack == self.ring.una() && !self.is_idle()
     }
 
-    /// SND.UNA advances: samples, the timer.
-    fn advance(&mut self, now: Instant, ack: &Ack<'_>, work: &mut Work) {
-        work.outcome.newly_acked = work.una.since(self.ring.una());
-        self.ring.acknowledge(work.una, &mut work.delivery);
+    /// The common case: data arrived in order, and nothing is amiss. SND.UNA advances: samples, the timer.
+    fn advance(&mut self, now: Instant, ack: &Ack<'_>, una: Position) -> AckOutcome {
+        let (mut outcome, mut delivery) = (self.outcome(), Delivery::default());
+        outcome.newly_acked = una.since(self.ring.una());
+        outcome.delivered = outcome.newly_acked;
+        self.ring.acknowledge(una, &mut delivery);
         self.retries = 0;
-        self.sample(now, ack, work);
+        outcome.rtt = self.sample(now, &delivery, ack.echo_rtt);
         // RFC 6298 5.2 and 5.3, RFC6298-5-2, RFC6298-5-3; after the sample, so that the timer runs by the newest
         // time-out.
         self.rearm(now);
         self.arm_probe(now);
+        if self.rate.is_some() {
+            self.take_rate(now, outcome.delivered, &Losses::default(), delivery.newest);
+        }
+        outcome
     }
 
-    /// Takes the round-trip time that the ACK gives, if it gives one.
-    fn sample(&mut self, now: Instant, ack: &Ack<'_>, work: &mut Work) {
-        let delivery = &work.delivery;
+    /// Takes the round-trip time that the ACK gives, if it gives one. `echo`: what its timestamp says, where it advances.
+    fn sample(&mut self, now: Instant, delivery: &Delivery, echo: Option<Duration>) -> Option<Duration> {
         if delivery.resent {
             self.rtt.on_syn_lost();
         }
-        if work.duplicate.is_some() {
-            // It answers a copy of what had arrived before, and whatever else it acknowledges may have waited for that:
-            // the ACK that was lost, and the time until the copy was sent, are no part of a round trip.
-            return;
-        }
         if now > self.deadline {
             // The timer would have run out before: the machine was asleep, and that is no round trip either.
-            return;
+            return None;
         }
         // RFC 6298 3, RFC6298-3-1, Karn's rule (RFC 9293 3.8.1, MUST-18): where a copy was acknowledged, nothing can be
         // told, neither of the data behind it, which may have waited for the copy.
@@ -135,14 +134,14 @@ impl Recovery {
             self.rtt.on_sample(now, now.since(oldest));
             let rtt = now.since(newest);
             self.rtt.observe(now, rtt);
-            work.outcome.rtt = Some(rtt);
-        } else if let Some(echo) = ack.echo_rtt.filter(|_| work.advanced) {
-            // RFC 7323 4: the echo tells originals and copies apart, but only for ACKs that advance.
-            let rtt = echo.max(ECHO_GRANULARITY);
-            self.rtt.on_sample(now, rtt);
-            work.outcome.rtt = Some(rtt);
+            self.sampled = true;
+            return Some(rtt);
         }
-        self.sampled |= work.outcome.rtt.is_some();
+        // RFC 7323 4: the echo tells originals and copies apart, but only for ACKs that advance.
+        let rtt = echo?.max(ECHO_GRANULARITY);
+        self.rtt.on_sample(now, rtt);
+        self.sampled = true;
+        Some(rtt)
     }
 
     /// The ACK in a disorder or a recovery, or at the beginning of one.
@@ -173,17 +172,22 @@ impl Recovery {
         if work.advanced || self.phase != Phase::Open {
             self.arm_probe(now);
         }
-        self.take_rate(now, &work);
+        self.take_rate_of(now, &work);
         work.outcome
     }
 
     /// What the ACK, or the timer, says of the rate at which the path delivers.
-    pub(super) fn take_rate(&mut self, now: Instant, work: &Work) {
+    pub(super) fn take_rate_of(&mut self, now: Instant, work: &Work) {
+        self.take_rate(now, work.outcome.delivered, &work.losses, work.delivery.newest);
+    }
+
+    /// `delivered` bytes have left the network, of which the newest transmission was this; what was believed lost by it.
+    fn take_rate(&mut self, now: Instant, delivered: u64, losses: &Losses, newest: Option<Transmission>) {
         if let Some(rate) = self.rate.as_deref_mut() {
-            rate.on_delivered(now, work.outcome.delivered);
-            rate.on_lost(&work.losses);
+            rate.on_delivered(now, delivered);
+            rate.on_lost(losses);
             let min_rtt = self.rtt.min_rtt().unwrap_or_default();
-            rate.sample(now, work.outcome.delivered, work.delivery.newest, min_rtt);
+            rate.sample(now, delivered, newest, min_rtt);
             if self.ring.outstanding() == 0 {
                 rate.on_idle();
             }
@@ -226,7 +230,13 @@ impl Recovery {
             self.take_blocks(ack, episode, work, nxt);
         }
         work.outcome.newly_sacked = work.delivery.sacked;
-        self.sample(now, ack, work);
+        // An ACK of a duplicate answers a copy of what had arrived before, and whatever else it acknowledges may have waited for
+        // that: the ACK that was lost, and the time until the copy was sent, are no part of a round trip.
+        if work.duplicate.is_none() {
+            work.outcome.rtt = self.sample(now, &work.delivery, ack.echo_rtt.filter(|_| work.advanced));
+        } else if work.delivery.resent {
+            self.rtt.on_syn_lost();
+        }
         if work.advanced {
             self.rearm(now);
         }

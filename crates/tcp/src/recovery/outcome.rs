@@ -54,6 +54,13 @@ pub struct AckOutcome {
     pub settled: bool,
 }
 
+impl AckOutcome {
+    /// Whether nothing was lost by it, and recovery neither began nor ended.
+    pub(crate) const fn is_uneventful(&self) -> bool {
+        self.lost.is_none() && self.change.is_none() && !self.repaired_by_probe && !self.settled
+    }
+}
+
 /// What the retransmission timer did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TimeoutOutcome {

@@ -152,7 +152,7 @@ impl Recovery {
         self.react_to_losses(now, episode, &mut work);
         episode.hint = work.lowest_lost.map_or(episode.hint, |lowest| episode.hint.min(lowest));
         self.episode = Some(boxed);
-        self.take_rate(now, &work);
+        self.take_rate_of(now, &work);
         work.outcome
     }
 

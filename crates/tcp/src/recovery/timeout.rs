@@ -56,7 +56,7 @@ impl Recovery {
         // RFC 6298 5.5 and 5.6 (RFC 9293 3.8.2, MUST-19): double, then start.
         self.rtt.back_off();
         self.rearm(now);
-        self.take_rate(now, &work);
+        self.take_rate_of(now, &work);
         let AckOutcome { flight_size, newly_lost, lost, .. } = work.outcome;
         TimeoutOutcome { flight_size, newly_lost, lost: lost.map(|(range, _)| range), first }
     }

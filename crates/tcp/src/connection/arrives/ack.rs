@@ -145,8 +145,24 @@ impl Tcb {
         outcome: &AckOutcome,
         (before, advances): (Phase, bool),
     ) {
-        let flight = outcome.prior_in_flight;
         let rate = self.tell_losses(cx.now);
+        if self.congestion.listens() {
+            self.tell_delivery(cx, outcome, (before, advances), rate);
+        }
+        self.take_recovery(cx, outcome);
+        if self.ecn.is_some() {
+            self.take_ecn_feedback(cx, segment, outcome);
+        }
+    }
+
+    /// What left the network.
+    fn tell_delivery(
+        &mut self,
+        cx: &mut Context<'_>,
+        outcome: &AckOutcome,
+        (before, advances): (Phase, bool),
+        rate: Option<RateSample>,
+    ) {
         let rtt = self.recovery.rtt();
         let sample = AckSample {
             acked: outcome.delivered,
@@ -154,7 +170,7 @@ impl Tcb {
             rtt: outcome.rtt,
             srtt: rtt.srtt(),
             min_rtt: rtt.min_rtt(),
-            in_flight_before: flight,
+            in_flight_before: outcome.prior_in_flight,
             cwnd_limited: self.snd.usage.lets_grow(self.congestion.cwnd(), is_slow_start(&self.congestion)),
             in_recovery: !advances || before == Phase::FastRecovery || self.recovery.phase() == Phase::FastRecovery,
             in_flight: self.recovery.in_flight(),
@@ -169,10 +185,6 @@ impl Tcb {
         }
         if before.is_some_and(|before| before != (self.congestion.cwnd(), self.congestion.ssthresh())) {
             self.record_congestion(cx);
-        }
-        self.take_recovery(cx, outcome);
-        if self.ecn.is_some() {
-            self.take_ecn_feedback(cx, segment, outcome);
         }
     }
 
@@ -200,7 +212,14 @@ impl Tcb {
     }
 
     /// What recovery has decided, for the controller, the counters and the trace.
+    #[inline]
     pub(in crate::connection) fn take_recovery(&mut self, cx: &mut Context<'_>, outcome: &AckOutcome) {
+        if !outcome.is_uneventful() {
+            self.take_events(cx, outcome);
+        }
+    }
+
+    fn take_events(&mut self, cx: &mut Context<'_>, outcome: &AckOutcome) {
         if let Some((range, why)) = outcome.lost.clone() {
             cx.record(self.tuple, self.id, || Trace::Lost { range, why });
         }

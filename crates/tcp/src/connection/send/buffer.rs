@@ -150,6 +150,12 @@ impl SendBuffer {
         if at >= end {
             return;
         }
+        if let Some(only) = self.chunks.only() {
+            let slice = only.data.as_slice().get(at.since(only.start) as usize..end.since(only.start) as usize);
+            out.pieces.push(slice.unwrap_or_default());
+            out.owners.push(only.data.owner());
+            return;
+        }
         let first = self.chunks.partition_point(|chunk| chunk.end() <= at);
         for chunk in self.chunks.iter_from(first) {
             if at >= end || out.pieces.is_full() {
