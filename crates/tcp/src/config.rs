@@ -300,6 +300,9 @@ pub struct Options {
     /// Whether the ACK of the peer's FIN waits for ours, as that of text does on a connection that answers (Linux); default
     /// false: it leaves at once.
     pub delay_fin_ack: bool,
+    /// Whether segments beyond a hole that were joined on their way are answered by one duplicate ACK (Linux); default false: by as
+    /// many as there were, up to the three that a sender without SACK waits for (RFC 5681 3.2).
+    pub answer_joined_once: bool,
     /// Segments that are acknowledged at once when a connection begins and after a pause; default 16, as Linux.
     pub quick_acks: u8,
     /// Whether every second segment is acknowledged at once however small it is, as FreeBSD does; default false: every second
@@ -388,6 +391,7 @@ impl Default for Options {
             syn_cookies: Cookies::default(),
             cookie_mss: u16::MAX,
             delay_fin_ack: false,
+            answer_joined_once: false,
             quick_acks: 16,
             ack_small_segments: false,
             layout: Layout::default(),

@@ -78,6 +78,7 @@ impl Options {
                 least_burst: 2,
                 send_blocks: true,
                 delay_fin_ack: true,
+                answer_joined_once: true,
                 reduce_window: true,
                 cookie_mss: 1_460,
                 lax_timestamps: true,

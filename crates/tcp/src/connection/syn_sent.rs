@@ -140,7 +140,7 @@ impl Tcb {
         let len = self.rcv.queue.len();
         if len > 0 {
             let inserted = Inserted { advanced: len as u64, new: len as u64, ..Inserted::default() };
-            let arrived = Arrived { len, segments: 1, size: len, fin: false, mark_changed: false };
+            let arrived = Arrived { len, segments: 1, size: len, ..Arrived::default() };
             self.rcv.acks.on_segment(now, &inserted, arrived);
             self.notify(Readiness::READABLE);
         }

@@ -35,6 +35,8 @@ pub struct Arrived {
     pub len: usize,
     /// How many segments it was on the wire: more than one if they were joined on their way.
     pub segments: usize,
+    /// Whether it is answered like a single one where it is out of order ([`Options::answer_joined_once`]).
+    pub once: bool,
     /// Bytes of data in each of these but the last; of no consequence if there was only one.
     pub size: usize,
     /// Whether it had a FIN that was taken.
@@ -149,7 +151,7 @@ impl AckPolicy {
         } else if !arrived.fin {
             // RFC 5681 4.2, RFC5681-4.2-2: data beyond a hole, and data that came before (RFC 9293 3.10.7.4, MAY-13), is
             // answered at once.
-            return self.owe_duplicates(segments.min(3));
+            return self.owe_duplicates(if arrived.once { 1 } else { segments.min(3) });
         }
         if self.at_once(inserted, arrived) {
             self.ack = Some(SendReason::Ack);

@@ -46,6 +46,8 @@ pub struct ReceiveWindow {
     base: u32,
     /// Whether the last round was [steep](Self::is_steep).
     steep: bool,
+    /// Whether no window has been offered but that of our SYN or SYN-ACK.
+    is_syns: bool,
 }
 
 impl ReceiveWindow {
@@ -72,6 +74,7 @@ impl ReceiveWindow {
             best: 0,
             base: 0,
             steep: false,
+            is_syns: true,
         }
     }
 
@@ -119,6 +122,7 @@ impl ReceiveWindow {
         self.right = self.right.max(rcv_nxt + (field << self.shift));
         self.committed = (queue.len() as u64 + self.right.since(rcv_nxt)).min(u64::from(u32::MAX)) as u32;
         self.offered_at = rcv_nxt;
+        self.is_syns = false;
         field as u16
     }
 
@@ -158,6 +162,10 @@ impl ReceiveWindow {
     pub fn would_update(&self, queue: &ReceiveQueue) -> bool {
         let target = self.target(queue);
         if !self.worth_offering(target) {
+            return false;
+        }
+        // A SYN's window is not scaled (RFC 7323 2.2): that there is more room any acknowledgement will tell.
+        if self.is_syns && self.rcv_wnd(queue.rcv_nxt()) >= u64::from(MAX_UNSCALED / 2) {
             return false;
         }
         let (opens, half) = (target.since(self.right), u64::from(self.buffer / 2));

@@ -104,10 +104,10 @@ impl Tcb {
         segment.has(TcpFlags::SYN) && !segment.has(TcpFlags::RST) && segment.seq == self.rcv.irs
     }
 
-    /// The peer's SYN once more. With the ACK of our SYN it completes a simultaneous open (RFC 9293 3.5, figure 8);
-    /// without, our SYN-ACK was lost, and is sent again.
+    /// The peer's SYN once more. With the ACK of our SYN, and of what it took along, it completes a simultaneous open
+    /// (RFC 9293 3.5, figure 8); without, our SYN-ACK was lost, and is sent again.
     fn take_syn_again(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
-        if segment.has(TcpFlags::ACK) && segment.ack == self.snd.iss + 1 {
+        if segment.has(TcpFlags::ACK) && self.snd.una < segment.ack && segment.ack <= self.snd.nxt {
             self.take_crossing_syn_ack(segment.mark);
             self.check_ack(cx, segment)?;
             return done();

@@ -78,7 +78,8 @@ impl Tcb {
         } else if inserted.out_of_order {
             self.rcv.window.on_out_of_order(&self.rcv.queue);
         }
-        let arrived = Arrived { len, segments: count as usize, size: segment.size, fin: false, mark_changed: false };
+        let (size, once) = (segment.size, self.options.answer_joined_once);
+        let arrived = Arrived { len, segments: count as usize, once, size, fin: false, mark_changed: false };
         self.rcv.acks.on_segment(cx.now, &inserted, arrived);
         if inserted.advanced > 0 {
             self.notify(Readiness::READABLE);

@@ -167,6 +167,15 @@ fn a_joined_segment_out_of_order_is_enough_for_fast_retransmit() {
 }
 
 #[test]
+fn a_joined_segment_out_of_order_is_answered_once_where_systems_do_so() {
+    let mut policy = settled();
+    let inserted = Inserted { new: MSS as u64, out_of_order: true, ..Inserted::default() };
+    let joined = Arrived { len: MSS * 44, segments: 44, size: MSS, once: true, ..Arrived::default() };
+    policy.on_segment(at(1_000), &inserted, joined);
+    assert_eq!(acks_owed(policy), 1);
+}
+
+#[test]
 fn a_filled_hole_settles_the_duplicates() {
     // Sent after the number has moved, they would be duplicates of the new one, and look like a new loss.
     let mut policy = settled();
