@@ -282,8 +282,13 @@ pub struct Options {
     /// is filled, whatever `send_buffer` says. Default false: in bytes.
     pub send_blocks: bool,
     /// Whether a connection whose last exchange was longer ago than the RTO begins again with a small window (RFC 5681 4.1, Linux
-    /// `tcp_slow_start_after_idle`); default true.
+    /// `tcp_slow_start_after_idle`); default true. Without effect with [`window_validation`](Self::window_validation).
     pub restart_after_idle: bool,
+    /// Whether a congestion window that the application does not fill is kept for five minutes, silent ones or not, instead of being
+    /// given up when a silence ends (RFC 7661): until the path has carried half of it again it does not grow, and a loss reduces what was
+    /// in use to half, less half of what was lost. Who sends in bursts then need not begin each of them with a small window; pacing
+    /// spreads them. Default false: the RFC is experimental, and other systems begin again.
+    pub window_validation: bool,
     /// Whether fast recovery reduces the congestion window itself, as Linux does (RFC 9438 4.6 lets it), or what was in flight (RFC
     /// 5681 3.1, equation 4, where user, peer or Nagle's algorithm held the sender back); and whether it does so only once, although
     /// what was sent again is lost, too (RFC 5681 4.3 would have it do so again). Default: what was in flight, each time.
@@ -385,6 +390,7 @@ impl Default for Options {
             least_burst: 0,
             send_blocks: false,
             restart_after_idle: true,
+            window_validation: false,
             reduce_window: false,
             lax_timestamps: false,
             uncut_segments: false,

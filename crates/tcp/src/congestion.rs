@@ -84,6 +84,11 @@ pub trait Controller: Duplicate + fmt::Debug + Send {
     fn undo(&mut self);
     /// Sending resumes after `idle` without anything in flight (RFC 5681 4.1).
     fn on_idle_restart(&mut self, now: Instant, idle: Duration, rto: Duration);
+    /// The application has not filled the window for long, or congestion has met one that it did not fill (RFC 7661 4.4): window and
+    /// slow-start threshold become these; the window is no more than it was. Default: nothing.
+    fn on_unvalidated(&mut self, cwnd: u64, ssthresh: u64) {
+        let _ = (cwnd, ssthresh);
+    }
     /// Data is believed lost, whether or not that begins a recovery; before [`on_ack`](Self::on_ack) where an ACK told of it.
     /// Only controllers that [model the path](Self::models_path) hear of it. Default: nothing.
     fn on_loss(&mut self, now: Instant, loss: &LossSample) {
@@ -246,6 +251,9 @@ impl Controller for CongestionControl {
     }
     fn on_idle_restart(&mut self, now: Instant, idle: Duration, rto: Duration) {
         dispatch!(self, c => c.on_idle_restart(now, idle, rto));
+    }
+    fn on_unvalidated(&mut self, cwnd: u64, ssthresh: u64) {
+        dispatch!(self, c => c.on_unvalidated(cwnd, ssthresh));
     }
     fn on_loss(&mut self, now: Instant, loss: &LossSample) {
         dispatch!(self, c => c.on_loss(now, loss));

@@ -18,6 +18,7 @@ pub(crate) mod tcb;
 mod timeout;
 mod timers;
 mod timestamps;
+mod validation;
 
 pub(crate) use arrives::Reply;
 pub(crate) use context::Context;

@@ -244,6 +244,14 @@ impl Controller for Cubic {
         }
     }
 
+    fn on_unvalidated(&mut self, cwnd: u64, ssthresh: u64) {
+        (self.cwnd, self.ssthresh) = (cwnd.max(self.mss.into()), ssthresh);
+        // The way back to a window that nothing validated is no plateau: the next stage begins where it stands.
+        self.w_max = self.w_max.min(self.cwnd);
+        self.epoch = None;
+        self.earned = 0;
+    }
+
     fn set_mss(&mut self, mss: u32) {
         self.mss = mss.max(1);
         self.cwnd = self.cwnd.max(self.mss.into());

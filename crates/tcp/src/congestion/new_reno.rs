@@ -106,6 +106,11 @@ impl Controller for NewReno {
         }
     }
 
+    fn on_unvalidated(&mut self, cwnd: u64, ssthresh: u64) {
+        (self.cwnd, self.ssthresh) = (cwnd.max(self.mss), ssthresh);
+        self.counted = 0;
+    }
+
     fn set_mss(&mut self, mss: u32) {
         self.mss = u64::from(mss.max(1));
         self.cwnd = self.cwnd.max(self.mss);

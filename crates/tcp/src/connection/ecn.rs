@@ -202,7 +202,9 @@ impl Tcb {
     /// RFC 3168 6.1.2; RFC 9768 3.1.5, RFC9768-3.1.5-8, RFC9768-3.1.5-9: marks count like a loss, once a round trip, and only
     /// the ECN of RFC 3168 says so to the peer.
     fn reduce_for_ecn(&mut self, cx: &mut Context<'_>, flight: u64) {
-        self.congestion.on_congestion_event(cx.now, flight, Congestion::Ecn);
+        let used = self.validated_part(cx.now, flight, flight);
+        self.congestion.on_congestion_event(cx.now, used, Congestion::Ecn);
+        self.reduce_unvalidated(cx.now, used, false);
         self.note_reduced();
         self.record_congestion(cx);
     }

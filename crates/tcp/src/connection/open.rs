@@ -195,6 +195,7 @@ impl Tcb {
         self.congestion = CongestionControl::new(self.algorithm(), start);
         self.recovery.sample_rates(self.options.rate_samples, self.congestion.models_path());
         self.decide_pacing();
+        self.begin_validation();
     }
 
     /// The text that fits a full segment (RFC 9293 3.7.1, MUST-16): what the peer takes, what the path carries, less

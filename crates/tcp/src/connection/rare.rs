@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 
 use super::fast_open::FastOpening;
+use super::validation::Validation;
 use crate::FourTuple;
 use crate::auth::{Auth, Keys};
 
@@ -13,12 +14,14 @@ pub(crate) struct Rare {
     pub(crate) fast_open: Option<FastOpening>,
     /// Its segments are signed.
     pub(crate) auth: Option<Auth>,
+    /// Its congestion window is kept while the application does not fill it (RFC 7661).
+    pub(crate) validation: Option<Validation>,
 }
 
 impl Rare {
     /// What a connection with this name begins with.
     #[inline]
     pub(crate) fn with_keys(keys: &Keys, tuple: &FourTuple) -> Option<Box<Self>> {
-        keys.of(tuple).map(|auth| Box::new(Self { auth: Some(auth), fast_open: None }))
+        keys.of(tuple).map(|auth| Box::new(Self { auth: Some(auth), ..Self::default() }))
     }
 }

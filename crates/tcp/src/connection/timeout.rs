@@ -98,6 +98,7 @@ impl Tcb {
         if self.snd.syn_acknowledged() {
             self.congestion.on_timeout(cx.now, outcome.flight_size, outcome.first);
             self.note_reduced();
+            self.leave_unvalidated(cx.now);
             cx.record(self.tuple, self.id, || Trace::Recovery(RecoveryChange::TimeoutRecovery));
             self.record_congestion(cx);
         }

@@ -28,3 +28,4 @@ mod resets;
 mod send;
 mod signed;
 mod tables;
+mod validation;

@@ -163,7 +163,9 @@ impl Tcb {
         (before, advances): (Phase, bool),
         rate: Option<RateSample>,
     ) {
+        let unvalidated = self.rare.is_some() && self.validate_window(cx.now);
         let rtt = self.recovery.rtt();
+        let slow_start = is_slow_start(&self.congestion) && !unvalidated;
         let sample = AckSample {
             acked: outcome.delivered,
             advances: outcome.newly_acked > 0,
@@ -171,7 +173,7 @@ impl Tcb {
             srtt: rtt.srtt(),
             min_rtt: rtt.min_rtt(),
             in_flight_before: outcome.prior_in_flight,
-            cwnd_limited: self.snd.usage.lets_grow(self.congestion.cwnd(), is_slow_start(&self.congestion)),
+            cwnd_limited: self.snd.usage.lets_grow(self.congestion.cwnd(), slow_start),
             in_recovery: !advances || before == Phase::FastRecovery || self.recovery.phase() == Phase::FastRecovery,
             in_flight: self.recovery.in_flight(),
             phase: self.recovery.phase(),
@@ -223,21 +225,27 @@ impl Tcb {
         if let Some((range, why)) = outcome.lost.clone() {
             cx.record(self.tuple, self.id, || Trace::Lost { range, why });
         }
-        let used = self.used_window(outcome.flight_size);
+        let used = self.validated_part(cx.now, self.used_window(outcome.flight_size), outcome.flight_size);
         match outcome.change {
             // What only a probe was too large for is no congestion.
             Some(RecoveryChange::FastRecovery) if self.is_lost_mtu_probe(cx, outcome) => {}
             Some(RecoveryChange::FastRecovery) => {
                 self.congestion.on_congestion_event(cx.now, used, Congestion::FastRecovery);
+                self.reduce_unvalidated(cx.now, used, true);
                 self.note_reduced();
                 cx.counters.fast_retrans += 1;
                 *(if self.sack { &mut cx.counters.sack_recovery } else { &mut cx.counters.reno_recovery }) += 1;
             }
-            Some(RecoveryChange::Undone) => self.congestion.undo(),
-            Some(RecoveryChange::Recovered | RecoveryChange::TimeoutRecovery) | None => {}
+            Some(RecoveryChange::Undone) => {
+                self.congestion.undo();
+                self.leave_unvalidated(cx.now);
+            }
+            Some(RecoveryChange::Recovered) => self.conclude_unvalidated(cx.now),
+            Some(RecoveryChange::TimeoutRecovery) | None => {}
         }
         if outcome.repaired_by_probe {
             self.congestion.on_congestion_event(cx.now, used, Congestion::FastRecovery);
+            self.reduce_unvalidated(cx.now, used, false);
             cx.counters.loss_probe_recovery += 1;
         }
         if outcome.settled || outcome.repaired_by_probe {

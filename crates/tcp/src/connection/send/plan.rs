@@ -238,7 +238,12 @@ impl Tcb {
 
     /// RFC 5681 4.1: after a silence longer than the RTO the old congestion window says little. Returns whether it was one; the
     /// new window holds for the segment that ends it, too.
+    ///
+    /// RFC 7661, where it is wanted: it is kept, and reduced once it has been of no use for long.
     fn restarts_after_idle(&mut self, now: Instant) -> bool {
+        if self.rare.is_some() && self.options.window_validation {
+            return self.expire_window(now);
+        }
         let (idle, rto) = (now.since(self.stats.last_data_sent), self.recovery.rtt().base_rto());
         let restarts =
             self.recovery.is_idle() && self.stats.bytes_sent > 0 && idle > rto && self.options.restart_after_idle;

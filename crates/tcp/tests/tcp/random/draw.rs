@@ -75,6 +75,7 @@ pub(super) fn more_options(random: &mut Randomness, options: &mut Options) {
     if random.below(6) == 0 {
         options.max_pacing_rate = Some(20_000 + random.below(10_000_000));
     }
+    options.window_validation = random.below(3) == 0;
 }
 
 /// A key that both ends share, now and then. Drawn last.
