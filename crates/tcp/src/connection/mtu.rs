@@ -128,15 +128,13 @@ impl Tcb {
         if !suspicious || self.options.mtu_probing == MtuProbing::Off {
             return;
         }
-        let base = self.base_mtu();
-        let low = match self.mtu_search_range() {
-            Some((low, _)) if low <= base => self.smaller_than(low),
-            _ => base,
-        };
+        // The base, or less where that does not cut what is out: the peer and the user may allow less than the base as well.
+        let (base, in_force) = (self.base_mtu(), self.effective_mtu().min(self.largest_mtu()));
+        let smaller = if in_force <= base { [self.smaller_than(in_force); 2] } else { [base, self.smaller_than(base)] };
         let full = self.recovery.outstanding().min(self.snd.mss.into());
-        if u64::from(self.text_in(low)) >= full {
+        let Some(low) = smaller.into_iter().find(|&low| u64::from(self.text_in(low)) < full) else {
             return; // what is not answered would have fitted
-        }
+        };
         self.search_from(cx.now, low);
         self.take_mtu(cx);
     }

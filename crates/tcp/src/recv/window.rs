@@ -57,7 +57,7 @@ impl ReceiveWindow {
     pub fn new(options: &Options, shift: u8, rcv_nxt: Position, offered: u16, mss: u16) -> Self {
         let buffer = match options.window_policy {
             WindowPolicy::Steps => options.receive_buffer,
-            WindowPolicy::Everything => options.receive_buffer.next_multiple_of(u32::from(mss.max(1))),
+            WindowPolicy::Everything => whole_segments(options.receive_buffer, mss),
         };
         Self {
             right: rcv_nxt + u64::from(offered),
@@ -252,6 +252,11 @@ impl ReceiveWindow {
         let step = u64::from(self.buffer / 2).min(u64::from(self.mss)).max(1);
         target.since(self.right) >= step
     }
+}
+
+/// So many bytes, rounded up to whole segments where that is a number.
+fn whole_segments(bytes: u32, mss: u16) -> u32 {
+    bytes.checked_next_multiple_of(u32::from(mss.max(1))).unwrap_or(bytes)
 }
 
 #[cfg(test)]

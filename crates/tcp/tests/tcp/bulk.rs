@@ -147,6 +147,7 @@ pub(crate) const CALM: Weather = Weather {
     stall: None,
     strips: false,
     bleaches: false,
+    hole: None,
 };
 
 fn controllers() -> [Options; 2] {

@@ -53,6 +53,13 @@ fn everything_free_is_offered_where_the_policy_says_so() {
 }
 
 #[test]
+fn a_buffer_too_large_to_be_rounded_up_stays_as_it_is() {
+    let all = Options { receive_buffer: u32::MAX, ..Options::profile(Profile::FreeBsd) };
+    let window = ReceiveWindow::new(&all, 14, Position::initial(7), 65_535, 1_460);
+    assert_eq!(window.buffer(), u32::MAX as usize);
+}
+
+#[test]
 fn the_window_is_the_free_part_of_the_buffer() {
     let (mut window, mut queue) = pair(50_000, 50_000, 0);
     assert_eq!(window.advertise(&queue), 50_000);

@@ -35,6 +35,8 @@ pub(crate) struct Weather {
     pub(crate) strips: bool,
     /// AE, CWR and ECE are cleared, but on SYNs.
     pub(crate) bleaches: bool,
+    /// Packets of more bytes than this vanish, and nobody is told.
+    pub(crate) hole: Option<u16>,
 }
 
 /// A segment on its way.
@@ -52,6 +54,13 @@ pub(crate) struct Flying {
 }
 
 impl Flying {
+    /// The bytes of the packet that it is, or of the largest of those that it stands for.
+    fn packet_len(&self) -> usize {
+        let ip = if self.tuple.local.is_ipv6() { 40 } else { 20 };
+        let text = self.size.map_or(self.payload.len(), |size| self.payload.len().min(size.into()));
+        ip + self.header.emit_len() + text
+    }
+
     /// Its ECN field.
     pub(crate) fn mark(&self) -> Ecn {
         match (self.capable, self.marked) {
@@ -108,7 +117,10 @@ impl Link {
             if self.weather.bleaches && !segment.header.flags.contains(TcpFlags::SYN) {
                 segment.header.flags -= TcpFlags::AE | TcpFlags::CWR | TcpFlags::ECE;
             }
-            let Weather { loss, duplicate, corrupt, .. } = self.weather;
+            let Weather { loss, duplicate, corrupt, hole, .. } = self.weather;
+            if hole.is_some_and(|most| segment.packet_len() > usize::from(most)) {
+                continue;
+            }
             let len = 40 + segment.payload.len() as u64;
             if !self.admits(now, len) || !self.enters(now, len) {
                 continue;

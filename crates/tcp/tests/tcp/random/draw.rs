@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use bowline_base::Randomness;
-use bowline_tcp::{Algorithm, EcnMode, Keepalive, Md5Key, Options};
+use bowline_tcp::{
+    Algorithm, EcnMode, EcnOption, FastOpenKeys, FastOpenOptions, Keepalive, Md5Key, MtuProbing, OddSegments, Options,
+    Profile, WindowPolicy,
+};
 
 use crate::bench::net::Weather;
 
@@ -88,5 +91,64 @@ pub(super) fn share_keys(random: &mut Randomness, options: &mut [Options; 2]) {
         for network in ["0.0.0.0/0", "::/0"] {
             options.keys.set_md5(network.parse().unwrap(), key.clone());
         }
+    }
+}
+
+/// What came later still, from chance of its own again: what is like another system, Fast Open, the search for the path's MTU
+/// where routers drop larger packets and say nothing, and paths that tamper with ECN.
+pub(super) fn latest(random: &mut Randomness, weather: &mut Weather, options: &mut [Options; 2], ipv6: bool, mtu: u16) {
+    let mut coin = |n: u64| random.below(n) == 0;
+    (weather.strips, weather.bleaches) = (coin(10), coin(10));
+    let least = if ipv6 { 1280 } else { 600 };
+    if mtu > least && random.below(4) == 0 {
+        weather.hole = Some(least + random.below(u64::from(mtu - least)) as u16);
+    }
+    for options in options {
+        like_another_system(random, options);
+        options.mtu_probing = match random.below(3) {
+            // Without it nothing large would ever arrive.
+            0 if weather.hole.is_none() => MtuProbing::Off,
+            1 => MtuProbing::Always,
+            _ => MtuProbing::BlackHole,
+        };
+        let mut coin = |n: u64| random.below(n) == 0;
+        options.tail_loss_probe = !coin(4);
+        options.restart_after_idle = !coin(4);
+        options.ecn_fallback = !coin(3);
+        options.fast_open = FastOpenOptions {
+            connect: coin(2),
+            wait: coin(2),
+            listen: if coin(2) { 3 } else { 0 },
+            without_cookie: coin(4),
+            keys: coin(2).then_some(FastOpenKeys::new([7; 16])),
+        };
+        options.ecn_option = [EcnOption::Never, EcnOption::OnChange, EcnOption::Always, EcnOption::Persistently]
+            [random.below(4) as usize];
+        if options.keepalive.is_none() && random.below(3) == 0 {
+            options.keepalive = Some(Keepalive { idle: Duration::from_secs(20), ..Keepalive::default() });
+        }
+    }
+}
+
+/// What profiles of other systems have, each for itself.
+fn like_another_system(random: &mut Randomness, options: &mut Options) {
+    let other = Options::profile([Profile::Linux, Profile::FreeBsd][random.below(2) as usize]);
+    let mut coin = || random.below(4) == 0;
+    options.window_policy = if coin() { WindowPolicy::Everything } else { WindowPolicy::Steps };
+    options.whole_segments = coin();
+    options.push_bursts = coin();
+    options.send_blocks = coin();
+    options.reduce_window = coin();
+    options.lax_timestamps = coin();
+    options.uncut_segments = coin();
+    options.delay_fin_ack = coin();
+    options.ack_small_segments = coin();
+    options.reset_unread = !coin();
+    if coin() {
+        (options.layout, options.quick_acks, options.min_rto) = (other.layout, other.quick_acks, other.min_rto);
+        (options.rto_slop, options.clock_granularity) = (other.rto_slop, other.clock_granularity);
+    }
+    if coin() {
+        options.odd = OddSegments { take_old_acks: coin(), repeat_fin: coin(), ..OddSegments::default() };
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bowline_base::{Instant, Randomness};
-use bowline_tcp::{CallError, ConnectionError, ConnectionKey, FourTuple, Readiness};
+use bowline_tcp::{CallError, ConnectionError, ConnectionKey, FourTuple, Readiness, Then};
 use bytes::Bytes;
 
 use crate::bench::pair::{End, Pair};
@@ -174,6 +174,8 @@ impl Side {
         let result = pair.call(self.end, |end, now| match kind {
             0 => end.send_urgent(now, key, &data),
             1..=20 => end.send(now, key, &data),
+            21..=23 => end.send_with(now, key, &mut Bytes::from(data), Then::More),
+            24..=26 => end.send_with(now, key, &mut Bytes::from(data), Then::EndOfRecord),
             _ => end.send_bytes(now, key, &mut Bytes::from(data)),
         });
         match result {
