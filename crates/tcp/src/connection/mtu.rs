@@ -128,13 +128,17 @@ impl Tcb {
         if !suspicious || self.options.mtu_probing == MtuProbing::Off {
             return;
         }
-        // The base, or less where that does not cut what is out: the peer and the user may allow less than the base as well.
-        let (base, in_force) = (self.base_mtu(), self.effective_mtu().min(self.largest_mtu()));
-        let smaller = if in_force <= base { [self.smaller_than(in_force); 2] } else { [base, self.smaller_than(base)] };
-        let full = self.recovery.outstanding().min(self.snd.mss.into());
-        let Some(low) = smaller.into_iter().find(|&low| u64::from(self.text_in(low)) < full) else {
-            return; // what is not answered would have fitted
+        let base = self.base_mtu();
+        let low = match self.mtu_search_range() {
+            Some((low, _)) if low <= base => self.smaller_than(low),
+            // The base cuts nothing, for want of text or because the peer or the user allows less; nor was it seen to pass.
+            _ if self.snd.retries > BLACK_HOLE_TIMEOUTS => self.smaller_than(base.min(self.largest_mtu())),
+            _ => base,
         };
+        let full = self.recovery.outstanding().min(self.snd.mss.into());
+        if u64::from(self.text_in(low)) >= full {
+            return; // what is not answered would have fitted
+        }
         self.search_from(cx.now, low);
         self.take_mtu(cx);
     }
