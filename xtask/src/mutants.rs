@@ -122,7 +122,7 @@ impl Campaign {
 
     /// Whether it is about everything, so that the page can be written from it.
     fn is_whole(&self) -> bool {
-        self.files.is_empty() && self.only.is_none() && !self.again && !self.quick
+        self.files.is_empty() && self.only.is_none() && !self.again
     }
 
     fn variants(&self) -> Result<Vec<Variant>, String> {
@@ -153,7 +153,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     println!("{} places, of which {} compile when broken", variants.len(), chosen.len());
     let jobs = campaign.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let outcome = run::run(&binaries, &variants, &chosen, (jobs, campaign.quick))?;
-    let report = report::Report::new(&variants, &chosen, &outcome)?;
+    let report = report::Report::new(&variants, &chosen, &outcome, campaign.quick)?;
     print!("{report}");
     if campaign.is_whole() { report.write() } else { Ok(()) }
 }

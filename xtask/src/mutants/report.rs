@@ -49,12 +49,14 @@ pub(super) struct Report {
     /// What the model checker noticed: of the arrows, of the places in the table's file, and of what no test noticed elsewhere.
     by_model: [usize; 3],
     uncompiled: usize,
+    /// Whether tests that take long were not asked.
+    quick: bool,
     /// By reason.
     survivors: BTreeMap<String, Vec<String>>,
 }
 
 impl Report {
-    pub(super) fn new(variants: &[Variant], chosen: &[usize], outcome: &Outcome) -> Result<Self, String> {
+    pub(super) fn new(variants: &[Variant], chosen: &[usize], outcome: &Outcome, quick: bool) -> Result<Self, String> {
         let Outcome { survivors, by_model } = outcome;
         let text = fs::read_to_string(step::root().join(REASONS)).map_err(|error| format!("{REASONS}: {error}"))?;
         let reasons: Reasons = toml::from_str(&text).map_err(|error| format!("{REASONS}: {error}"))?;
@@ -84,7 +86,7 @@ impl Report {
         }
         let uncompiled = variants.len() - chosen.len();
         let arrows = count(&Variant::is_arrow);
-        Ok(Self { rooms: rooms.into(), arrows, by_model, uncompiled, survivors: by_reason })
+        Ok(Self { rooms: rooms.into(), arrows, by_model, uncompiled, quick, survivors: by_reason })
     }
 
     /// Writes the page.
@@ -112,12 +114,13 @@ impl fmt::Display for Report {
         let (tested, caught) = self.rooms.iter().fold((0, 0), |sum, (_, all, caught)| (sum.0 + all, sum.1 + caught));
         let (arrows, caught_arrows) = self.arrows;
         let uncompiled = self.uncompiled;
+        let without = if self.quick { " but for the slow ones" } else { "" };
         write!(
             f,
             "# What breaks unnoticed
 
 `cargo xtask mutants` breaks the rooms that decide about a connection's state at one place at a time, and runs the scripts of
-`scripts/`, the tests of `bowline-tcp` and, where they notice nothing, the [model checker](model.md) to
+`scripts/`, the tests of `bowline-tcp`{without} and, where they notice nothing, the [model checker](model.md) to
 a small bound. A place counts as caught when one of them finds something wrong, or does not come to an end. {uncompiled} places
 more do not compile when they are broken, or cannot be chosen at run time. The command writes this page; the reasons are in
 `docs/mutants.toml`; `cargo xtask mutants --again` breaks only what is listed here.

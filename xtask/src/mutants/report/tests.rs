@@ -13,7 +13,7 @@ fn what_the_page_lists_is_known_without_its_place() {
 fn survivors_stand_on_the_page_and_the_model_checkers_catches_do_not() {
     let variants = arrows::variants().unwrap();
     let outcome = Outcome { survivors: [1].into(), by_model: [2, 3].into() };
-    let report = Report::new(&variants[..4], &[1, 2, 3], &outcome).unwrap();
+    let report = Report::new(&variants[..4], &[1, 2, 3], &outcome, true).unwrap();
     assert_eq!((report.arrows, report.by_model, report.uncompiled), ((3, 2), [2, 0, 0], 1));
     let page = report.to_string();
     let names: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("- `")?.strip_suffix('`')).collect();
