@@ -73,14 +73,30 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Copies the files that git knows. Those that did not change keep their times, so that they are not built again.
+    /// Copies the files that git knows, and removes others. Those that did not change keep their times, so that they are not
+    /// built again.
     pub(super) fn copy(place: &Path) -> Result<Self, String> {
         let tree = Self { root: place.join("tree"), target: place.join("build") };
         let listed = step::output(&mut step::command("git", &["ls-files"]))?;
-        for name in listed.lines().filter(|name| step::root().join(name).is_file()) {
+        let names: BTreeSet<&str> = listed.lines().filter(|name| step::root().join(name).is_file()).collect();
+        for name in &names {
             tree.copy_file(name).map_err(|error| format!("cannot copy {name}: {error}"))?;
         }
+        tree.remove_others(&tree.root, &names).map_err(|error| format!("cannot remove what is no more: {error}"))?;
         Ok(tree)
+    }
+
+    fn remove_others(&self, folder: &Path, names: &BTreeSet<&str>) -> io::Result<()> {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            let name = path.strip_prefix(&self.root).ok().and_then(Path::to_str);
+            if path.is_dir() {
+                self.remove_others(&path, names)?;
+            } else if name.is_some_and(|name| !names.contains(name)) {
+                std::fs::remove_file(&path)?;
+            }
+        }
+        Ok(())
     }
 
     fn copy_file(&self, name: &str) -> io::Result<()> {
