@@ -206,25 +206,26 @@ impl PacketMemory {
             let large = packet.payload.get(part).is_some_and(|bytes| bytes.len() >= SHARE_MIN);
             large && matches!(packet.owners.get(part), Some(Some(_)))
         };
-        let parts = packet.payload.len();
-        let first = if packet.owners.is_empty() { parts } else { (0..parts).find(|p| is_shared(*p)).unwrap_or(parts) };
-        let (copied, rest) = packet.payload.split_at_checked(first)?;
+        let first = (0..packet.owners.len().min(packet.payload.len())).find(|part| is_shared(*part));
+        let copied = packet.payload.get(..first.unwrap_or(packet.payload.len()))?;
         let (data, pinned) = self.copy_parts(core::iter::once(packet.head).chain(copied.iter().copied()))?;
         let checksum = if packet.checksum.is_some() { RxChecksum::Partial } else { RxChecksum::Unverified };
         let segment_size = packet.segment.map(|(_, size)| size);
-        let mut received = RxPacket { data, pinned, checksum, segment_size, more: Stretches::new() };
-        if rest.is_empty() {
-            return Some(received);
-        }
-        received.more.reserve_exact(rest.len());
+        let Some(first) = first else {
+            return Some(RxPacket { data, pinned, checksum, segment_size, more: Stretches::new() });
+        };
+        let rest = packet.payload.get(first..)?;
+        let mut more = Stretches::new();
+        more.reserve_exact(rest.len());
         for (part, bytes) in (first..).zip(rest) {
             let shared = if is_shared(part) { packet.shared(part) } else { None };
             let stretch = match shared {
                 Some(stretch) => stretch,
                 None => self.copy(&[bytes]).map(|(data, pinned)| Stretch::new(data, pinned))?,
             };
-            received.more.push(stretch);
+            more.push(stretch);
         }
+        let received = RxPacket { data, pinned, checksum, segment_size, more };
         (received.len() <= PACKET_BUFFER).then_some(received)
     }
 

@@ -103,6 +103,7 @@ impl Stack {
     }
 
     /// Takes in all packets, some at a time: TCP fetches what these are going to need at once.
+    #[inline(never)]
     fn look_ahead(
         &mut self,
         now: Instant,

@@ -187,10 +187,10 @@ impl Interfaces {
 
     /// To whom a packet is addressed that came in by an interface, if it is honest and for us.
     #[inline]
-    pub(crate) fn admit(&self, id: IfaceId, (from, to): (IpAddr, IpAddr)) -> Result<Cast, Refused> {
+    pub(crate) fn admit(&self, id: IfaceId, from: &IpAddr, to: &IpAddr) -> Result<Cast, Refused> {
         match self.last.admitted.get() {
-            Some((interface, src, dst, cast)) if interface == id && src == from && dst == to => Ok(cast),
-            _ => self.judge(id, from, to),
+            Some((interface, src, dst, cast)) if interface == id && src == *from && dst == *to => Ok(cast),
+            _ => self.judge(id, *from, *to),
         }
     }
 

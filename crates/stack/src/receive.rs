@@ -55,24 +55,23 @@ impl Stack {
         }
         let is_v4 = packet.data.first().is_none_or(|byte| byte >> 4 != 6);
         self.counters.ip_of(is_v4).in_receives += 1;
-        let header = match ip::parse(&packet.data) {
+        // It is read where it was written: what is copied at once after it was written in parts has to wait for these.
+        let parsed = ip::parse(&packet.data);
+        let header = match &parsed {
             Ok(header) => header,
-            Err(error) => return self.on_bad_header(now, interface, &packet.data, error),
+            Err(error) => return self.on_bad_header(now, interface, &packet.data, *error),
         };
-        let Some(cast) = self.admit(interface, &header) else { return };
+        let Some(cast) = self.admit(interface, header) else { return };
         match header.fragment {
-            None => self.deliver(now, (interface, cast), &header, packet),
-            Some(fragment) => {
-                let inbound = Inbound { interface, header: &header, cast, packet };
-                self.on_fragment(now, &inbound, fragment);
-            }
+            None => self.deliver(now, (interface, cast), header, packet),
+            Some(fragment) => self.on_fragment(now, &Inbound { interface, header, cast, packet }, fragment),
         }
     }
 
     /// Whether a packet is honest and for us, and how.
     pub(crate) fn admit(&mut self, id: IfaceId, header: &IpHeader) -> Option<Cast> {
         let counters = self.counters.ip_of(header.src.is_ipv4());
-        match self.interfaces.admit(id, (header.src, header.dst)) {
+        match self.interfaces.admit(id, &header.src, &header.dst) {
             Ok(cast) => return Some(cast),
             Err(Refused::Martian) => counters.in_martians += 1,
             Err(Refused::NotOurs) => counters.in_addr_errors += 1,
@@ -200,16 +199,16 @@ impl Stack {
         if self.hold(now, interface, ip, (&header, header_len), packet) {
             return;
         }
-        let mut data = mem::take(&mut packet.data);
-        data.truncate(ip.header_len + ip.payload_len);
-        data.advance(ip.header_len + header_len);
-        let text = [Piece { data, pinned: packet.pinned }];
-        self.deliver_segment(now, interface, (ip, &header, &head), &text, packet.segment_size);
+        let mut text = Piece { data: mem::take(&mut packet.data), pinned: packet.pinned };
+        text.data.truncate(ip.header_len + ip.payload_len);
+        text.data.advance(ip.header_len + header_len);
+        let text = core::slice::from_ref(&text);
+        self.deliver_segment(now, interface, (ip, &header, &head), text, packet.segment_size);
     }
 
     /// Hands TCP a segment for an address of ours, its checksum verified. Its header as it came may be left out where it is not
     /// signed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn deliver_segment(
         &mut self,
         now: Instant,

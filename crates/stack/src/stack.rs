@@ -135,7 +135,9 @@ impl Stack {
 
     /// The next thing that the caller may want to act on.
     pub fn poll_event(&mut self) -> Option<Event> {
-        if let Some(event) = self.tcp.poll_event() {
+        if self.tcp.has_events()
+            && let Some(event) = self.tcp.poll_event()
+        {
             return Some(Event::Tcp(event));
         }
         if let Some((key, readiness)) = self.udp.poll_event() {

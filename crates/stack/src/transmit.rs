@@ -68,7 +68,7 @@ impl Stack {
         }
         let Self { tcp, interfaces, paths, counters, random, public_hash, scratch, .. } = self;
         let mut exit = Exit { now, interfaces, paths, counters, random, hash: public_hash, scratch };
-        tcp.poll_transmit(now, |departure| exit.tcp(&departure, transmit)).is_some()
+        tcp.poll_transmit(now, |departure| exit.tcp(departure, transmit)).is_some()
     }
 
     const fn exit(&mut self, now: Instant) -> Exit<'_> {

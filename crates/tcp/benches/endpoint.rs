@@ -105,7 +105,7 @@ impl Pair {
         let Self { client, server, now, acks, .. } = self;
         let pieces = client.poll_transmit(*now, |d| {
             let (len, size) = (d.payload_len(), usize::from(d.segment_size.unwrap_or(u16::MAX)));
-            let mut header = d.header;
+            let mut header = d.header.clone();
             let last = header.flags;
             let tuple = FourTuple::new(d.tuple.remote, d.tuple.local);
             let mut at = 0;
@@ -115,7 +115,7 @@ impl Pair {
                 header.flags = if at + n == len { last } else { last.difference(TcpFlags::PSH | TcpFlags::FIN) };
                 let text = [Piece { data: Bytes::from_static(&TEXT[..n]), pinned: BUFFER }];
                 server.handle_segment(*now, &arrival(tuple, &header, &text, None));
-                while server.poll_transmit(*now, |d| acks.push((d.tuple, d.header))).is_some() {}
+                while server.poll_transmit(*now, |d| acks.push((d.tuple, d.header.clone()))).is_some() {}
                 header.seq = header.seq + n as u32;
                 at += n;
                 pieces += 1;

@@ -34,7 +34,7 @@ fn carry(now: Instant, from: &mut Endpoint, to: &mut Endpoint) -> usize {
         tuple: d.tuple,
         payload: d.payload.concat(),
         size: d.segment_size,
-        header: d.header,
+        header: d.header.clone(),
     }) {
         n += 1;
         to.handle_segment(

@@ -101,7 +101,7 @@ impl Side {
             tuple: FourTuple::new(departure.tuple.remote, departure.tuple.local),
             payload: departure.payload.concat(),
             size: departure.segment_size,
-            header: departure.header,
+            header: departure.header.clone(),
         }) {
             sent += 1;
             assert!(sent < BURST, "no end to what is sent at {now}");

@@ -106,20 +106,20 @@ fn sources_that_no_honest_packet_has() {
 fn an_answer_is_remembered_only_while_it_holds() {
     let (mut all, lan, _) = two();
     let route = |prefix: &str, interface| Route { destination: prefix.parse().unwrap(), interface, source: None };
-    let from_to = (ip("10.0.2.9"), ip("10.0.2.2"));
+    let (theirs, ours) = (ip("10.0.2.9"), ip("10.0.2.2"));
     for _ in 0..2 {
         assert_eq!(way(&all, "10.0.2.9"), Some((lan, ip("10.0.2.2"))));
-        assert_eq!(all.admit(lan, from_to), Ok(Cast::Own));
+        assert_eq!(all.admit(lan, &theirs, &ours), Ok(Cast::Own));
     }
-    assert_eq!(all.admit(lan, (from_to.1, from_to.0)), Err(Refused::Martian), "the way back is another question");
-    assert_eq!(all.admit(lan, (ip("10.0.2.9"), ip("10.0.2.8"))), Err(Refused::NotOurs));
+    assert_eq!(all.admit(lan, &ours, &theirs), Err(Refused::Martian), "the way back is another question");
+    assert_eq!(all.admit(lan, &theirs, &ip("10.0.2.8")), Err(Refused::NotOurs));
     let near = all.add(Interface::new(Capabilities::plain(1400), cidrs(&["10.0.2.1/28"]))).unwrap();
     assert_eq!(way(&all, "10.0.2.9"), Some((near, ip("10.0.2.1"))), "a new interface");
     all.add_route(route("10.0.2.9/32", lan));
     assert_eq!(way(&all, "10.0.2.9"), Some((lan, ip("10.0.2.2"))), "a new route");
     all.remove_route("10.0.2.9/32".parse().unwrap());
     assert_eq!(way(&all, "10.0.2.9"), Some((near, ip("10.0.2.1"))), "a route less");
-    assert_eq!(all.admit(lan, from_to), Ok(Cast::Own));
+    assert_eq!(all.admit(lan, &theirs, &ours), Ok(Cast::Own));
     all.get_mut(lan).unwrap().addresses = cidrs(&["10.0.2.9/24"]);
-    assert_eq!(all.admit(lan, from_to), Err(Refused::Martian), "the peer's address is ours now");
+    assert_eq!(all.admit(lan, &theirs, &ours), Err(Refused::Martian), "the peer's address is ours now");
 }

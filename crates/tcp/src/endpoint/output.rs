@@ -26,7 +26,7 @@ impl Endpoint {
     ///
     /// The segment counts as sent whatever `transmit` does with it: a device that cannot take it loses it like a network
     /// would. Connections take turns, a super-segment each.
-    pub fn poll_transmit<R>(&mut self, now: Instant, transmit: impl FnOnce(Departure<'_>) -> R) -> Option<R> {
+    pub fn poll_transmit<R>(&mut self, now: Instant, transmit: impl FnOnce(&Departure<'_>) -> R) -> Option<R> {
         if let Some(control) = self.control.pop_front() {
             return Some(self.transmit_control(now, control, transmit));
         }
@@ -60,19 +60,19 @@ impl Endpoint {
             if departure.header.options.signature.is_some() {
                 tcb.sign(&mut departure);
             }
-            return Some(transmit(departure));
+            return Some(transmit(&departure));
         }
         None
     }
 
-    fn transmit_control<R>(&mut self, now: Instant, control: Control, transmit: impl FnOnce(Departure<'_>) -> R) -> R {
+    fn transmit_control<R>(&mut self, now: Instant, control: Control, transmit: impl FnOnce(&Departure<'_>) -> R) -> R {
         let Control { tuple, id, header, why, state, traffic_class, hop_limit } = control;
         self.counters.out_segs += 1;
         if self.trace.is_enabled() {
             let what = Trace::Sent { header: header.clone(), len: 0, why, state };
             self.trace.push(Record { at: now, tuple, id, what });
         }
-        transmit(Departure { tuple, header, payload: &[], owners: &[], segment_size: None, traffic_class, hop_limit })
+        transmit(&Departure { tuple, header, payload: &[], owners: &[], segment_size: None, traffic_class, hop_limit })
     }
 
     /// A connection has nothing to send: its timer is set, or its place is given back.
@@ -83,6 +83,13 @@ impl Endpoint {
         if tcb.is_over() && tcb.user.orphan {
             self.connections.discard(index, generation);
         }
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) may have something to tell.
+    #[inline]
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty() || !self.listener_events.is_empty()
     }
 
     /// The next event, each connection and listener at most once until it is taken.

@@ -138,7 +138,7 @@ impl Pair {
                     {
                         *fingerprint = (*fingerprint ^ u64::from(word)).wrapping_mul(0x100_0000_01b3);
                     }
-                    links[n].send(*now, &departure);
+                    links[n].send(*now, departure);
                 })
                 .is_some()
             {
