@@ -54,8 +54,8 @@ mod waiters;
 pub use bowline_stack::{Cidr, Config, Datagram, Echo, IcmpError, UdpBind, UdpFailure, UdpInfo, UdpSend};
 pub use bowline_tcp::congestion;
 pub use bowline_tcp::{
-    Algorithm, ConnectionError, Counters, EcnMode, EcnOption, FastOpenKeys, FastOpenOptions, FourTuple, Info,
-    Keepalive, KeyName, Keys, Listen, ListenerInfo, Md5Key, Options, State,
+    Algorithm, AoAlgorithm, AoCounts, AoKey, ConnectionError, Counters, EcnMode, EcnOption, FastOpenKeys,
+    FastOpenOptions, FourTuple, Info, Keepalive, KeyName, Keys, Listen, ListenerInfo, Md5Key, Options, State,
 };
 pub use clock::{Alarm, Timekeeper};
 pub use driver::Driver;

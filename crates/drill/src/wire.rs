@@ -6,6 +6,7 @@
 pub mod build;
 pub mod compare;
 pub mod icmp_names;
+pub mod md5;
 pub mod options;
 pub mod seen;
 pub mod show;

@@ -77,6 +77,8 @@ pub const fn drop_reason(why: DropReason) -> &'static str {
         DropReason::Md5NotFound => "not signed (MD5)",
         DropReason::Md5Unexpected => "signed (MD5), and there is no key",
         DropReason::Md5Failure => "wrong MD5 signature",
+        DropReason::AoNotFound => "not signed (TCP-AO)",
+        DropReason::AoBad => "wrong signature (TCP-AO)",
         DropReason::AoKeyNotFound => "signed (TCP-AO), and there is no such key",
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bowline_base::{Instant, random::Randomness};
 use bowline_stack::{Cidr, Config, Event, IfaceId, Interface, Route, Stack, UdpKey, UdpReadiness};
-use bowline_tcp::{ConnectionKey, ListenerKey, Profile, Readiness};
+use bowline_tcp::{ConnectionKey, ListenerKey, Md5Key, Profile, Readiness};
 use bowline_wire::checksum::Accumulator;
 use bowline_wire::{Capabilities, RxPacket, TxPacket};
 use bytes::Bytes;
@@ -78,6 +78,8 @@ pub struct Host {
     pub(crate) random: Randomness,
     pub(crate) settings: Settings,
     pub(crate) ephemeral: (u16, u16),
+    /// What FreeBSD's IPsec has for signatures with MD5.
+    pub(crate) md5_secret: Option<Md5Key>,
     connections: HashMap<ConnectionKey, Fd>,
     listeners: HashMap<ListenerKey, Fd>,
     datagrams: HashMap<UdpKey, Fd>,
@@ -115,6 +117,7 @@ impl Host {
             stack,
             interface,
             fds: Descriptors::new(max_descriptors),
+            md5_secret: None,
             random,
             settings,
             ephemeral,

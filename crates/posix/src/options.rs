@@ -4,6 +4,7 @@
 //! on a link without queues). What is not there fails as it does where the system was built without it: `ENOPROTOOPT`, or
 //! `EOPNOTSUPP` where the option is known and its value is not possible.
 
+mod ao;
 mod get;
 mod keys;
 mod set;

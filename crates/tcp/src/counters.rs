@@ -86,6 +86,14 @@ counters! {
     md5_failure = "TcpExtTCPMD5Failure";
     /// Segments with TCP-AO where there is no such key (RFC 5925).
     ao_key_not_found = "TcpExtTCPAOKeyNotFound";
+    /// Segments with a right MAC.
+    ao_good = "TcpExtTCPAOGood";
+    /// Segments with a wrong MAC.
+    ao_bad = "TcpExtTCPAOBad";
+    /// Segments without TCP-AO where there is a key.
+    ao_required = "TcpExtTCPAORequired";
+    /// ICMP errors that were ignored because of it.
+    ao_dropped_icmps = "TcpExtTCPAODroppedIcmps";
     /// Challenge ACKs sent.
     challenge_acks = "TcpExtTCPChallengeACK";
     /// SYNs that were challenged.
@@ -158,6 +166,8 @@ impl Counters {
             DropReason::Md5Unexpected => &mut self.md5_unexpected,
             DropReason::Md5Failure => &mut self.md5_failure,
             DropReason::AoKeyNotFound => &mut self.ao_key_not_found,
+            DropReason::AoNotFound => &mut self.ao_required,
+            DropReason::AoBad => &mut self.ao_bad,
             // These are counted where they are found.
             DropReason::NoConnection
             | DropReason::Paws

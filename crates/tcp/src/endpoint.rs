@@ -43,8 +43,8 @@ use bowline_base::slab::Slab;
 use bowline_base::wheel::Wheel;
 use bowline_wire::tcp::TcpHeader;
 
+use self::auth::Parted;
 use self::demux::{Demux, Slot};
-use crate::auth::Auth;
 use crate::budget::Budget;
 use crate::config::{Config, Options};
 use crate::connection::{Context, Tcb};
@@ -137,7 +137,7 @@ pub struct Endpoint {
     /// Whether there were ever keys.
     signs: bool,
     /// What segments are signed with that answer those of connections in TIME-WAIT.
-    parted: BTreeMap<FourTuple, Auth>,
+    parted: BTreeMap<FourTuple, Parted>,
     fast_open: FastOpenState,
     next_id: u64,
     counters: Counters,
@@ -239,8 +239,9 @@ impl Endpoint {
             return self.demux.remove(&tuple, Slot::Connection(index));
         }
         let remains = tcb.remains();
-        if let Some(auth) = tcb.auth() {
-            self.parted.insert(tuple, auth.clone());
+        if let Some(auth) = tcb.auth().cloned() {
+            let numbers = tcb.numbers(&TcpHeader::default());
+            self.part(tuple, auth, numbers);
         }
         self.counters.time_wait += 1;
         let (place, evicted) = self.time_wait.insert(now, &remains);

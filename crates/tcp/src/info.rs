@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::auth::KeyName;
+use crate::auth::{AoCounts, KeyName};
 use crate::config::Algorithm;
 use crate::congestion::Model;
 use crate::ecn::EcnMode;
@@ -48,8 +48,10 @@ pub struct Info {
     pub accurate_ecn: Option<AccurateEcn>,
     /// Fast Open, where it was tried (RFC 7413).
     pub fast_open: Option<FastOpenInfo>,
-    /// The names of the keys that its segments are signed with (RFC 2385).
+    /// The names of the keys that its segments are signed with (RFC 2385, RFC 5925).
     pub keys: Vec<KeyName>,
+    /// What has become of its segments, where they are signed with TCP-AO.
+    pub ao: Option<AoCounts>,
     /// Payload bytes of a full segment we send.
     pub mss: u32,
     /// The MSS we announced.
@@ -204,6 +206,7 @@ impl Info {
             accurate_ecn: None,
             fast_open: None,
             keys: Vec::new(),
+            ao: None,
             mss: 0,
             advertised_mss: 0,
             peer_mss: 0,

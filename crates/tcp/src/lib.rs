@@ -32,7 +32,7 @@ pub mod time_wait;
 pub mod trace;
 pub mod tuple;
 
-pub use auth::{KeyName, Keys, Md5Key};
+pub use auth::{AoAlgorithm, AoCounts, AoKey, KeyName, Keys, Md5Key};
 pub use bowline_wire::Cidr;
 pub use bowline_wire::tcp::Layout;
 pub use config::{

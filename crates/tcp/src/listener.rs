@@ -320,7 +320,7 @@ impl Listener {
             syn_queue: self.half_open,
             cookies: self.expects_cookies(now),
             fast_open: self.fast_open.pending() as usize,
-            keys: self.options.keys.names(None),
+            keys: self.options.keys.names(),
         }
     }
 }

@@ -92,6 +92,10 @@ pub enum DropReason {
     Md5Failure,
     /// It has TCP-AO, but there is no such key for its sender (RFC 5925).
     AoKeyNotFound,
+    /// It has no TCP-AO, but its sender shares a key.
+    AoNotFound,
+    /// Its MAC is wrong.
+    AoBad,
 }
 
 /// What keeps data from leaving.

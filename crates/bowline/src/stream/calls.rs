@@ -164,4 +164,8 @@ impl TcpStream {
     pub(super) fn set_options(&self, change: impl FnOnce(&mut Options)) -> io::Result<()> {
         self.now_or_error(|core, key, now| core.tcp().set_options(now, key, change))
     }
+
+    pub(super) fn use_keys(&self, send_id: Option<u8>, recv_id: Option<u8>) -> io::Result<()> {
+        self.now_or_error(|core, key, now| core.tcp().choose_keys(now, key, send_id, recv_id))
+    }
 }

@@ -68,12 +68,22 @@ impl TcpStream {
         self.options(|options| options.keys.clone())
     }
 
-    /// Changes these keys, in force at once, both ways: the peer must do so as well.
+    /// Changes these keys, in force at once, both ways: the peer must do so as well. With TCP-AO a key that is added changes nothing
+    /// before [one of both asks for it](Self::choose_keys).
     ///
     /// # Errors
     /// `ENOTCONN` once nothing is left of the connection.
     pub fn set_keys(&self, keys: Keys) -> io::Result<()> {
         self.set_options(|options| options.keys = keys)
+    }
+
+    /// Signs with the master key that has this SendID from now on, and asks the peer to sign with the one that has this RecvID
+    /// (RFC 5925 7.1; `TCP_AO_INFO`); `None`: as before.
+    ///
+    /// # Errors
+    /// `EINVAL` where there is no such key, `ENOTCONN` once nothing is left of the connection.
+    pub fn choose_keys(&self, send_id: Option<u8>, recv_id: Option<u8>) -> io::Result<()> {
+        self.use_keys(send_id, recv_id)
     }
 
     /// The receive queue's bound in bytes (`SO_RCVBUF`, not doubled). Autotuning may have raised it.

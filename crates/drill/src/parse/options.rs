@@ -62,6 +62,7 @@ fn set(options: &mut Options, name: &str, value: Value<'_>) -> Result<(), Script
         "tcp_ts_ecr_scaled" => options.ts_ecr_scaled = value.flag()?,
         "strict_segments" => options.strict_segments = value.flag()?,
         "dry_run" => options.dry_run = value.flag()?,
+        "tcp_md5_secret" => options.md5_secret = Some(value.text()?.to_owned()),
         "is_anyip" => options.anyip = value.flag()?,
         "non_fatal" => {
             for part in value.text()?.split([',', ' ']).filter(|part| !part.is_empty()) {
@@ -144,7 +145,6 @@ impl<'a> Value<'a> {
         let why = match self.name {
             name if name.starts_with("wire_") => "is for two machines with a wire between them; here is none",
             "so_filename" | "so_flags" => "is for a library that stands for the kernel; this stack is built in",
-            "tcp_md5_secret" => "is for TCP MD5 signatures (RFC 2385), which the stack does not have",
             name if name.contains("udp_encaps") => "is for SCTP, which the stack does not have",
             _ => "is no option that is known here",
         };

@@ -7,10 +7,11 @@ use super::flow::{Flow, Stage};
 use super::values::filler;
 use super::{Failure, Runner, seconds};
 use crate::door::Packet as Raw;
-use crate::script::{Body, Direction, Event, Icmp, Packet, Quoted, Seq, Tcp, Tos, When};
+use crate::script::packet::Md5;
+use crate::script::{Body, Direction, Event, Icmp, Packet, Quoted, Seq, Tcp, TcpOption, Tos, When};
 use crate::source::Place;
 use crate::wire::build::{self, Network, Sent};
-use crate::wire::{Difference, Ends, Seen, Wanted, differences, icmp_names, options, show};
+use crate::wire::{Difference, Ends, Seen, Wanted, differences, icmp_names, md5, options, show};
 
 /// The first of the peer's ports that the runner chooses.
 const FIRST_PEER_PORT: u16 = 40_001;
@@ -28,7 +29,14 @@ impl Runner<'_> {
                 let ends = self.peers_ends(index);
                 let Some(flow) = self.flows.get_mut(index) else { return Ok(()) };
                 let sent = segment(flow, tcp, scaled).map_err(fail)?;
-                build::tcp_packet(ends, network, &sent)
+                let mut bytes = build::tcp_packet(ends, network, &sent);
+                let options = tcp.options.iter().flatten();
+                if options.into_iter().any(|option| *option == TcpOption::Md5(Md5::Valid)) {
+                    let secret = self.script.options.md5_secret.as_ref();
+                    let secret = secret.ok_or_else(|| fail("`md5 valid` needs --tcp_md5_secret".to_owned()))?;
+                    md5::sign(&mut bytes, secret.as_bytes());
+                }
+                bytes
             }
             Body::Udp(len) => build::udp_packet(self.peers_ends(index), network, &filler(0, (*len).into())),
             Body::Icmp(icmp) => self.icmp(index, network, icmp).map_err(fail)?,
@@ -149,7 +157,9 @@ impl Runner<'_> {
         }
         self.complete(packet, &mut seen, index, last);
         let ts = self.script.options.ts_tick.map(|tick| (tick, self.tolerance(at)));
-        let mut found = differences(Wanted { packet, ports, ts }, &seen);
+        let secret = self.script.options.md5_secret.as_ref();
+        let signed = secret.is_some_and(|secret| md5::is_valid(&raw.bytes, secret.as_bytes()));
+        let mut found = differences(Wanted { packet, ports, ts, signed }, &seen);
         found.extend(self.payload(index, &seen));
         let is_timely = event.when == When::Any || (at + tolerance >= from && at <= to.saturating_add(tolerance));
         if found.is_empty() && is_timely {

@@ -87,6 +87,9 @@ pub struct Options {
     pub dry_run: bool,
     /// Whether all addresses of the local prefix are the stack's; default no.
     pub anyip: bool,
+    /// What packets with `md5 valid` are signed with, and what `setsockopt(3, IPPROTO_TCP, TCP_MD5SIG, [1], 4)` sets on every system;
+    /// default none.
+    pub md5_secret: Option<String>,
     /// Commands before the script, one file name each; default none.
     pub init_scripts: Vec<String>,
     /// What was defined, on the command line and in the script.
@@ -113,6 +116,7 @@ impl Default for Options {
             non_fatal_call: false,
             dry_run: false,
             anyip: false,
+            md5_secret: None,
             init_scripts: Vec::new(),
             defines: Defines::new(),
         }

@@ -29,6 +29,8 @@ pub struct Wanted<'a> {
     pub ports: Option<(u16, u16)>,
     /// Microseconds for each tick of TSval, where it is to be checked, and by how many it may differ.
     pub ts: Option<(Micros, Micros)>,
+    /// Whether what was seen is signed with the script's secret.
+    pub signed: bool,
 }
 
 /// The bits of AccECN's counter.
@@ -39,7 +41,7 @@ const ACE: [(TcpFlags, u8); 3] = [(TcpFlags::AE, 4), (TcpFlags::CWR, 2), (TcpFla
 pub fn differences(wanted: Wanted<'_>, seen: &Seen) -> Vec<Difference> {
     let mut out = Found::default();
     match (&wanted.packet.body, &seen.transport) {
-        (Body::Tcp(tcp), Transport::Tcp(seen)) => out.tcp(tcp, seen, wanted.ts),
+        (Body::Tcp(tcp), Transport::Tcp(seen)) => out.tcp(tcp, seen, (wanted.ts, wanted.signed)),
         (Body::Udp(len), Transport::Udp { payload, .. }) => {
             out.field("payload length", &usize::from(*len), &payload.len());
         }
@@ -114,7 +116,7 @@ impl Found {
         }
     }
 
-    fn tcp(&mut self, wanted: &Tcp, seen: &SeenTcp, ts: Option<(Micros, Micros)>) {
+    fn tcp(&mut self, wanted: &Tcp, seen: &SeenTcp, judge: (Option<(Micros, Micros)>, bool)) {
         let ace_bits = TcpFlags::AE | TcpFlags::CWR | TcpFlags::ECE;
         let (flags, ace) = match wanted.ace {
             None => (seen.flags, None),
@@ -135,11 +137,11 @@ impl Found {
         }
         self.field("urgent pointer", &wanted.urgent, &seen.urgent);
         if let Some(options) = &wanted.options {
-            self.options(options, &seen.options, ts);
+            self.options(options, &seen.options, judge);
         }
     }
 
-    fn options(&mut self, wanted: &[TcpOption], seen: &[TcpOption], ts: Option<(Micros, Micros)>) {
+    fn options(&mut self, wanted: &[TcpOption], seen: &[TcpOption], judge: (Option<(Micros, Micros)>, bool)) {
         // what is behind the last option up to the next word is padding, which a script need not write
         let trimmed = |options: &[TcpOption]| {
             let len = options.iter().rposition(|option| *option != TcpOption::End).map_or(0, |last| last + 1);
@@ -150,7 +152,7 @@ impl Found {
         let is_padding_right = wanted_padding == seen_padding || (wanted_padding == 0 && seen_padding < 4);
         let is_same = wanted_len == seen_len
             && is_padding_right
-            && wanted.iter().zip(seen).take(wanted_len).all(|(wanted, seen)| is_same_option(wanted, seen, ts));
+            && wanted.iter().zip(seen).take(wanted_len).all(|(wanted, seen)| is_same_option(wanted, seen, judge));
         if !is_same {
             let words = |options: &[TcpOption]| match options {
                 [] => "none".to_owned(),
@@ -161,7 +163,8 @@ impl Found {
     }
 }
 
-fn is_same_option(wanted: &TcpOption, seen: &TcpOption, ts: Option<(Micros, Micros)>) -> bool {
+/// `ts` and `signed` as in [`Wanted`].
+fn is_same_option(wanted: &TcpOption, seen: &TcpOption, (ts, signed): (Option<(Micros, Micros)>, bool)) -> bool {
     match (wanted, seen) {
         (
             TcpOption::Timestamps { value: value_wanted, echo: echo_wanted, .. },
@@ -176,7 +179,8 @@ fn is_same_option(wanted: &TcpOption, seen: &TcpOption, ts: Option<(Micros, Micr
             };
             is_value_right && echo_wanted == echo
         }
-        (TcpOption::Md5(Md5::Valid | Md5::Invalid), TcpOption::Md5(_)) => true,
+        (TcpOption::Md5(Md5::Valid), TcpOption::Md5(_)) => signed,
+        (TcpOption::Md5(Md5::Invalid), TcpOption::Md5(_)) => !signed,
         _ => wanted == seen,
     }
 }

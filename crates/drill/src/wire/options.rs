@@ -10,7 +10,7 @@ const WINDOW_SCALE: u8 = 3;
 const SACK_PERMITTED: u8 = 4;
 const SACK: u8 = 5;
 const TIMESTAMPS: u8 = 8;
-const MD5: u8 = 19;
+pub(super) const MD5: u8 = 19;
 const FAST_OPEN: u8 = 34;
 const ACC_ECN_0: u8 = 172;
 const ACC_ECN_1: u8 = 174;
@@ -53,7 +53,7 @@ fn one(option: &TcpOption, out: &mut Vec<u8>) {
             put(out, EXPERIMENT, &[&FAST_OPEN_EXPERIMENT.to_be_bytes(), cookie]);
         }
         TcpOption::Md5(Md5::Digest(digest)) => put(out, MD5, &[digest]),
-        // without a secret no signature is valid, and zeros never are
+        // a valid one is computed once the packet is whole; zeros never are
         TcpOption::Md5(Md5::Valid | Md5::Invalid) => put(out, MD5, &[&[0; 16]]),
         TcpOption::AccEcn { kind, prefix, counters } => {
             let prefix = prefix.map(|prefix| prefix.to_be_bytes().to_vec()).unwrap_or_default();

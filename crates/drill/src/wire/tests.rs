@@ -42,7 +42,7 @@ fn sent(options: &[TcpOption]) -> Sent {
 
 fn compare(script: &str, seen: &Seen) -> Vec<String> {
     let packet = packet(script);
-    let wanted = Wanted { packet: &packet, ports: None, ts: None };
+    let wanted = Wanted { packet: &packet, ports: None, ts: None, signed: false };
     differences(wanted, seen).into_iter().map(|d| format!("{}: {} / {}", d.field, d.expected, d.seen)).collect()
 }
 

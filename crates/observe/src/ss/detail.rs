@@ -40,8 +40,10 @@ pub fn line(row: &Row) -> String {
 
 /// Which keys sign: Linux's `ss` shows the keys, too, and this does not.
 fn keys(out: &mut String, row: &Row) {
-    if !row.md5keys.is_empty() {
-        word(out, format_args!("md5keys:{}", row.md5keys.join(",")));
+    for (name, keys) in [("md5keys", &row.md5keys), ("aokeys", &row.aokeys)] {
+        if !keys.is_empty() {
+            word(out, format_args!("{name}:{}", keys.join(",")));
+        }
     }
 }
 

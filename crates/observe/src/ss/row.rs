@@ -41,6 +41,9 @@ pub struct Row {
     /// Peers with whom an MD5 key is shared, as networks; of a connection, its own. The keys are nobody's business.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub md5keys: Vec<String>,
+    /// The same for TCP-AO, with SendID and RecvID, and which of them a connection uses: `10.0.0.2/32#61/84[current,rnext]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aokeys: Vec<String>,
     /// What `ss -i` shows; absent for listeners.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub info: Option<Box<Detail>>,
@@ -72,6 +75,7 @@ impl Row {
             syn_queue: None,
             cookies: false,
             md5keys: md5keys(&info.keys),
+            aokeys: aokeys(&info.keys),
             info: Some(Box::new(detail::detail(info))),
         }
     }
@@ -95,6 +99,7 @@ impl Row {
             syn_queue: Some(info.syn_queue as u64),
             cookies: info.cookies,
             md5keys: md5keys(&info.keys),
+            aokeys: aokeys(&info.keys),
             info: None,
         }
     }
@@ -118,7 +123,28 @@ impl Row {
 
 /// For whom there are MD5 keys.
 fn md5keys(keys: &[KeyName]) -> Vec<String> {
-    keys.iter().map(|KeyName::Md5(peers)| peers.to_string()).collect()
+    let name = |key: &KeyName| match key {
+        KeyName::Md5(peers) => Some(peers.to_string()),
+        KeyName::Ao { .. } => None,
+    };
+    keys.iter().filter_map(name).collect()
+}
+
+/// For whom there are keys for TCP-AO, and which.
+fn aokeys(keys: &[KeyName]) -> Vec<String> {
+    let name = |key: &KeyName| match *key {
+        KeyName::Md5(_) => None,
+        KeyName::Ao { peers, send_id, recv_id, is_current, is_next } => {
+            let uses = match (is_current, is_next) {
+                (true, true) => "[current,rnext]",
+                (true, false) => "[current]",
+                (false, true) => "[rnext]",
+                (false, false) => "",
+            };
+            Some(format!("{peers}#{send_id}/{recv_id}{uses}"))
+        }
+    };
+    keys.iter().filter_map(name).collect()
 }
 
 impl Timer {

@@ -49,6 +49,7 @@ errnos! {
     ENOMEM, 12, 12, "cannot allocate memory";
     EACCES, 13, 13, "permission denied";
     EFAULT, 14, 14, "bad address";
+    EBUSY, 16, 16, "device or resource busy";
     EEXIST, 17, 17, "file exists";
     EINVAL, 22, 22, "invalid argument";
     EMFILE, 24, 24, "too many open files";
@@ -81,6 +82,8 @@ errnos! {
     EHOSTUNREACH, 113, 65, "no route to host";
     EALREADY, 114, 37, "operation already in progress";
     EINPROGRESS, 115, 36, "operation now in progress";
+    // FreeBSD has no such error, and none of this number.
+    EKEYREJECTED, 129, 129, "key was rejected by service";
 }
 
 impl Errno {

@@ -103,6 +103,10 @@ options! {
     ZeroCopyReceive "TCP_ZEROCOPY_RECEIVE" (TCP, 35), NO;
     Inq "TCP_INQ" (TCP, 36), NO;
     TxDelay "TCP_TX_DELAY" (TCP, 37), NO;
+    AoAddKey "TCP_AO_ADD_KEY" (TCP, 38), NO;
+    AoDelKey "TCP_AO_DEL_KEY" (TCP, 39), NO;
+    AoInfo "TCP_AO_INFO" (TCP, 40), NO;
+    AoGetKeys "TCP_AO_GET_KEYS" (TCP, 41), NO;
     RtoMaxMs "TCP_RTO_MAX_MS" (TCP, 44), NO;
     RtoMinUs "TCP_RTO_MIN_US" (TCP, 45), NO;
     DelackMaxUs "TCP_DELACK_MAX_US" (TCP, 46), NO;

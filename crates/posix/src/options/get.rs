@@ -150,6 +150,9 @@ impl Host {
             Opt::Congestion => congestion_name(self.algorithm_name(tcp.algorithm)),
             Opt::FunctionBlk => return Err(Errno::ENOPROTOOPT),
             Opt::Info => self.tcp_info(now, socket),
+            Opt::Md5Sig if self.md5_secret.is_some() => self.bit(opt, !tcp.keys.is_empty()),
+            Opt::AoInfo => self.ao_info(now, socket)?,
+            Opt::AoGetKeys => self.ao_keys(now, socket)?,
             _ => return Err(Errno::ENOPROTOOPT),
         })
     }

@@ -1,7 +1,7 @@
 //! Keys that are shared with peers: `TCP_MD5SIG` and `TCP_MD5SIG_EXT` with Linux's `struct tcp_md5sig` (linux/tcp.h).
 //!
-//! They are read by nobody: as on Linux there is no `getsockopt` for them. FreeBSD keeps such keys with those of IPsec, of which
-//! there are none here.
+//! They are read by nobody: as on Linux there is no `getsockopt` for them. FreeBSD keeps such keys with those of IPsec: here
+//! there is one for everybody, or none.
 
 use core::net::IpAddr;
 
@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::socket::Family;
 
 /// `struct sockaddr_storage`, in bytes.
-const STORAGE: usize = 128;
+pub(super) const STORAGE: usize = 128;
 /// `TCP_MD5SIG_MAXKEYLEN`.
 const MAX_KEY: usize = 80;
 /// `TCP_MD5SIG_FLAG_PREFIX`: the prefix length counts.
@@ -68,11 +68,34 @@ impl Host {
             });
         }
         let key = asked.key.get(..len).and_then(Md5Key::new).ok_or(Errno::EINVAL)?;
+        // As on Linux: a peer has keys of one kind.
+        if socket.settings.tcp.keys.ao().any(|other| overlap(other.peers, peers)) {
+            return Err(Errno::EKEYREJECTED);
+        }
         self.change(now, fd, |options| options.keys.set_md5(peers, key.clone()))
     }
 
+    /// `TCP_MD5SIG` of FreeBSD, where it is a flag: with the key that IPsec has for everybody.
+    pub(super) fn set_md5_flag(&mut self, now: Instant, fd: Fd, on: bool) -> Result<(), Errno> {
+        let key = self.md5_secret.clone().ok_or(Errno::ENOPROTOOPT)?;
+        self.change(now, fd, |options| {
+            for peers in [Cidr::default_v4(), Cidr::default_v6()] {
+                match on {
+                    true => options.keys.set_md5(peers, key.clone()),
+                    false => drop(options.keys.remove_md5(peers)),
+                }
+            }
+        })
+    }
+
+    /// What FreeBSD's sockets sign with that have `TCP_MD5SIG`, as if `setkey` had set it for every peer; `None`: the system was built
+    /// without.
+    pub fn set_md5_secret(&mut self, key: Option<Md5Key>) {
+        self.md5_secret = key;
+    }
+
     /// The network of peers in a `struct sockaddr_storage`, whose host bits count as zero. `prefix`: `None` for one peer.
-    fn network(&self, fd: Fd, address: &[u8; STORAGE], prefix: Option<u8>) -> Result<Cidr, Errno> {
+    pub(super) fn network(&self, fd: Fd, address: &[u8; STORAGE], prefix: Option<u8>) -> Result<Cidr, Errno> {
         let Address::Inet(address) = Address::decode(Abi::Linux, address)? else { return Err(Errno::EINVAL) };
         if address.is_ipv4() != (self.fds.socket(fd)?.family == Family::Inet) {
             return Err(Errno::EINVAL);
@@ -93,4 +116,9 @@ impl Host {
             prefix,
         ))
     }
+}
+
+/// Whether some peer is in both networks.
+pub(super) fn overlap(one: Cidr, other: Cidr) -> bool {
+    one.contains(other.address()) || other.contains(one.address())
 }

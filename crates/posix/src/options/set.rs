@@ -212,6 +212,9 @@ impl Host {
             Opt::Md5Sig | Opt::Md5SigExt if !self.is_freebsd() => {
                 return self.set_md5(now, fd, value, opt == Opt::Md5SigExt);
             }
+            Opt::AoAddKey => return self.add_ao_key(now, fd, value),
+            Opt::AoDelKey => return self.remove_ao_key(now, fd, value),
+            Opt::AoInfo => return self.set_ao_info(now, fd, value),
             _ => {}
         }
         let number = int(value)?;
@@ -230,6 +233,7 @@ impl Host {
                 (options.window_scaling, options.timestamps, options.sack) = (!on, !on, !on);
                 options.announce_mss = !on;
             }),
+            Opt::Md5Sig => self.set_md5_flag(now, fd, on),
             Opt::MaxSeg => self.set_max_segment(now, fd, number),
             Opt::KeepIdle | Opt::KeepIntvl | Opt::KeepCnt => self.set_keepalive(now, fd, opt, number),
             Opt::SynCnt => {

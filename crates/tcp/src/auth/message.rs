@@ -3,10 +3,17 @@
 use core::net::IpAddr;
 
 use arrayvec::ArrayVec;
-use bowline_wire::tcp::{CHECKSUM_OFFSET, MIN_HEADER};
+use bowline_wire::tcp::{CHECKSUM_OFFSET, MAX_HEADER, MIN_HEADER};
+
+use crate::segment::Arrival;
 
 /// The longest pseudo-header, that of IPv6, in bytes.
 const PSEUDO: usize = 40;
+/// TCP-AO's option, the length of what is before its MAC, and the two options of one byte.
+const AO: u8 = 29;
+const AO_HEAD: usize = 4;
+const END: u8 = 0;
+const NOP: u8 = 1;
 /// TCP's number.
 const TCP: u8 = 6;
 
@@ -26,6 +33,14 @@ pub(crate) struct Message<'h, T> {
     pub(crate) head: &'h [u8],
     /// The text, in pieces.
     pub(crate) text: T,
+}
+
+/// A segment as the host hands it over.
+impl<'h> Message<'h, ()> {
+    pub(crate) fn arrived(arrival: &'h Arrival<'h>) -> Message<'h, impl Text<'h>> {
+        let text = arrival.text.iter().map(|piece| &*piece.data);
+        Message { from: arrival.tuple.remote.ip(), to: arrival.tuple.local.ip(), head: arrival.head, text }
+    }
 }
 
 impl<T> Message<'_, T> {
@@ -63,5 +78,30 @@ impl<T> Message<'_, T> {
         let mut fixed = self.head.first_chunk::<MIN_HEADER>().copied().unwrap_or_default();
         fixed.iter_mut().skip(CHECKSUM_OFFSET).take(2).for_each(|byte| *byte = 0);
         fixed
+    }
+
+    /// The header as TCP-AO covers it (RFC 5925 5.1): its checksum is zero and so is the MAC, and where other options are not
+    /// covered, they are left out.
+    pub(crate) fn head_for_ao(&self, covers_options: bool) -> ArrayVec<u8, MAX_HEADER> {
+        let options = self.head.get(MIN_HEADER..).unwrap_or_default();
+        let mut covered: ArrayVec<u8, MAX_HEADER> = self.fixed().into_iter().collect();
+        let mut at = 0;
+        while let Some(kind) = options.get(at).copied() {
+            let len = match (kind, options.get(at + 1)) {
+                (END, _) => options.len() - at,
+                (NOP, _) => 1,
+                (_, Some(len)) => usize::from(*len).max(1),
+                (_, None) => 1,
+            };
+            let option = options.get(at..(at + len).min(options.len())).unwrap_or_default();
+            at += len;
+            let shown = if kind == AO { AO_HEAD } else { option.len() };
+            if kind == AO || covers_options {
+                let zeros = core::iter::repeat_n(0, option.len().saturating_sub(shown));
+                let bytes = option.iter().take(shown).copied().chain(zeros);
+                bytes.take(covered.remaining_capacity()).for_each(|byte| covered.push(byte));
+            }
+        }
+        covered
     }
 }

@@ -14,6 +14,14 @@ fn tuple(peer: &str) -> FourTuple {
     FourTuple::new((local, 179).into(), (peer, 40_000).into())
 }
 
+fn md5_of(keys: &Keys, peer: &str) -> Option<Md5Key> {
+    match keys.of(&tuple(peer)) {
+        Some(Auth::Md5 { peers, key }) if peers.contains(peer.parse().unwrap()) => Some(key),
+        None => None,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn the_smallest_network_counts() {
     let mut keys = Keys::default();
@@ -30,13 +38,13 @@ fn the_smallest_network_counts() {
         ("fd00::2", Some("six")),
     ];
     for (peer, expected) in rows {
-        assert_eq!(keys.of(&tuple(peer)), expected.map(|text| Auth::Md5(key(text))), "{peer}");
+        assert_eq!(md5_of(&keys, peer), expected.map(key), "{peer}");
     }
     // Bits of the host do not make another network.
     keys.set_md5("10.0.0.77/24".parse().unwrap(), key("other"));
-    assert_eq!(keys.of(&tuple("10.0.0.3")), Some(Auth::Md5(key("other"))));
+    assert_eq!(md5_of(&keys, "10.0.0.3"), Some(key("other")));
     assert!(keys.remove_md5("10.0.0.0/24".parse().unwrap()) && !keys.remove_md5("10.0.0.0/24".parse().unwrap()));
-    assert_eq!(keys.of(&tuple("10.0.0.3")), Some(Auth::Md5(key("wide"))));
+    assert_eq!(md5_of(&keys, "10.0.0.3"), Some(key("wide")));
     assert_eq!(keys.md5().count(), 3);
 }
 
@@ -68,7 +76,9 @@ fn a_digest_is_what_hashlib_makes_of_it() {
         window: 0x1000,
         ..TcpHeader::default()
     };
-    Auth::Md5(key("secret")).sign(&tuple, &mut header, [&b"he"[..], b"llo"].into_iter());
+    let auth = Auth::Md5 { peers: "0.0.0.0/0".parse().unwrap(), key: key("secret") };
+    let numbers = Numbers::initial(0, 0);
+    auth.sign(&tuple, &numbers, &mut header, [&b"he"[..], b"llo"].into_iter());
     assert_eq!(
         header.options.signature,
         Some(Signature::Md5([
@@ -77,7 +87,7 @@ fn a_digest_is_what_hashlib_makes_of_it() {
     );
 
     let six = FourTuple::new("[fd00::1]:40000".parse().unwrap(), "[fd00::2]:179".parse().unwrap());
-    Auth::Md5(key("secret")).sign(&six, &mut header, [&b"hello"[..]].into_iter());
+    auth.sign(&six, &numbers, &mut header, [&b"hello"[..]].into_iter());
     assert_eq!(
         header.options.signature,
         Some(Signature::Md5([

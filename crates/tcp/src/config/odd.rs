@@ -21,6 +21,12 @@ pub struct OddSegments {
     pub repeat_fin: bool,
     /// What is done with a SYN in TIME-WAIT that may not begin a new connection; default: [`TimeWaitSyn::Challenge`].
     pub time_wait_syn: TimeWaitSyn,
+    /// Whether segments with TCP-AO are taken where there is no key for their sender, as RFC 5925 7.3 has it; default false: they are
+    /// dropped, as on Linux.
+    pub take_unknown_ao: bool,
+    /// Whether the ICMP errors that RFC 5925 7.8 has ignored, those that are hard and, of IPv4, that a packet is too big, are believed
+    /// about connections with TCP-AO (Linux `accept_icmps`); default false.
+    pub believe_icmp: bool,
 }
 
 impl Default for OddSegments {
@@ -32,6 +38,8 @@ impl Default for OddSegments {
             take_old_acks: false,
             repeat_fin: false,
             time_wait_syn: TimeWaitSyn::default(),
+            take_unknown_ao: false,
+            believe_icmp: false,
         }
     }
 }

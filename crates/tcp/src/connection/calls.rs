@@ -279,6 +279,9 @@ impl Tcb {
             cx.counters.icmp_ignored += 1;
             return;
         }
+        if self.rare.is_some() && self.ignores_icmp(cx, error) {
+            return;
+        }
         let policy = self.options.open_errors;
         let (error, hard) = match error {
             IcmpError::PacketTooBig(mtu) => return self.take_path_mtu(cx, mtu),

@@ -1,10 +1,13 @@
 //! A connection as `ss` and `tcp_info` show it.
 
+use alloc::vec::Vec;
+
 use bowline_base::Instant;
 use core::time::Duration;
 
 use super::tcb::Tcb;
 use super::timers::Timer;
+use crate::auth::Auth;
 use crate::congestion::Controller;
 use crate::info::{FastOpenInfo, Info, Positions, Receiver};
 use crate::key::ConnectionKey;
@@ -34,7 +37,8 @@ impl Tcb {
                 syn_data: opening.is_taken(),
                 failure: opening.failure(),
             }),
-            keys: self.options.keys.names(Some(self.tuple.unpack().remote.ip())),
+            keys: self.auth().map_or_else(Vec::new, Auth::names),
+            ao: self.ao_counts(),
             mss: snd.mss,
             advertised_mss: u32::from(self.announced_mss()),
             peer_mss: u32::from(snd.peer_mss),

@@ -7,6 +7,7 @@ use core::net::{IpAddr, SocketAddr};
 use bowline_base::Instant;
 use bytes::Bytes;
 
+use super::auth::sign_answer;
 use super::demux::Slot;
 use super::segments::is_host;
 use super::{Endpoint, Listen, Pending};
@@ -103,6 +104,9 @@ impl Endpoint {
         let begins = Handshake::Begins { window: syn.header.window };
         let birth = Birth::passive(syn.tuple, syn.id, options, syn.path, &agreed);
         let index = self.insert_passive(now, birth, &agreed, begins, None)?;
+        if let Some((_, tcb)) = self.connections.at_mut(index) {
+            tcb.answer_with_keys(syn.header.options.signature.as_ref());
+        }
         let (from, to, cause) = (State::Listen, State::Listen.after(Cause::Syn), Cause::Syn);
         self.note(now, syn.tuple, syn.id, Trace::State { from, to, cause });
         self.settle(now, index);
@@ -114,7 +118,9 @@ impl Endpoint {
         let Some(syn) = self.pending.remove(pending) else { return };
         self.demux.remove(&syn.tuple, Slot::Pending(pending.index));
         if refusal == Refusal::Reset {
-            self.say_for(syn.tuple, syn.id, syn.refusal(), SendReason::Reset, State::Listen);
+            let mut refusal = syn.refusal();
+            self.sign_answer(&syn.tuple, &mut refusal, &syn.header);
+            self.say_for(syn.tuple, syn.id, refusal, SendReason::Reset, State::Listen);
         }
     }
 
@@ -128,7 +134,9 @@ impl Endpoint {
         }
         for (place, syn) in self.pending.remove_all_of(key) {
             self.demux.remove(&syn.tuple, Slot::Pending(place));
-            self.say_for(syn.tuple, syn.id, syn.refusal(), SendReason::Reset, State::Listen);
+            let mut refusal = syn.refusal();
+            sign_answer(&listener.options().keys, &syn.tuple, &mut refusal, &syn.header);
+            self.say_for(syn.tuple, syn.id, refusal, SendReason::Reset, State::Listen);
         }
         while let Some(connection) = listener.pop_accept() {
             self.abort(now, connection);
@@ -344,6 +352,21 @@ impl Endpoint {
     /// now is sent in the first case.
     pub fn set_quick(&mut self, now: Instant, key: ConnectionKey, quick: bool) {
         self.with_key(now, key, |tcb, _| tcb.rcv.acks.set_quick(quick));
+    }
+
+    /// Signs with the master key that has this SendID from now on, and asks the peer to sign with the one that has this RecvID
+    /// (RFC 5925 7.1, CURRENT_KEY and RNEXT_KEY); `None`: as before. What the peer asks for later counts for the first.
+    ///
+    /// # Errors
+    /// [`CallError::Invalid`] where the connection has no such key, and nothing is changed; if there is no such connection.
+    pub fn choose_keys(
+        &mut self,
+        now: Instant,
+        key: ConnectionKey,
+        send_id: Option<u8>,
+        recv_id: Option<u8>,
+    ) -> Result<(), CallError> {
+        self.call(now, key, |tcb, _| if tcb.choose_keys(send_id, recv_id) { Ok(()) } else { Err(CallError::Invalid) })
     }
 
     /// Changes a connection's options, in force at once.

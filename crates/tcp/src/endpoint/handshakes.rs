@@ -31,7 +31,7 @@ const SYN_ACK_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Endpoint {
     /// The listener for a destination: with its port and address, its port, its address, or none of them.
-    fn listener_for(&self, tuple: &FourTuple) -> Option<ListenerKey> {
+    pub(super) fn listener_for(&self, tuple: &FourTuple) -> Option<ListenerKey> {
         let (port, address) = (Some(tuple.local.port()), Some(tuple.local.ip()));
         let version = Some(if tuple.is_ipv6() { UNSPECIFIED[1] } else { UNSPECIFIED[0] });
         [(port, address), (port, version), (port, None), (None, address), (None, version), (None, None)]
@@ -115,7 +115,8 @@ impl Endpoint {
     ) {
         let id = self.take_id();
         let Some(listener) = self.listeners.get(key.index, key.generation) else { return };
-        let half = HalfOpen::new(id, key, &arrival.tuple, agreed, mss, listener.options());
+        let signature = arrival.header.options.signature.as_ref();
+        let half = HalfOpen::new(id, key, &arrival.tuple, agreed, mss, listener.options()).answering(signature);
         let mut syn_ack = half.syn_ack(now);
         // As Linux: not on its copies, for which the half-open connection would have to keep it.
         syn_ack.options.fast_open = option;
@@ -142,7 +143,8 @@ impl Endpoint {
     }
 
     fn answer_with_cookie(&mut self, now: Instant, options: &Options, arrival: &Arrival<'_>) {
-        let syn_ack = self.cookies.syn_ack(now, &self.our_side(arrival, options), arrival.header, arrival.mark);
+        let mut syn_ack = self.cookies.syn_ack(now, &self.our_side(arrival, options), arrival.header, arrival.mark);
+        self.sign_answer(&arrival.tuple, &mut syn_ack, arrival.header);
         self.counters.syns_received += 1;
         self.counters.syncookies_sent += 1;
         self.note_received(now, arrival, 0, State::Listen, None);
@@ -302,6 +304,7 @@ impl Endpoint {
         };
         let Some((generation, tcb)) = self.connections.at_mut(index) else { return false };
         tcb.user.listener = Some(key);
+        tcb.answer_with_keys(arrival.header.options.signature.as_ref());
         let connection = crate::ConnectionKey { index, generation };
         if let Some(listener) = self.listeners.get_mut(key.index, key.generation) {
             listener.push_accept(connection);

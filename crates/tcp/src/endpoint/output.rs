@@ -163,9 +163,7 @@ impl Endpoint {
         let Some((_, tcb)) = self.connections.at_mut(index) else { return };
         let mut header = tcb.reset_header(now);
         let (tuple, id, state) = (tcb.tuple.unpack(), tcb.id, tcb.state);
-        if let Some(auth) = tcb.auth() {
-            auth.sign(&tuple, &mut header, core::iter::empty());
-        }
+        tcb.sign_reset(&mut header);
         self.say_for(tuple, id, header, SendReason::Reset, state);
     }
 }

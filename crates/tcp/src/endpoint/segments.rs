@@ -95,7 +95,8 @@ impl Endpoint {
             )
         };
         let (src_port, dst_port) = (arrival.tuple.local.port(), arrival.tuple.remote.port());
-        let reset = TcpHeader { src_port, dst_port, seq, ack, flags, ..TcpHeader::default() };
+        let mut reset = TcpHeader { src_port, dst_port, seq, ack, flags, ..TcpHeader::default() };
+        self.sign_answer(&arrival.tuple, &mut reset, header);
         self.say_for(arrival.tuple, id, reset, SendReason::Reset, state);
     }
 

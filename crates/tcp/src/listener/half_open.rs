@@ -9,7 +9,7 @@ use core::hash::{Hash, Hasher};
 use bowline_base::Instant;
 use bowline_wire::Ecn;
 use bowline_wire::seq::SeqNumber;
-use bowline_wire::tcp::{Layout, TcpFlags, TcpHeader, TcpOptions};
+use bowline_wire::tcp::{Layout, Signature, TcpFlags, TcpHeader, TcpOptions};
 
 use crate::ecn::receiver::Receiver;
 use crate::ecn::{EcnAgreement, EcnMode, EcnOption, Mute};
@@ -97,6 +97,8 @@ pub struct HalfOpen {
     /// Our shift in the upper half, theirs in the lower; or [`UNSCALED`].
     scales: u8,
     retries: u8,
+    /// KeyID and RNextKeyID of its SYN (RFC 5925); zeros without.
+    key_ids: [u8; 2],
     flags: Flags,
 }
 
@@ -126,10 +128,10 @@ impl Hash for HalfOpen {
         let Self {
             id: _,
             deadline, listener, irs, iss, ts_recent, ts_offset, peer_mss, our_mss, window, answered, tuple, scales, retries,
-            flags,
+            key_ids, flags,
         } = self;
         (deadline, listener, irs, iss, ts_recent, ts_offset, peer_mss, our_mss).hash(state);
-        (window, answered, tuple, scales, retries, flags).hash(state);
+        (window, answered, tuple, scales, retries, key_ids, flags).hash(state);
     }
 }
 
@@ -175,8 +177,24 @@ impl HalfOpen {
             tuple: PackedTuple::new(tuple),
             scales: window_scale.map_or(UNSCALED, |(ours, theirs)| ours << 4 | theirs & 15),
             retries: 0,
+            key_ids: [0; 2],
             flags,
         }
+    }
+
+    /// Its SYN had this signature: its SYN-ACK is signed as that asks for.
+    #[must_use]
+    pub(crate) fn answering(mut self, signature: Option<&Signature>) -> Self {
+        if let Some(Signature::Ao { key_id, next_key_id, .. }) = signature {
+            self.key_ids = [*key_id, *next_key_id];
+        }
+        self
+    }
+
+    /// KeyID and RNextKeyID of its SYN.
+    pub(crate) const fn key_ids(&self) -> (u8, u8) {
+        let [key_id, next_key_id] = self.key_ids;
+        (key_id, next_key_id)
     }
 
     /// Its number in the trace.

@@ -27,5 +27,6 @@ mod requirements;
 mod resets;
 mod send;
 mod signed;
+mod signed_ao;
 mod tables;
 mod validation;

@@ -1,9 +1,18 @@
 //! Options and controls: values in brackets go in, or are compared with what comes out.
 
-use bowline_posix::Reply;
+use std::net::IpAddr;
+
+use bowline_posix::{Abi, Address, Reply};
+use bowline_tcp::Md5Key;
 
 use super::{Call, Expr, Failure, Judge, Made, Runner};
+use crate::script::IpVersion;
 
+/// `IPPROTO_TCP`.
+const TCP: i32 = 6;
+/// `struct sockaddr_storage` and `struct tcp_md5sig`, in bytes.
+const STORAGE: usize = 128;
+const MD5SIG: usize = 216;
 /// More than any option has.
 const MAX_VALUE: usize = 1 << 16;
 
@@ -18,12 +27,41 @@ impl Runner<'_> {
         let (_, fd) = self.fd(call, fd)?;
         let values = self.values(call);
         let (level, name) = (values.int(level)?, values.int(name)?);
-        let value = self.option_value(call, value)?;
+        let is_md5 = (level, Some(name.into())) == (TCP, values.abi.constant("TCP_MD5SIG"));
+        let abi = values.abi;
+        let mut value = self.option_value(call, value)?;
+        if is_md5 && abi == Abi::Linux {
+            value = self.md5sig(value);
+        } else if is_md5 {
+            let secret = self.script.options.md5_secret.as_ref().and_then(|secret| Md5Key::new(secret.as_bytes()));
+            self.world().host().into_iter().for_each(|host| host.set_md5_secret(secret.clone()));
+        }
         let result = self.world().setsockopt(fd, level, name, &value);
         if result.is_ok() {
             self.without_effect.extend(self.sysctls.config.abi.without_effect(level, name).map(str::to_owned));
         }
         Ok(Made::nothing(result))
+    }
+
+    /// A flag for `TCP_MD5SIG`, which it is on FreeBSD, as the struct that Linux has: the script's secret for the peer.
+    fn md5sig(&self, value: Vec<u8>) -> Vec<u8> {
+        let options = &self.script.options;
+        let (Ok(flag), Some(secret)) = (<[u8; 4]>::try_from(value.as_slice()), &options.md5_secret) else {
+            return value;
+        };
+        let key = if flag == [0; 4] { &[][..] } else { secret.as_bytes() };
+        let peer = match (options.remote(self.version), self.version) {
+            (IpAddr::V4(peer), IpVersion::Mapped) => peer.to_ipv6_mapped().into(),
+            (peer, _) => peer,
+        };
+        let mut out = Address::Inet((peer, 0).into()).encode(Abi::Linux);
+        out.resize(STORAGE, 0);
+        out.extend([0, 0]);
+        out.extend((key.len() as u16).to_le_bytes());
+        out.extend([0; 4]);
+        out.extend(key);
+        out.resize(MD5SIG, 0);
+        out
     }
 
     /// An option's value as bytes.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bowline_base::Randomness;
 use bowline_tcp::{
-    Algorithm, EcnMode, EcnOption, FastOpenKeys, FastOpenOptions, Keepalive, Md5Key, MtuProbing, OddSegments, Options,
-    Profile, WindowPolicy,
+    Algorithm, AoAlgorithm, AoKey, EcnMode, EcnOption, FastOpenKeys, FastOpenOptions, Keepalive, Md5Key, MtuProbing,
+    OddSegments, Options, Profile, WindowPolicy,
 };
 
 use crate::bench::net::Weather;
@@ -86,7 +86,19 @@ pub(super) fn share_keys(random: &mut Randomness, options: &mut [Options; 2]) {
     if random.below(6) > 0 {
         return;
     }
-    let key = Md5Key::new(&random.next_u64().to_le_bytes()).unwrap();
+    let secret = random.next_u64().to_le_bytes();
+    if random.below(2) == 0 {
+        let algorithm = [AoAlgorithm::HmacSha1, AoAlgorithm::Aes128Cmac][random.below(2) as usize];
+        let covers_options = random.below(3) > 0;
+        for options in options {
+            for network in ["0.0.0.0/0", "::/0"] {
+                let key = AoKey::new(network.parse().unwrap(), (3, 3), &secret).unwrap();
+                assert!(options.keys.add_ao(key.with_algorithm(algorithm).covering_options(covers_options)));
+            }
+        }
+        return;
+    }
+    let key = Md5Key::new(&secret).unwrap();
     for options in options {
         for network in ["0.0.0.0/0", "::/0"] {
             options.keys.set_md5(network.parse().unwrap(), key.clone());
