@@ -45,6 +45,8 @@ bitflags::bitflags! {
         const FREEBSD_LAYOUT = 64;
         /// Any RST in the window ends it.
         const TAKES_ANY_RESET = 32768;
+        /// Timestamps may be missing although they were agreed on.
+        const LAX_TIMESTAMPS = 65536;
         const ACCURATE_ECN = 128;
         /// The mark of the latest SYN: ECT(1), ECT(0), or both for CE.
         const ECT_1 = 256;
@@ -160,6 +162,7 @@ impl HalfOpen {
         flags.set_mark(ecn.mark);
         flags.set(Flags::FREEBSD_LAYOUT, options.layout == Layout::FreeBsd);
         flags.set(Flags::TAKES_ANY_RESET, !options.odd.challenge_resets);
+        flags.set(Flags::LAX_TIMESTAMPS, options.lax_timestamps);
         flags.set(Flags::WITHOUT_MSS, !options.announce_mss);
         let (ts_offset, ts_recent) = timestamps.unwrap_or_default();
         Self {
@@ -382,7 +385,8 @@ impl HalfOpen {
         if header.ack != self.iss + 1 {
             return Reset(header.ack);
         }
-        if self.flags.contains(Flags::TIMESTAMPS) && header.options.timestamps.is_none() {
+        let has_none = self.flags.contains(Flags::TIMESTAMPS) && header.options.timestamps.is_none();
+        if has_none && !self.flags.contains(Flags::LAX_TIMESTAMPS) {
             // RFC 7323 3.2: once agreed on, a segment without timestamps is dropped silently.
             return Drop(DropReason::Paws);
         }
