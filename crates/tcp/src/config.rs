@@ -4,14 +4,15 @@ use core::time::Duration;
 
 use bowline_wire::tcp::Layout;
 
-use crate::Profile;
 use crate::auth::Keys;
 use crate::congestion::Custom;
 use crate::ecn::{EcnMode, EcnOption};
 use crate::fast_open::{FastOpenConfig, FastOpenOptions};
 
+mod keepalive;
 mod odd;
 
+pub use keepalive::Keepalive;
 pub use odd::{OddSegments, SynFin, TimeWaitSyn};
 
 /// What is the same for all connections of an [`Endpoint`](crate::Endpoint).
@@ -141,47 +142,6 @@ pub enum MtuProbing {
     BlackHole,
     /// From the beginning, starting with [`Options::base_mss`] (Linux 2).
     Always,
-}
-
-/// Keepalive (RFC 9293 3.8.4).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Keepalive {
-    /// Silence before the first probe (MUST-27); default 2 h (MUST-28: no less by default). Less than a second counts as one.
-    pub idle: Duration,
-    /// Time between probes; default 75 s. Less than a second counts as one.
-    pub interval: Duration,
-    /// Unanswered probes that end the connection (MUST-29: more than one); default 10.
-    pub probes: u8,
-}
-
-impl Keepalive {
-    /// The least that Linux takes. Without it, a time of zero would be due again at once, for ever.
-    const LEAST: Duration = Duration::from_secs(1);
-
-    /// `idle`, within its bound.
-    pub(crate) fn silence(&self) -> Duration {
-        self.idle.max(Self::LEAST)
-    }
-
-    /// `interval`, within its bound.
-    pub(crate) fn pace(&self) -> Duration {
-        self.interval.max(Self::LEAST)
-    }
-}
-
-impl Keepalive {
-    /// What connections of this profile have where they are asked for it: FreeBSD's `keepcnt` is 8.
-    #[must_use]
-    pub fn profile(profile: Profile) -> Self {
-        let probes = if profile == Profile::FreeBsd { 8 } else { 10 };
-        Self { probes, ..Self::default() }
-    }
-}
-
-impl Default for Keepalive {
-    fn default() -> Self {
-        Self { idle: Duration::from_secs(7200), interval: Duration::from_secs(75), probes: 10 }
-    }
 }
 
 /// What a user can set on one connection, and what a listener hands to those it accepts.

@@ -110,9 +110,10 @@ pub(super) fn share_keys(random: &mut Randomness, options: &mut [Options; 2]) {
 /// where routers drop larger packets and say nothing, and paths that tamper with ECN.
 pub(super) fn latest(random: &mut Randomness, weather: &mut Weather, options: &mut [Options; 2], ipv6: bool, mtu: u16) {
     let mut coin = |n: u64| random.below(n) == 0;
-    // Flags are signed (RFC 2385 2.0): where there are keys, who clears them lets nothing pass.
-    let signed = options.iter().any(|options| options.keys != Options::default().keys);
-    (weather.strips, weather.bleaches) = (coin(10), coin(10) && !signed);
+    // Flags and the length of the header are signed (RFC 2385 2.0, RFC 5925 5.1): where there are keys, who clears or removes
+    // something lets nothing pass.
+    let signed = options.iter().any(|options| !options.keys.is_empty());
+    (weather.strips, weather.bleaches) = (coin(10) && !signed, coin(10) && !signed);
     let least = if ipv6 { 1280 } else { 600 };
     if mtu > least && random.below(4) == 0 {
         weather.hole = Some(least + random.below(u64::from(mtu - least)) as u16);
