@@ -31,6 +31,7 @@ pub(crate) fn run() -> Result<(), String> {
     report.step("diagram", diagram::check);
     report.step("conformance", rfc::check);
     report.step("differences", differential::explained::check);
+    report.step("differential", differential::quick);
     report.finish(tally)
 }
 

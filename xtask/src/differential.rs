@@ -25,6 +25,10 @@ use record::Difference;
 
 /// Set in the process that is in the namespace.
 const INSIDE: &str = "BOWLINE_DIFFERENTIAL_INSIDE";
+/// Asks inside only whether there is a TUN.
+const PROBE: &str = "--probe";
+/// What CI runs: each kind of segment in each state, and conversations for as long as half a minute is not over.
+const QUICK: [&str; 2] = ["--seconds", "30"];
 /// Cases that run beside each other.
 const BATCH: usize = 250;
 
@@ -53,14 +57,31 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if args.iter().any(|arg| arg == "--page") {
         return explained::write();
     }
-    let plan = parse(args)?;
-    if std::env::var_os(INSIDE).is_some() {
-        return compare(&plan);
+    if std::env::var_os(INSIDE).is_none() {
+        parse(args)?;
+        return step::run(&mut inside(args.iter().map(String::as_str))?);
     }
+    if args.iter().any(|arg| arg == PROBE) {
+        return Linux::new().map(drop);
+    }
+    compare(&parse(args)?)
+}
+
+/// What CI runs. Where there is no namespace of one's own, or no TUN in it, it says so and compares nothing.
+pub(crate) fn quick() -> Result<(), String> {
+    if !step::succeeds(&mut inside([PROBE])?) {
+        println!("skipped: here is no namespace of one's own with a TUN (`unshare --user --net`, /dev/net/tun)");
+        return Ok(());
+    }
+    step::run(&mut inside(QUICK)?)
+}
+
+/// This task again, in a namespace.
+fn inside<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Command, String> {
     let this = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--net", "--"]).arg(this).arg("differential").args(args);
-    step::run(command.env(INSIDE, "1"))
+    let mut command = step::command("unshare", &["--user", "--map-root-user", "--net", "--"]);
+    command.arg(this).arg("differential").args(args).env(INSIDE, "1");
+    Ok(command)
 }
 
 fn parse(args: &[String]) -> Result<Plan, String> {

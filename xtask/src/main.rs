@@ -27,7 +27,7 @@ Usage: cargo xtask <TASK>
 
   setup    install the programs that tests and benchmarks need (apt packages as root, cargo-nextest, cargo-deny)
   ci       all that CI runs: setup, fmt, lints, clippy, tests, doc tests, nostd, portable, deny, docs, the diagram,
-           conformance
+           conformance, and half a minute of what the kernel does otherwise
   nostd    prove that base, wire, tcp and stack need no std: link them beside a panic handler of our own
   portable compile the command for Windows and macOS, where rustup can fetch what that takes
   lints    the lint settings that each core crate must repeat

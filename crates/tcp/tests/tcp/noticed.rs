@@ -6,7 +6,7 @@ mod acks;
 mod ends;
 
 use bowline_base::Instant;
-use bowline_tcp::{Arrival, Event, Options, Path, Readiness};
+use bowline_tcp::{Arrival, EcnMode, Event, Options, Path, Readiness};
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
 use bowline_wire::{Ecn, Piece};
 use bytes::Bytes;
@@ -60,6 +60,35 @@ fn a_congestion_mark_is_echoed_until_the_peer_has_reduced() {
     p.establish();
     marked(&mut p, 1, TcpFlags::empty(), true);
     p.run("> ACK seq=1 ack=11");
+}
+
+#[test]
+fn a_mark_on_a_syn_ack_is_none_of_the_text() {
+    // RFC 3168 6.1.1: a SYN-ACK carries none; one that does says nothing that the first ACK could answer.
+    let mut p = Peer::with_options(Options { ecn: EcnMode::Classic, ..plain() });
+    p.connect();
+    p.run("> SYN,ECE,CWR seq=0");
+    let (tuple, iss) = (p.tuple(), p.our_isn());
+    let header = TcpHeader {
+        src_port: tuple.remote.port(),
+        dst_port: tuple.local.port(),
+        seq: bowline_wire::seq::SeqNumber(crate::bench::peer::PEER_ISN),
+        ack: bowline_wire::seq::SeqNumber(iss.wrapping_add(1)),
+        flags: TcpFlags::SYN | TcpFlags::ACK | TcpFlags::ECE,
+        window: u16::MAX,
+        ..TcpHeader::default()
+    };
+    let arrival = Arrival {
+        tuple,
+        header: &header,
+        text: &[],
+        segment_size: None,
+        mark: Ecn::Ce,
+        path: Path::new(1500),
+        head: &[],
+    };
+    p.call(|endpoint, now: Instant| endpoint.handle_segment(now, &arrival));
+    p.run("> ACK seq=1 ack=1\n= ESTABLISHED");
 }
 
 #[test]

@@ -58,6 +58,23 @@ fn a_fin_at_a_closed_window_is_taken() {
 }
 
 #[test]
+fn at_a_closed_window_only_the_number_that_is_expected_resets() {
+    // RFC 9293 3.4, MUST-66; RFC 5961 3.2.
+    for (offset, state) in [(0, "LISTEN"), (1, "ESTABLISHED")] {
+        let (mut p, window) = narrow(4_000);
+        p.inject(&format!("ACK seq=1 ack=1 len={window}"));
+        p.next_sent();
+        p.run(&format!("< RST seq={}\n= {state}", 1 + window + offset));
+    }
+}
+
+#[test]
+fn a_fin_behind_text_that_just_fits_is_taken() {
+    let (mut p, window) = narrow(4_000);
+    p.run(&format!("< FIN,ACK seq=1 ack=1 len={window}\n> ACK seq=1 ack={} win=0\n= CLOSE-WAIT", window + 2));
+}
+
+#[test]
 fn old_times_with_text_are_always_answered_and_without_it_within_the_budget() {
     // RFC 7323 5.3: a peer whose clock we misjudge must not starve; two ends must not answer each other for ever.
     let mut answered = [0; 2];

@@ -164,8 +164,12 @@ fn a_window_that_opens_before_a_probe_needs_none() {
     let mut p = Peer::plain();
     let (_, key) = p.establish();
     p.run("< ACK seq=1 ack=1 win=0");
-    p.write(key, 0, 1_000);
-    p.run(".\n< ACK seq=1 ack=1 win=1000\n> ACK seq=1 ack=1 len=1000\n< ACK seq=1 ack=1001\n+2h\n.");
+    p.write(key, 0, 500);
+    // The probe would have been due after 200 ms; the retransmission is so long after the text has left.
+    p.run(
+        "+100ms\n.\n< ACK seq=1 ack=1 win=500\n> ACK seq=1 ack=1 len=500\n+150ms\n.\n+100ms\n> ACK seq=1 ack=1 len=500",
+    );
+    p.run("< ACK seq=1 ack=501\n+2h\n.");
 }
 
 #[test]

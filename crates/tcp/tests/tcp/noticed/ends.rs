@@ -84,3 +84,34 @@ fn a_fin_behind_text_that_found_no_room_is_not_taken() {
     assert_eq!(answer.ack.0.wrapping_sub(crate::bench::peer::PEER_ISN), window + 1, "what fits, and no FIN");
     p.run("= ESTABLISHED");
 }
+
+#[test]
+fn who_has_filled_the_window_hears_at_once_that_its_fin_was_taken() {
+    // Others wait for the application's FIN where that is the user's wish.
+    for (buffer, waits) in [(4_000, false), (65_535, true)] {
+        let options = Options { receive_buffer: buffer, receive_buffer_max: buffer, delay_fin_ack: true, ..plain() };
+        let mut p = Peer::with_options(options);
+        p.listen(5);
+        p.run("< SYN seq=0\n> SYN,ACK seq=0 ack=1\n< ACK seq=1 ack=1");
+        p.inject("ACK seq=1 ack=1 len=4000");
+        p.next_sent();
+        p.inject("FIN,ACK seq=4001 ack=1");
+        assert_eq!(p.has_sent(), !waits, "buffer {buffer}");
+        p.pass(core::time::Duration::from_secs(1));
+        assert_eq!(p.next_sent().header.ack.0.wrapping_sub(crate::bench::peer::PEER_ISN), 4002);
+    }
+}
+
+#[test]
+fn the_reader_is_not_woken_by_what_waits_for_a_hole_to_be_filled() {
+    let (mut p, key) = opened(State::Established);
+    p.events();
+    let readable = |p: &mut Peer| {
+        let is = |event: &Event| matches!(event, Event::Connection(whose, ready) if *whose == key && ready.contains(Readiness::READABLE));
+        p.events().iter().any(is)
+    };
+    p.run("< ACK seq=11 ack=1 len=10\n> ACK seq=1 ack=1");
+    assert!(!readable(&mut p));
+    p.run("< ACK seq=1 ack=1 len=10\n> ACK seq=1 ack=21");
+    assert!(readable(&mut p));
+}
