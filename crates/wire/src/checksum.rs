@@ -132,9 +132,10 @@ impl Accumulator {
 
     #[inline]
     fn append(&mut self, sum: u64, len: usize) {
-        let folded = fold(sum);
-        // RFC 1071 2 (B): at an odd place the bytes of every word change sides.
-        self.sum += u64::from(if self.odd { folded.swap_bytes() } else { folded });
+        // RFC 1071 2 (B): at an odd place the bytes of every word change sides. Folded to 33 bits at most, so that sums of slices
+        // cannot overflow together.
+        let swapped = || u64::from(fold(sum).swap_bytes());
+        self.sum += if self.odd { swapped() } else { (sum >> 32) + (sum & 0xffff_ffff) };
         self.odd ^= len % 2 == 1;
     }
 

@@ -177,6 +177,19 @@ impl Chunks {
         self.copy_into(data, capacity)
     }
 
+    /// Copies `pieces`, which have `len` bytes together, like [`copy`](Self::copy) would do with all of them at once.
+    pub(super) fn copy_all<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>, len: usize, held: usize) -> usize {
+        let mut left = len.saturating_sub(self.spare());
+        let mut added = 0;
+        for piece in pieces {
+            let charge = self.copy_into(piece, copy_capacity(left, held));
+            if charge > 0 {
+                (added, left) = (added + charge, 0);
+            }
+        }
+        added
+    }
+
     /// Copies to the end, into a buffer that leaves no room behind the data. Gives the memory that this added.
     pub(super) fn copy_exact(&mut self, data: &[u8]) -> usize {
         self.copy_into(data, 0)

@@ -142,6 +142,9 @@ impl ReceiveQueue {
     }
 
     fn insert_each(&mut self, mut at: Position, (pieces, len): (&[Piece], usize), limit: usize) -> Inserted {
+        if let Some(inserted) = self.copy_run(at, (pieces, len), limit) {
+            return inserted;
+        }
         let (mut all, mut left) = (Inserted::default(), len);
         for piece in pieces {
             let take = piece.data.len().min(left);
@@ -155,6 +158,22 @@ impl ReceiveQueue {
         }
         all.refused += left as u64;
         all
+    }
+
+    /// Takes in a whole text that is in order, and of which each piece is to be copied: with one allocation for all of them.
+    /// `None`: it is not so, or memory is short.
+    fn copy_run(&mut self, at: Position, (pieces, len): (&[Piece], usize), limit: usize) -> Option<Inserted> {
+        let (limit, held) = (limit.min(1 << 31), self.len());
+        let copies = pieces.iter().all(|piece| piece.data.len() < COPY_BREAK);
+        let whole = pieces.iter().map(|piece| piece.data.len()).sum::<usize>() == len;
+        let fits = self.memory() + self.chunks.copy_cost(len, held) <= limit;
+        if at != self.rcv_nxt || self.beyond.is_some() || !copies || !whole || !fits {
+            return None;
+        }
+        self.memory += self.chunks.copy_all(pieces.iter().map(|piece| &piece.data[..]), len, held) as u32;
+        self.len += len as u32;
+        self.rcv_nxt += len as u64;
+        Some(Inserted { advanced: len as u64, new: len as u64, ..Inserted::default() })
     }
 
     /// Counts a SYN or FIN, which takes one position and has no data. What was received beyond it is dropped: nothing

@@ -8,6 +8,7 @@ use std::vec;
 use std::vec::Vec;
 
 use bowline_base::Position;
+use bowline_wire::packet::Piece;
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -469,4 +470,35 @@ proptest! {
     fn it_agrees_when_slices_are_kept(ops in proptest::collection::vec(op(211), 1..40)) {
         converse(ops, PLENTY)?;
     }
+}
+
+#[test]
+fn a_text_in_small_pieces_is_copied_to_one_place_and_is_the_same_as_piece_by_piece() {
+    let piece = |range: Range<u64>| Piece { pinned: 65_536, ..Piece::from(Bytes::from(stream(range))) };
+    let pieces: Vec<Piece> = (0..20).map(|i| piece(i * 1448..(i + 1) * 1448)).collect();
+    let len = 20 * 1448;
+    let (mut one, mut each) = (queue(), queue());
+    let inserted = one.insert_pieces(at(0), (&pieces, len), PLENTY);
+    assert_eq!(inserted, Inserted { advanced: len as u64, new: len as u64, ..Inserted::default() });
+    for (i, piece) in (0..).zip(&pieces) {
+        let _ = each.insert(at(i * 1448), &piece.data, piece.pinned, PLENTY);
+    }
+    assert_eq!((one.rcv_nxt(), one.len()), (each.rcv_nxt(), each.len()));
+    assert_eq!(one.chunks().count(), 1, "one allocation");
+    assert!(one.memory() <= each.memory(), "{} {}", one.memory(), each.memory());
+
+    // what follows is appended where there is room, and the reader gets it all
+    let more = [piece(len as u64..len as u64 + 10), piece(len as u64 + 10..len as u64 + 20)];
+    assert_eq!(one.insert_pieces(at(len as u64), (&more, 20), PLENTY).advanced, 20);
+    let mut read = vec![0; len + 20];
+    assert_eq!(one.read(&mut read), len + 20);
+    assert_eq!(read, stream(0..len as u64 + 20));
+    assert_eq!(one.memory(), 0);
+
+    // cut by the window, or with too little memory, it is taken piece by piece
+    let (mut cut, mut tight) = (queue(), queue());
+    assert_eq!(cut.insert_pieces(at(0), (&pieces, 2000), PLENTY).advanced, 2000);
+    let inserted = tight.insert_pieces(at(0), (&pieces, len), 10_000);
+    assert_eq!(inserted.advanced + inserted.refused, len as u64);
+    assert!(inserted.advanced >= 8_000 && tight.memory() <= 10_000, "{inserted:?} {}", tight.memory());
 }
