@@ -14,7 +14,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 
-use bowline::{Keys, Listen, Md5Key, Net, Options};
+use bowline::{AoKey, KeyName, Keys, Listen, Md5Key, Net, Options, TcpStream};
 use common::{pattern, until};
 use namespace::in_namespace;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -179,4 +179,56 @@ fn who_has_another_key_or_none_is_not_heard() {
         let (stream, _) = listener.accept().await.unwrap();
         assert_eq!(stream.info().unwrap().keys.len(), 1);
     });
+}
+
+/// Keys for TCP-AO with these identifiers, the same both ways.
+fn ao_keys(ids: &[u8]) -> Keys {
+    let mut keys = Keys::default();
+    for id in ids {
+        assert!(keys.add_ao(AoKey::new("10.0.0.0/24".parse().unwrap(), (*id, *id), &[*id; 20]).unwrap()));
+    }
+    keys
+}
+
+/// A word there and back.
+async fn talk(ends: [&mut TcpStream; 2]) {
+    let mut ends = ends;
+    for _ in 0..2 {
+        ends.reverse();
+        let [from, to] = &mut ends;
+        from.write_all(b"hello").await.unwrap();
+        let mut word = [0; 5];
+        to.read_exact(&mut word).await.unwrap();
+        assert_eq!(&word, b"hello");
+    }
+}
+
+/// SendID of the key that signs.
+fn signs_with(stream: &TcpStream) -> Option<u8> {
+    stream.info().unwrap().keys.into_iter().find_map(|key| match key {
+        KeyName::Ao { send_id, is_current: true, .. } => Some(send_id),
+        _ => None,
+    })
+}
+
+#[tokio::test]
+async fn keys_of_tcp_ao_roll_over() {
+    let (client, server) = common::pair();
+    let with = |ids: &[u8]| Some(Options { keys: ao_keys(ids), ..Options::default() });
+    let listener = server.listen_with(Listen { options: with(&[1, 2]), ..Listen::on_port(80) }).unwrap();
+    let (opened, accepted) = tokio::join!(client.connect_with(None, common::server(), with(&[1])), listener.accept());
+    let (mut ours, (mut theirs, _)) = (opened.unwrap(), accepted.unwrap());
+    talk([&mut ours, &mut theirs]).await;
+    assert_eq!([&ours, &theirs].map(signs_with), [Some(1), Some(1)]);
+    assert!(ours.choose_keys(Some(2), None).is_err());
+    ours.set_keys(ao_keys(&[1, 2])).unwrap();
+    // Each end signs with what the other one asks for.
+    ours.choose_keys(Some(2), Some(2)).unwrap();
+    talk([&mut ours, &mut theirs]).await;
+    assert_eq!([&ours, &theirs].map(signs_with), [Some(1), Some(2)]);
+    theirs.choose_keys(None, Some(2)).unwrap();
+    talk([&mut ours, &mut theirs]).await;
+    assert_eq!([&ours, &theirs].map(signs_with), [Some(2), Some(2)]);
+    let counts = theirs.info().unwrap().ao.unwrap();
+    assert!(counts.good >= 3 && counts.bad + counts.required + counts.key_not_found == 0, "{counts:?}");
 }

@@ -5,7 +5,7 @@ use bowline_tcp::info::{FastOpenInfo, Info, Receiver};
 use bowline_tcp::reason::{Hold, TimerKind};
 use bowline_tcp::recovery::{DeliveryRate, Outstanding};
 use bowline_tcp::state::{STATES, State};
-use bowline_tcp::{Algorithm, EcnMode, FourTuple};
+use bowline_tcp::{Algorithm, EcnMode, FourTuple, KeyName};
 
 use super::table::Columns;
 use super::*;
@@ -248,4 +248,24 @@ fn timers_are_printed_as_ss_prints_them() {
     assert_eq!(print(12_204), "timer:(on,12sec,1)");
     assert_eq!(print(119_204), "timer:(on,1min59sec,1)");
     assert_eq!(print(7_199_000), "timer:(on,119min,1)");
+}
+
+#[test]
+fn keys_are_named_and_never_shown() {
+    let mut info = info(State::Established);
+    let ao = |id, is_current, is_next| KeyName::Ao {
+        peers: "10.0.2.0/24".parse().unwrap(),
+        send_id: id,
+        recv_id: id + 1,
+        is_current,
+        is_next,
+    };
+    info.keys =
+        vec![KeyName::Md5("fd00::/64".parse().unwrap()), ao(1, true, false), ao(5, false, true), ao(9, false, false)];
+    let row = Row::connection(&info);
+    let line = super::detail::line(&row);
+    let aokeys = "aokeys:10.0.2.0/24#1/2[current],10.0.2.0/24#5/6[rnext],10.0.2.0/24#9/10";
+    assert!(line.ends_with(&format!("md5keys:fd00::/64 {aokeys}")), "{line}");
+    let printed = Row::print_all(&[&row]).unwrap();
+    assert_eq!(Row::parse_all(&printed).unwrap(), [row]);
 }
