@@ -36,6 +36,8 @@ void bowline_free(struct bowline *host);
 /* Sets what sockets made from now on start with, as "sysctl name=value" does. ENOENT: no such setting here; EINVAL: no such value;
  * EOPNOTSUPP: the stack behaves otherwise; EPERM: only bowline_new takes it. */
 int bowline_sysctl(struct bowline *host, const char *name, const char *value);
+/* How many connections are in a state ("TIME-WAIT", "LISTEN"), of AF_INET, AF_INET6, or with AF_UNSPEC of both. */
+int bowline_count(struct bowline *host, const char *state, int family);
 
 int bowline_socket(struct bowline *host, int domain, int type, int protocol);
 int bowline_bind(struct bowline *host, int fd, const struct sockaddr *address, socklen_t len);

@@ -26,7 +26,7 @@ fn give(result: Result<i64, Errno>) -> i64 {
     })
 }
 
-fn give_int(result: Result<i64, Errno>) -> c_int {
+pub(crate) fn give_int(result: Result<i64, Errno>) -> c_int {
     give(result) as c_int
 }
 

@@ -171,6 +171,12 @@ impl Engine {
         })
     }
 
+    /// How many connections are in a state.
+    pub(crate) fn count_in(&self, state: &str, is_v4: Option<bool>) -> Result<i64, Errno> {
+        let wanted = bowline_posix::state_named(state).ok_or(Errno::EINVAL)?;
+        self.with(|state, now| Ok(state.host.count_in(now, wanted, is_v4) as i64))
+    }
+
     /// A packet arrives.
     pub(crate) fn packet_in(&self, packet: &[u8]) {
         self.with(|state, now| state.host.packet_in(now, packet));

@@ -76,17 +76,27 @@ pub unsafe extern "C" fn bowline_free(handle: *mut c_void) {
 pub unsafe extern "C" fn bowline_sysctl(handle: *mut c_void, name: *const c_char, value: *const c_char) -> c_int {
     // SAFETY: the caller promises a handle and texts.
     let (engine, name, value) = unsafe { (engine(handle), memory::text(name), memory::text(value)) };
-    let set = engine.and_then(|engine| match (name, value) {
-        (Some(name), Some(value)) => engine.set(&name, &value),
+    crate::calls::give_int(engine.and_then(|engine| match (name, value) {
+        (Some(name), Some(value)) => engine.set(&name, &value).map(|()| 0),
         _ => Err(Errno::EFAULT),
-    });
-    set.map_or_else(
-        |errno| {
-            memory::set_errno(errno);
-            -1
-        },
-        |()| 0,
-    )
+    }))
+}
+
+/// How many connections of the host are in a state, which is named as in RFC 9293 (`TIME-WAIT`) or as either system does; of
+/// `AF_INET` or `AF_INET6` only, or with `AF_UNSPEC` of both. In LISTEN: how many listeners there are, of any family.
+///
+/// # Safety
+/// `handle` is null or came from [`bowline_new`]; `state` is null or a C string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bowline_count(handle: *mut c_void, state: *const c_char, family: c_int) -> c_int {
+    // SAFETY: the caller promises a handle and a text.
+    let (engine, state) = unsafe { (engine(handle), memory::text(state)) };
+    let is_v4 = match family {
+        libc::AF_UNSPEC => Ok(None),
+        libc::AF_INET | libc::AF_INET6 => Ok(Some(family == libc::AF_INET)),
+        _ => Err(Errno::EAFNOSUPPORT),
+    };
+    crate::calls::give_int(engine.and_then(|engine| engine.count_in(&state.ok_or(Errno::EFAULT)?, is_v4?)))
 }
 
 /// The C library's `getsockopt`, for programs into which this library is preloaded: it answers for the descriptors of hosts,

@@ -24,5 +24,5 @@ mod memory;
 mod table;
 
 pub use calls::*;
-pub use handle::{bowline_free, bowline_new, bowline_sysctl, getsockopt};
+pub use handle::{bowline_count, bowline_free, bowline_new, bowline_sysctl, getsockopt};
 pub use table::{PacketdrillInterface, packetdrill_interface_init};

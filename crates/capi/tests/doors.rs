@@ -18,7 +18,7 @@ use bowline_drill::suite::{Plan, find, run_all};
 use bowline_posix::{Abi, Profile};
 
 /// What a script may ask for that the table has no call for: commands that look into the host, and `accept4`.
-const REFUSED: [&str; 4] = ["`sockstat ", "`nstat ", "`tcpdrop ", "accept4()"];
+const REFUSED: [&str; 3] = ["`nstat ", "`tcpdrop ", "accept4()"];
 
 /// The scripts below a folder, run through one of the doors. The table speaks with Linux's numbers, whichever profile the host has: its
 /// caller is a program of this system.
@@ -82,7 +82,7 @@ fn both_doors_agree_on_every_script() {
     for profile in [Profile::Bowline, Profile::Linux, Profile::FreeBsd] {
         let (compared, kinds) = compare(&scripts, profile);
         // who refuses too much compares nothing
-        assert!(kinds.values().sum::<usize>() * 40 < compared, "{kinds:?} beside {compared}");
+        assert!(kinds.values().sum::<usize>() * 200 < compared, "{kinds:?} beside {compared}");
     }
 }
 

@@ -99,6 +99,8 @@ int main(void)
     timersub(&after, &before, &after);
     CHECK(after.tv_sec == 1 && after.tv_usec == 500001);
 
+    CHECK(bowline_count(client, "ESTABLISHED", AF_UNSPEC) == 1 && bowline_count(client, "TIME-WAIT", AF_INET) == 0);
+    CHECK(bowline_count(client, "ASLEEP", AF_UNSPEC) == -1 && errno == EINVAL);
     CHECK(bowline_sysctl(client, "net.ipv4.tcp_sack", "0") == 0);
     CHECK(bowline_sysctl(client, "net.ipv4.tcp_sack", "few") == -1 && errno == EINVAL);
     CHECK(bowline_sysctl(client, "net.ipv4.tcp_sacks", "0") == -1 && errno == ENOENT);

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 
 use bowline_base::Instant;
 use bowline_posix::{Address, Call, EpollEvent, Errno, Fd, Host, Reply, Sysctls};
+use bowline_tcp::State;
 
 /// When a door's clock begins: far enough from zero that nothing can take it for "never".
 pub const BEGIN: Instant = Instant::from_secs(1_000);
@@ -78,6 +79,12 @@ pub trait Door: Debug {
     /// # Errors
     /// A setting that does not go through.
     fn apply(&mut self, sysctls: &Sysctls) -> Result<(), String>;
+
+    /// How many connections are in this state, or listeners there are.
+    ///
+    /// # Errors
+    /// A door that cannot tell.
+    fn count_in(&mut self, state: State, is_v4: Option<bool>) -> Result<usize, String>;
 
     /// The host, where it can be reached: for commands that look at it.
     fn host(&mut self) -> Option<&mut Host>;

@@ -60,6 +60,7 @@
 
 pub mod abi;
 mod call;
+mod census;
 mod close;
 mod connect;
 mod control;
@@ -81,5 +82,6 @@ mod sysctl;
 pub use abi::{Abi, Address, ControlMessage, Errno, Field, Linger};
 pub use bowline_tcp::Profile;
 pub use call::{Call, EpollEvent, Fd, PollFd, Progress, Reply, Waiting};
+pub use census::state_named;
 pub use host::{Host, HostConfig};
 pub use sysctl::{Change, Refused, Sysctls};

@@ -13,6 +13,7 @@ use bowline_base::Instant;
 use bowline_capi::PacketdrillInterface;
 use bowline_drill::door::{BEGIN, Door, Packet, Returned};
 use bowline_posix::{Abi, Address, Call, EpollEvent, Errno, Fd, Host, HostConfig, Reply, Sysctls};
+use bowline_tcp::State;
 
 use super::calls;
 
@@ -21,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 type Poll = unsafe extern "C" fn(*mut c_void, *mut c_void, *mut usize, *mut i64) -> c_int;
 type Init = unsafe extern "C" fn(*const c_char, *mut PacketdrillInterface);
+type Count = unsafe extern "C" fn(*mut c_void, *const c_char, c_int) -> c_int;
 type Set = unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char) -> c_int;
 
 /// What the library has.
@@ -30,6 +32,7 @@ struct Library {
     poll: Poll,
     /// What the tool has done by a shell.
     set: Set,
+    count: Count,
 }
 
 fn library() -> &'static Library {
@@ -50,6 +53,7 @@ fn library() -> &'static Library {
             Library {
                 init: core::mem::transmute::<*mut c_void, Init>(symbol(c"packetdrill_interface_init")),
                 poll: core::mem::transmute::<*mut c_void, Poll>(symbol(c"bowline_netdev_poll")),
+                count: core::mem::transmute::<*mut c_void, Count>(symbol(c"bowline_count")),
                 set: core::mem::transmute::<*mut c_void, Set>(symbol(c"bowline_sysctl")),
             }
         }
@@ -376,6 +380,14 @@ impl Door for Table {
         }
         self.set = said.len();
         Ok(())
+    }
+
+    fn count_in(&mut self, state: State, is_v4: Option<bool>) -> Result<usize, String> {
+        let name = CString::new(state.to_string()).unwrap();
+        let family = is_v4.map_or(libc::AF_UNSPEC, |is_v4| if is_v4 { libc::AF_INET } else { libc::AF_INET6 });
+        // SAFETY: a C string.
+        let count = calls::int(|| unsafe { (library().count)(self.table.0.userdata, name.as_ptr(), family) });
+        count.map(|count| count as usize).map_err(|errno| format!("bowline_count({name:?}): {errno}"))
     }
 
     fn host(&mut self) -> Option<&mut Host> {

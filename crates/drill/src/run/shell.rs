@@ -160,20 +160,9 @@ impl Runner<'_> {
             }
         }
         let Some(wanted) = wanted else { return Err("which state? `sockstat | grep -c TIME_WAIT`".to_owned()) };
-        let count = self.count_in(wanted, is_v4)?;
+        let count = self.world().count_in(wanted, is_v4)?;
         let holds = count_wanted.map_or(count > 0, |wanted| count == wanted);
-        if holds { Ok(()) } else { Err(format!("{count} in {wanted}; {}", self.states()?)) }
-    }
-
-    fn count_in(&mut self, wanted: State, is_v4: Option<bool>) -> Result<usize, String> {
-        let (host, now) = self.inside()?;
-        let tcp = host.stack().tcp();
-        let is_version = |ip: std::net::IpAddr| is_v4.is_none_or(|is_v4| ip.is_ipv4() == is_v4);
-        if wanted == State::Listen {
-            return Ok(tcp.listeners(now).len());
-        }
-        let connections = tcp.connections(now);
-        Ok(connections.iter().filter(|info| info.state == wanted && is_version(info.tuple.local.ip())).count())
+        if holds { Ok(()) } else { Err(format!("{count} in {wanted}; {}", self.states().unwrap_or_default())) }
     }
 
     fn states(&mut self) -> Result<String, String> {
@@ -241,19 +230,7 @@ impl Runner<'_> {
 }
 
 fn state_named(name: &str) -> Result<State, String> {
-    Ok(match name.replace('-', "_").as_str() {
-        "LISTEN" => State::Listen,
-        "SYN_SENT" => State::SynSent,
-        "SYN_RCVD" | "SYN_RECEIVED" | "SYN_RECV" => State::SynReceived,
-        "ESTABLISHED" => State::Established,
-        "CLOSE_WAIT" => State::CloseWait,
-        "FIN_WAIT_1" => State::FinWait1,
-        "FIN_WAIT_2" => State::FinWait2,
-        "CLOSING" => State::Closing,
-        "LAST_ACK" => State::LastAck,
-        "TIME_WAIT" => State::TimeWait,
-        _ => return Err(format!("{name} is no state of a connection")),
-    })
+    bowline_posix::state_named(name).ok_or_else(|| format!("{name} is no state of a connection"))
 }
 
 /// Whether a word sends output or errors nowhere, which is where they go here anyway.

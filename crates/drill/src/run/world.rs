@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use bowline_base::Instant;
 use bowline_posix::{Address, Call, EpollEvent, Errno, Fd, Host, Progress, Reply, Sysctls, Waiting};
+use bowline_tcp::State;
 
 use crate::door::{BEGIN, Door, Packet, Returned};
 
@@ -206,6 +207,10 @@ impl Door for World {
     fn apply(&mut self, sysctls: &Sysctls) -> Result<(), String> {
         sysctls.put_in_force(&mut self.host, self.now);
         Ok(())
+    }
+
+    fn count_in(&mut self, state: State, is_v4: Option<bool>) -> Result<usize, String> {
+        Ok(self.host.count_in(self.now, state, is_v4))
     }
 
     fn host(&mut self) -> Option<&mut Host> {
