@@ -209,6 +209,7 @@ macro_rules! dispatch {
 
 impl CongestionControl {
     /// A controller of this kind at the start of a connection.
+    #[inline]
     #[must_use]
     pub fn new(algorithm: Algorithm, start: Start) -> Self {
         match algorithm {

@@ -109,6 +109,7 @@ impl Hash for Recovery {
 
 impl Recovery {
     /// Nothing sent yet; the first position to be sent is `iss`.
+    #[inline]
     #[must_use]
     pub fn new(options: &Options, iss: Position) -> Self {
         Self {

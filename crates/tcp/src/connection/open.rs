@@ -219,6 +219,7 @@ fn effective_algorithm(lossless: bool, options: &Options) -> Algorithm {
 }
 
 impl SendHalf {
+    #[inline]
     fn new(iss: Position, peer_mss: u16) -> Self {
         Self {
             iss,
@@ -251,6 +252,7 @@ impl SendHalf {
 }
 
 impl ReceiveHalf {
+    #[inline]
     fn new(irs: Position, options: &Options, mss: u16) -> Self {
         let window = ReceiveWindow::new(options, 0, irs, 0, mss);
         Self {

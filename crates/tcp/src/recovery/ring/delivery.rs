@@ -45,7 +45,10 @@ impl Delivery {
             widen(if by_sack { &mut self.sack_sent } else { &mut self.ack_sent }, record.sent_at);
             self.lowest_original = Some(self.lowest_original.map_or(part.start, |p| p.min(part.start)));
         }
-        self.newest = self.newest.max(Some((record.sent_at, record.run, part.end)));
+        let transmission = (record.sent_at, record.run, part.end);
+        if self.newest.is_none_or(|newest| newest < transmission) {
+            self.newest = Some(transmission);
+        }
     }
 }
 
