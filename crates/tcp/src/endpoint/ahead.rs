@@ -37,12 +37,15 @@ impl Endpoint {
     /// going to need. Say so with [`expect`](Self::expect) before each of them. Changes nothing but the time that they take.
     #[must_use]
     pub fn look_ahead(&self, tuples: impl Iterator<Item = Option<FourTuple>>) -> ArrayVec<Guess, AHEAD> {
-        // None of these waits for another one: the processor has many under way at a time.
-        let guess = |tuple: Option<FourTuple>| match tuple.and_then(|tuple| self.demux.guess(&tuple)) {
+        // In three rounds of a few instructions each, of which none waits for another one of its round: so the processor has
+        // many under way at a time.
+        let hash = |tuple: Option<FourTuple>| tuple.map(|tuple| self.demux.hash(&tuple));
+        let hashes: ArrayVec<Option<u64>, AHEAD> = tuples.take(AHEAD).map(hash).collect();
+        let guess = |hash: Option<u64>| match hash.and_then(|hash| self.demux.guess(hash)) {
             Some(Slot::Connection(index)) => Guess(index),
             _ => Guess::default(),
         };
-        let guesses: ArrayVec<Guess, AHEAD> = tuples.take(AHEAD).map(guess).collect();
+        let guesses: ArrayVec<Guess, AHEAD> = hashes.into_iter().map(guess).collect();
         for Guess(index) in &guesses {
             if let Some((_, tcb)) = self.connections.at(*index) {
                 tcb.fetch();

@@ -72,9 +72,14 @@ impl Demux {
         self.table.find(hash, |&packed| is(Slot::unpack(packed))).copied().map(Slot::unpack)
     }
 
-    /// The slot that `tuple` probably has: nobody looks whether it does.
-    pub(super) fn guess(&self, tuple: &FourTuple) -> Option<Slot> {
-        self.table.find(hash_tuple(&self.hash, tuple), |_| true).copied().map(Slot::unpack)
+    /// The hash of a four-tuple, to [`guess`](Self::guess) with.
+    pub(super) fn hash(&self, tuple: &FourTuple) -> u64 {
+        hash_tuple(&self.hash, tuple)
+    }
+
+    /// The slot that the four-tuple with this hash probably has: nobody looks whether it does.
+    pub(super) fn guess(&self, hash: u64) -> Option<Slot> {
+        self.table.find(hash, |_| true).copied().map(Slot::unpack)
     }
 
     /// Adds a slot; `tuple_of` tells the tuple of those that are there already, for growing.
