@@ -3,6 +3,7 @@
 //! The runner has one of its own, with the host inside. Another one is whatever carries the same calls to the same stack another
 //! way, as the table of `bowline-capi` does: a script must end the same way through each. A door knows no scripts.
 
+use std::collections::VecDeque;
 use std::fmt::Debug;
 
 use bowline_base::Instant;
@@ -32,6 +33,15 @@ pub struct Returned {
     pub result: Result<Reply, Errno>,
 }
 
+/// What came out of a door, and has not been taken.
+#[derive(Debug, Default)]
+pub struct Out {
+    /// Packets, in the order in which they were sent.
+    pub sent: VecDeque<Packet>,
+    /// Calls that were blocked, in the order in which they returned.
+    pub returned: VecDeque<Returned>,
+}
+
 /// Makes a door to a host that is made like this; or says what of it this kind of door cannot give a host.
 pub type Make = fn(&Sysctls) -> Result<Box<dyn Door>, String>;
 
@@ -51,14 +61,28 @@ pub trait Door: Debug {
     fn pass(&mut self, until: Instant);
     /// Lets time pass up to the next thing that happens by itself, if it does by `until`; returns whether it did.
     fn step(&mut self, until: Instant) -> bool;
+    /// What came out of it.
+    fn out(&mut self) -> &mut Out;
+
     /// Whether all packets that were sent have been taken.
-    fn sent_is_empty(&self) -> bool;
+    fn sent_is_empty(&mut self) -> bool {
+        self.out().sent.is_empty()
+    }
+
     /// Takes the oldest packet that was sent.
-    fn take(&mut self) -> Option<Packet>;
+    fn take(&mut self) -> Option<Packet> {
+        self.out().sent.pop_front()
+    }
+
     /// Puts a packet back, to be taken next.
-    fn put_back(&mut self, packet: Packet);
+    fn put_back(&mut self, packet: Packet) {
+        self.out().sent.push_front(packet);
+    }
+
     /// Takes the next call that has returned.
-    fn take_returned(&mut self) -> Option<Returned>;
+    fn take_returned(&mut self) -> Option<Returned> {
+        self.out().returned.pop_front()
+    }
 
     fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<Fd, Errno>;
     fn bind(&mut self, fd: Fd, address: Address) -> Result<(), Errno>;

@@ -1,7 +1,6 @@
 //! The table as a door of the runner's: packets, the clock, and calls that block on threads of their own, as the tool has them.
 #![allow(unsafe_code, reason = "the library is C's")]
 
-use std::collections::VecDeque;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::mem::{MaybeUninit, zeroed};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +10,7 @@ use std::time::Duration;
 
 use bowline_base::Instant;
 use bowline_capi::PacketdrillInterface;
-use bowline_drill::door::{BEGIN, Door, Packet, Returned};
+use bowline_drill::door::{BEGIN, Door, Out, Packet, Returned};
 use bowline_posix::{Abi, Address, Call, EpollEvent, Errno, Fd, Host, HostConfig, Reply, Sysctls};
 use bowline_tcp::State;
 
@@ -68,9 +67,8 @@ pub(crate) struct Table {
     began: u64,
     /// What it shows now. It is not asked again: it creeps when it is.
     clock: Instant,
-    sent: VecDeque<Packet>,
+    out: Out,
     blocked: Vec<Blocked>,
-    returned: VecDeque<Returned>,
     /// Real descriptors, which the tool closes at its end.
     opened: Vec<Fd>,
     /// How many of the script's settings have been made.
@@ -125,9 +123,8 @@ pub(crate) fn behind(sysctls: &Sysctls) -> Result<Box<dyn Door>, String> {
         table,
         began: table.time(),
         clock: BEGIN,
-        sent: VecDeque::new(),
+        out: Out::default(),
         blocked: Vec::new(),
-        returned: VecDeque::new(),
         opened: Vec::new(),
         set: sysctls.said().len(),
     }))
@@ -159,7 +156,7 @@ impl Table {
             let Some((result, at)) = wait(call) else { return true };
             let at = at.map_or(self.clock, |shown| self.instant(shown));
             let result = self.note(result);
-            self.returned.push_back(Returned { id: call.id, at, result });
+            self.out.returned.push_back(Returned { id: call.id, at, result });
             false
         });
         self.blocked = blocked;
@@ -238,7 +235,7 @@ impl Door for Table {
 
     fn settle(&mut self) {
         while let Some(packet) = self.packet(false) {
-            self.sent.push_back(packet);
+            self.out.sent.push_back(packet);
         }
         self.collect();
     }
@@ -260,30 +257,18 @@ impl Door for Table {
     /// The table waits for the next packet however long it takes: one that comes too late is told by its time.
     fn step(&mut self, _until: Instant) -> bool {
         self.settle();
-        if !self.sent.is_empty() {
+        if !self.out.sent.is_empty() {
             return false;
         }
         let packet = self.packet(true);
         let came = packet.is_some();
-        self.sent.extend(packet);
+        self.out.sent.extend(packet);
         self.settle();
         came
     }
 
-    fn sent_is_empty(&self) -> bool {
-        self.sent.is_empty()
-    }
-
-    fn take(&mut self) -> Option<Packet> {
-        self.sent.pop_front()
-    }
-
-    fn put_back(&mut self, packet: Packet) {
-        self.sent.push_front(packet);
-    }
-
-    fn take_returned(&mut self) -> Option<Returned> {
-        self.returned.pop_front()
+    fn out(&mut self) -> &mut Out {
+        &mut self.out
     }
 
     fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<Fd, Errno> {

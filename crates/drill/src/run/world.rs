@@ -3,13 +3,11 @@
 //! Decides in which order things happen at one instant: packets leave and blocked calls return before time moves on. It must
 //! not know scripts.
 
-use std::collections::VecDeque;
-
 use bowline_base::Instant;
 use bowline_posix::{Address, Call, EpollEvent, Errno, Fd, Host, Progress, Reply, Sysctls, Waiting};
 use bowline_tcp::State;
 
-use crate::door::{BEGIN, Door, Packet, Returned};
+use crate::door::{BEGIN, Door, Out, Packet, Returned};
 
 /// All randomness of a run: a script's result is the same every time.
 const SEED: [u8; 32] = *b"a bowline holds and comes undone";
@@ -28,15 +26,14 @@ struct Blocked {
 pub(crate) struct World {
     host: Host,
     now: Instant,
-    sent: VecDeque<Packet>,
+    out: Out,
     blocked: Vec<Blocked>,
-    returned: VecDeque<Returned>,
 }
 
 impl World {
     pub(crate) fn new(sysctls: &Sysctls) -> Self {
         let host = sysctls.host(SEED, BEGIN);
-        Self { host, now: BEGIN, sent: VecDeque::new(), blocked: Vec::new(), returned: VecDeque::new() }
+        Self { host, now: BEGIN, out: Out::default(), blocked: Vec::new() }
     }
 
     /// The runner's own door.
@@ -55,23 +52,23 @@ impl World {
 
     /// Takes what leaves; whether anything did.
     fn flush(&mut self) -> bool {
-        let before = self.sent.len();
+        let before = self.out.sent.len();
         while let Some(bytes) = self.host.poll_packet(self.now) {
-            self.sent.push_back(Packet { at: self.now, bytes });
+            self.out.sent.push_back(Packet { at: self.now, bytes });
         }
-        self.sent.len() > before
+        self.out.sent.len() > before
     }
 
     /// Tries blocked calls again; whether any has returned.
     fn resume(&mut self) -> bool {
-        let before = self.returned.len();
+        let before = self.out.returned.len();
         for Blocked { id, waiting } in std::mem::take(&mut self.blocked) {
             match self.host.resume(self.now, waiting) {
-                Progress::Done(result) => self.returned.push_back(Returned { id, at: self.now, result }),
+                Progress::Done(result) => self.out.returned.push_back(Returned { id, at: self.now, result }),
                 Progress::Waits(waiting) => self.blocked.push(Blocked { id, waiting }),
             }
         }
-        self.returned.len() > before
+        self.out.returned.len() > before
     }
 
     /// When something will happen by itself.
@@ -136,20 +133,8 @@ impl Door for World {
         }
     }
 
-    fn sent_is_empty(&self) -> bool {
-        self.sent.is_empty()
-    }
-
-    fn take(&mut self) -> Option<Packet> {
-        self.sent.pop_front()
-    }
-
-    fn put_back(&mut self, packet: Packet) {
-        self.sent.push_front(packet);
-    }
-
-    fn take_returned(&mut self) -> Option<Returned> {
-        self.returned.pop_front()
+    fn out(&mut self) -> &mut Out {
+        &mut self.out
     }
 
     fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<Fd, Errno> {
