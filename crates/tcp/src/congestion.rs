@@ -56,6 +56,8 @@ pub struct AckSample {
     pub phase: Phase,
     /// Whether the peer tells with SACK what of several losses has arrived.
     pub sack: bool,
+    /// Whether what leaves is spread over the round trip, so that in slow start a queue forms only where the path is full.
+    pub paced: bool,
     /// The rate at which the path delivers; only where the controller [`models the path`](Controller::models_path).
     pub rate: Option<RateSample>,
 }

@@ -1,6 +1,13 @@
 //! HyStart++ (RFC 9406): leaving slow start where the round-trip time rises, before the queue overflows.
 //!
 //! It decides how fast slow start grows and when it is over. It sees round trips as counts of delivered bytes.
+//!
+//! The RFC compares the least round-trip time of a round with that of the round before. That is the first of the round, from before
+//! its own queue: so the rise is seen a round later, when twice as much is in flight, and a queue that holds less than two or three
+//! times what the path does has overflowed. A paced sender therefore looks at the queue while it forms, too: sending at twice
+//! the rate of its window, it makes one only once half of the path is filled, and slow start is over when the round-trip time
+//! has risen by an eighth for an eighth of a window. (Linux ends it by the length of a train of ACKs, for the same reason. What is
+//! not paced makes queues in every round, and has the RFC's criterion alone.)
 
 use core::time::Duration;
 
@@ -27,6 +34,9 @@ const CSS_GROWTH_DIVISOR: u64 = 4;
 /// Rounds of it: CSS_ROUNDS.
 const CSS_ROUNDS: u8 = 5;
 
+/// What share of a window must be late, and how much later than without a queue: an eighth.
+const STANDING: u32 = 8;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum Stage {
     #[default]
@@ -51,11 +61,14 @@ pub(super) struct HyStart {
     last: u32,
     current: u32,
     samples: u8,
+    /// Samples in a row that had to wait in a queue, and the bytes acknowledged with them.
+    late: u8,
+    late_bytes: u32,
 }
 
 impl Default for HyStart {
     fn default() -> Self {
-        Self { stage: Stage::SlowStart, left: 0, last: NONE, current: NONE, samples: 0 }
+        Self { stage: Stage::SlowStart, left: 0, last: NONE, current: NONE, samples: 0, late: 0, late_bytes: 0 }
     }
 }
 
@@ -85,6 +98,10 @@ impl HyStart {
         if matches!(self.stage, Stage::Off | Stage::Done) {
             return;
         }
+        if sample.paced && self.is_queue_standing(sample) {
+            self.stage = Stage::Done;
+            return;
+        }
         if self.left == 0 {
             // RFC 9406 4.2: a round ends when what was in flight at its beginning is acknowledged.
             self.left = u32::try_from(sample.in_flight_before).unwrap_or(u32::MAX).max(1);
@@ -108,6 +125,20 @@ impl HyStart {
             }
             _ => {}
         }
+    }
+
+    /// Whether a queue stands in a path that the window fills: all round-trip times of at least eight samples in a row and an eighth
+    /// of a window show it.
+    fn is_queue_standing(&mut self, sample: &AckSample) -> bool {
+        let Some((rtt, least)) = sample.rtt.zip(sample.min_rtt).filter(|_| sample.cwnd_limited) else { return false };
+        let least = micros(least);
+        if micros(rtt) < least.saturating_add((least / STANDING).max(MIN_RTT_THRESH)) {
+            (self.late, self.late_bytes) = (0, 0);
+            return false;
+        }
+        self.late = self.late.saturating_add(1);
+        self.late_bytes = self.late_bytes.saturating_add(u32::try_from(sample.acked).unwrap_or(u32::MAX));
+        self.late >= N_RTT_SAMPLE && u64::from(self.late_bytes) >= sample.in_flight_before / u64::from(STANDING)
     }
 
     fn judge(&mut self) {

@@ -50,3 +50,41 @@ fn few_samples_say_nothing() {
     round(&mut h, 7, ms(500));
     assert_eq!(h.divisor(), 1);
 }
+
+/// ACKs of 1,000 bytes, of a window of 80,000: 50 ms without a queue.
+fn acks(h: &mut HyStart, count: u32, rtt: Duration, paced: bool) {
+    for _ in 0..count {
+        h.on_ack(&AckSample {
+            acked: 1_000,
+            rtt: Some(rtt),
+            min_rtt: Some(ms(50)),
+            in_flight_before: 80_000,
+            cwnd_limited: true,
+            paced,
+            ..AckSample::default()
+        });
+    }
+}
+
+#[test]
+fn a_queue_that_stands_for_an_eighth_of_a_window_ends_it_at_once() {
+    // An eighth of 50 ms are 6.25, and of the window ten ACKs.
+    for (count, rtt, paced, ends) in
+        [(9, 57, true, false), (10, 57, true, true), (40, 56, true, false), (40, 80, false, false)]
+    {
+        let mut h = HyStart::default();
+        acks(&mut h, 30, ms(50), paced);
+        acks(&mut h, count, ms(rtt), paced);
+        assert_eq!(h.ends(), ends, "{count} ACKs after {rtt} ms, paced: {paced}");
+    }
+}
+
+#[test]
+fn one_that_had_not_to_wait_shows_that_it_was_jitter() {
+    let mut h = HyStart::default();
+    for _ in 0..20 {
+        acks(&mut h, 9, ms(70), true);
+        acks(&mut h, 1, ms(50), true);
+    }
+    assert!(!h.ends());
+}

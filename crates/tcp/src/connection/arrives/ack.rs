@@ -178,6 +178,7 @@ impl Tcb {
             in_flight: self.recovery.in_flight(),
             phase: self.recovery.phase(),
             sack: self.sack,
+            paced: self.paced,
             rate,
         };
         let before = cx.trace.is_enabled().then(|| (self.congestion.cwnd(), self.congestion.ssthresh()));

@@ -1,0 +1,51 @@
+//! How slow start ends on a long path: before its queue overflows.
+
+use bowline_sim::Scenario;
+use bowline_sim::scenario::{Report, Settings};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+/// The first seconds of one flow over 140 ms, whose queue holds so many times what the path does.
+fn begin(congestion: &str, rate: u32, queue: f64) -> Result<Report, Box<dyn std::error::Error>> {
+    let bytes = (f64::from(rate) * 1e6 / 8.0 * 0.14 * queue) as u64;
+    let text = format!(
+        r#"
+        duration = "4s"
+        [hosts.a]
+        congestion = "{congestion}"
+        send_buffer = "64MiB"
+        [hosts.b]
+        receive_buffer_max = "64MiB"
+        [[link]]
+        ends = ["a", "b"]
+        rate = "{rate}mbit"
+        delay = "70ms"
+        queue = "{bytes}B"
+        [[flow]]
+        from = "a"
+        to = "b"
+        "#
+    );
+    Ok(Scenario::parse(&text)?.run(&Settings::default())?)
+}
+
+/// The share of packets that the queue dropped.
+fn lost(report: &Report) -> f64 {
+    report.links[0].dropped as f64 / report.links[0].packets as f64
+}
+
+#[test]
+fn hystart_leaves_it_before_the_queue_overflows() -> Outcome {
+    for (rate, queue) in [(20, 1.0), (60, 1.0), (100, 1.0), (100, 2.0), (150, 1.0)] {
+        let [cubic, reno] = [begin("cubic", rate, queue)?, begin("new-reno", rate, queue)?];
+        let place = format!("{rate} Mbit/s, a queue of {queue} BDP");
+        assert!(lost(&cubic) < 0.01, "{place}: {}\n{cubic}", lost(&cubic));
+        // Without it every tenth packet is lost, and time with it.
+        assert!(lost(&reno) > 0.05, "{place}: slow start to the end is no harm: {}\n{reno}", lost(&reno));
+        assert!(cubic.goodput > reno.goodput, "{place}\n{cubic}\n{reno}");
+    }
+    // What holds half as much as the path overflows by a fortieth at most.
+    let shallow = begin("cubic", 100, 0.5)?;
+    assert!(lost(&shallow) < 0.025, "{shallow}");
+    Ok(())
+}
