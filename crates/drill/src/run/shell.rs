@@ -59,6 +59,7 @@ impl Runner<'_> {
             ("rm", arguments) => self.files.remove(arguments),
             ("dd", arguments) => self.files.fill(arguments),
             ("nstat", arguments) => self.nstat(arguments),
+            ("grep", [" 0A ", "/proc/net/tcp", "/proc/net/tcp6", "|", "grep", port]) => self.expect_listener(port),
             ("ss" | "netstat", _) => Err(format!("{program} prints, and nobody would read it")),
             _ => Err("no shell runs here, and nothing here knows this command".to_owned()),
         }
@@ -113,6 +114,15 @@ impl Runner<'_> {
         let world = self.world();
         let now = world.now();
         world.host().map(|host| (host, now)).ok_or_else(|| "this door does not let commands in".to_owned())
+    }
+
+    /// Whether somebody listens on a port, which is written as in `/proc/net/tcp`: `:1F90`.
+    fn expect_listener(&mut self, port: &str) -> Result<(), String> {
+        let number = port.strip_prefix(':').and_then(|digits| u16::from_str_radix(digits, 16).ok());
+        let number = number.ok_or_else(|| format!("{port} is no port of /proc/net/tcp"))?;
+        let (host, now) = self.inside()?;
+        let found = host.stack().tcp().listeners(now).iter().any(|listener| listener.port == Some(number));
+        if found { Ok(()) } else { Err(format!("nobody listens on port {number}")) }
     }
 
     fn sleep(&mut self, seconds: &str) -> Result<(), String> {
