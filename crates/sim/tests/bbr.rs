@@ -137,7 +137,18 @@ fn two_connections_of_it_share_fairly() -> Outcome {
 
 #[test]
 fn connections_of_different_round_trips_all_get_something() -> Outcome {
-    let mut scenario = String::from(
+    // Who is last, and how far, hangs on small things, so that one seed says little.
+    let least = (1..=3).map(least_of_six).collect::<Result<Vec<f64>, _>>()?;
+    let fair = text(100e6) / 6.0;
+    assert!(least.iter().sum::<f64>() / 3.0 >= fair / 4.0, "{least:.0?}");
+    assert!(least.iter().all(|least| *least >= fair / 6.0), "{least:.0?}");
+    Ok(())
+}
+
+/// The goodput of the slowest of six connections whose round trips take 30 to 130 ms.
+fn least_of_six(seed: u32) -> Result<f64, Box<dyn std::error::Error>> {
+    let mut scenario = format!("seed = {seed}\n");
+    scenario.push_str(
         "duration = \"120s\"\n[hosts.z]\n[[link]]\nends = [\"r\", \"z\"]\nrate = \"100mbit\"\ndelay = \"5ms\"\nqueue = \"1MB\"\n",
     );
     for (name, delay) in [("a", 10), ("b", 15), ("c", 20), ("d", 30), ("e", 40), ("f", 60)] {
@@ -148,9 +159,7 @@ fn connections_of_different_round_trips_all_get_something() -> Outcome {
     let report = run(&scenario)?;
     assert!(report.goodput >= 0.9 * text(100e6), "{report}");
     assert!(report.fairness >= Some(0.7), "{report}");
-    let least = report.flows.iter().map(|flow| flow.goodput).fold(f64::MAX, f64::min);
-    assert!(least >= text(100e6) / 6.0 / 4.0, "{report}");
-    Ok(())
+    Ok(report.flows.iter().map(|flow| flow.goodput).fold(f64::MAX, f64::min))
 }
 
 #[test]

@@ -36,7 +36,8 @@ pub(crate) const MAX_CWND: u64 = 1 << 40;
 pub struct AckSample {
     /// Bytes that left the network by it, cumulatively or selectively acknowledged; zero for a bare duplicate.
     pub acked: u64,
-    /// Whether it acknowledges new data cumulatively: what is only reported beyond a hole opens no window (RFC 5681 3.1 and 3.2).
+    /// Whether it acknowledges new data cumulatively: what is only reported beyond a hole opens no window (RFC 5681 3.1 and 3.2),
+    /// but where the path was seen to reorder, as on Linux.
     pub advances: bool,
     /// The round-trip time it gives, if any.
     pub rtt: Option<Duration>,

@@ -453,6 +453,11 @@ impl Recovery {
         self.reordering as u32
     }
 
+    /// Whether the path was seen to deliver further out of order than that.
+    pub(crate) const fn is_reordered(&self) -> bool {
+        self.reordering > DUP_THRESH as u16
+    }
+
     /// The steps of the clock that the caller reads (G of RFC 6298).
     fn clock_granularity(&self) -> Duration {
         self.rtt.granularity()

@@ -25,6 +25,8 @@ const MAX_REORDERING: u64 = 300;
 pub(super) struct Work {
     pub(super) una: Position,
     pub(super) advanced: bool,
+    /// When what was the first hole before it was sent again, if it was.
+    pub(super) copied_at: Option<Instant>,
     pub(super) delivery: Delivery,
     /// What the peer received twice (RFC 2883).
     pub(super) duplicate: Option<Range<Position>>,
@@ -44,6 +46,7 @@ impl Work {
         Self {
             una: recovery.ring.una(),
             advanced: false,
+            copied_at: recovery.ring.first_copied_at(),
             delivery: Delivery::default(),
             duplicate: None,
             highest: None,

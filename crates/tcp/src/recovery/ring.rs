@@ -94,6 +94,11 @@ impl Ring {
         self.records.memory()
     }
 
+    /// When the data at SND.UNA was sent again, if it was: the last time.
+    pub(super) fn first_copied_at(&self) -> Option<Instant> {
+        self.records.front().filter(|record| record.resent).map(|record| record.sent_at)
+    }
+
     fn start_of(&self, index: usize) -> Position {
         index.checked_sub(1).and_then(|i| self.records.get(i)).map_or(self.una, |r| r.end)
     }

@@ -29,9 +29,10 @@ pub(super) enum Frto {
 pub(super) struct Undo {
     /// SND.UNA when it was made: duplicates of what lies below are old.
     marker: Position,
-    /// When the oldest copy went out that may be in the network: the line that tells originals from copies (RFC 3522 3.2,
-    /// RetransmitTS). A recovery begins where another ends, and copies of that one are no originals.
+    /// When the oldest copy went out that may be in the network.
     oldest: Option<Instant>,
+    /// Whether a copy has filled a hole.
+    needed: bool,
     /// Bytes sent again since, and not reported as duplicates.
     resent: u64,
     /// When this is acknowledged, all duplicate SACKs have come.
@@ -40,7 +41,7 @@ pub(super) struct Undo {
 
 impl Undo {
     pub(super) const fn new(una: Position, oldest: Option<Instant>) -> Self {
-        Self { marker: una, oldest, resent: 0, until: None }
+        Self { marker: una, oldest, needed: false, resent: 0, until: None }
     }
 
     pub(super) fn on_resent(&mut self, now: Instant, len: u64) {
@@ -75,12 +76,8 @@ impl Recovery {
         if undo.is_some_and(|(undo, range)| undo.on_duplicate(range)) {
             return true;
         }
-        // RFC 3522 3.2, step 4: what it answers was sent before the first copy.
+        let by_echo = self.is_original(now, ack, episode, work);
         let undo = episode.undo.as_ref();
-        let by_echo = match (ack.echo_rtt, undo.and_then(|undo| undo.oldest)) {
-            (Some(echo), Some(oldest)) if work.advanced => echo >= now.since(oldest) + ECHO_GRANULARITY,
-            _ => false,
-        };
         match self.phase {
             Phase::Open | Phase::Disorder => false,
             // Nothing was sent again yet, and all of it has arrived.
@@ -93,6 +90,20 @@ impl Recovery {
                 by_echo || (judges && original)
             }
         }
+    }
+
+    /// RFC 3522 3.2, step 4: what it answers was sent before the first copy, and no copy has filled a hole before. The echo is that
+    /// of the segment that filled the first hole (RFC 7323 4.3), so that is the one whose copy is asked; after a time-out, which may
+    /// have sent it several times, the oldest.
+    fn is_original(&self, now: Instant, ack: &Ack<'_>, episode: &mut Episode, work: &Work) -> bool {
+        let (Some(echo), Some(undo)) = (ack.echo_rtt.filter(|_| work.advanced), episode.undo.as_mut()) else {
+            return false;
+        };
+        let copied_at = if self.phase == Phase::Timeout { undo.oldest } else { work.copied_at };
+        let Some(copied_at) = copied_at else { return false };
+        let original = echo >= now.since(copied_at) + ECHO_GRANULARITY;
+        undo.needed |= !original;
+        original && !undo.needed
     }
 
     /// RFC 4015: the state is as if nothing had been believed lost.

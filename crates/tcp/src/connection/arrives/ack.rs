@@ -163,12 +163,14 @@ impl Tcb {
         (before, advances): (Phase, bool),
         rate: Option<RateSample>,
     ) {
+        // Where the path reorders, what is reported beyond a hole is progress, too, as on Linux: there is always a hole.
+        let advances = advances || (outcome.newly_sacked > 0 && self.recovery.is_reordered());
         let unvalidated = self.rare.is_some() && self.validate_window(cx.now);
         let rtt = self.recovery.rtt();
         let slow_start = is_slow_start(&self.congestion) && !unvalidated;
         let sample = AckSample {
             acked: outcome.delivered,
-            advances: outcome.newly_acked > 0,
+            advances,
             rtt: outcome.rtt,
             srtt: rtt.srtt(),
             min_rtt: rtt.min_rtt(),

@@ -155,3 +155,25 @@ fn a_copy_of_the_recovery_before_is_no_original() {
     // Were it older than that copy, too, it would be the original.
     assert_eq!(r.on_ack(at(32), &ack(20)).change, Some(RecoveryChange::Undone));
 }
+
+#[test]
+fn a_recovery_in_which_a_copy_was_needed_stands_whatever_else_was_late() {
+    // 0 and 3 are sent again at 10. The copy of 0 fills its hole; the original of 3 is only late.
+    let mut r = established(true);
+    send(&mut r, at(0), 0..10);
+    ack(&mut r, at(10), 0, &[1..3, 4..10]);
+    assert_eq!(repair(&mut r, at(10), 20 * MSS), [0, 3]);
+    let sack = [segs(4, 10)];
+    let to = |segment: u64, echo| Ack {
+        ack: pos(segment * MSS),
+        sack: if segment < 4 { &sack } else { &[] },
+        echo_rtt: Some(ms(echo)),
+        has_data: false,
+        window_changed: false,
+    };
+    let mut late = r.clone();
+    assert_eq!(r.on_ack(at(20), &to(3, 10)).change, None);
+    assert_eq!(r.on_ack(at(21), &to(10, 21)).change, Some(RecoveryChange::Recovered));
+    // Where the first hole is filled by what was late, all of it was.
+    assert_eq!(late.on_ack(at(20), &to(3, 20)).change, Some(RecoveryChange::Undone));
+}
