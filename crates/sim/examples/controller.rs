@@ -22,6 +22,8 @@ struct Delay {
     /// What it was before the last loss, in case there was none.
     before: Option<u64>,
     doubling: bool,
+    /// The window has just been set: a round trip later it shows in the queue.
+    settling: bool,
     /// In this round trip: bytes acknowledged, and the shortest round-trip time.
     acked: u64,
     rtt: Duration,
@@ -34,6 +36,7 @@ const DELAY: Custom = Custom::new("delay", |start: Start| {
         cwnd: initial_window(start.mss),
         before: None,
         doubling: true,
+        settling: false,
         acked: 0,
         rtt: Duration::MAX,
     })
@@ -55,10 +58,14 @@ impl Controller for Delay {
         if sample.in_recovery || !sample.cwnd_limited || self.acked < self.cwnd {
             return;
         }
-        // Once a round trip: what of the window stands in the queue?
         let rtt = core::mem::replace(&mut self.rtt, Duration::MAX);
-        let queued = self.cwnd as f64 * (1.0 - least.as_secs_f64() / rtt.as_secs_f64()) / self.mss as f64;
         self.acked = 0;
+        self.settling = !self.settling;
+        if self.settling {
+            return;
+        }
+        // Every other round trip: what of the window stands in the queue?
+        let queued = self.cwnd as f64 * (1.0 - least.as_secs_f64() / rtt.as_secs_f64()) / self.mss as f64;
         self.cwnd = match queued {
             few if self.doubling && few < 4.0 => self.cwnd * 2,
             // What doubling put into the queue is taken back at once.
