@@ -82,6 +82,7 @@ impl Options {
                 reduce_window: true,
                 cookie_mss: 1_460,
                 lax_timestamps: true,
+                odd: OddSegments { take_late_text: false, ..OddSegments::default() },
                 uncut_segments: true,
                 syn_retries: 6,
                 linear_syns: 4,
@@ -115,6 +116,7 @@ impl Options {
                 odd: OddSegments {
                     syn_fin: SynFin::SynOnly,
                     take_old_acks: true,
+                    take_late_text: false,
                     repeat_fin: true,
                     time_wait_syn: TimeWaitSyn::Ignore,
                     ..OddSegments::default()

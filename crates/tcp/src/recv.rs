@@ -9,6 +9,7 @@ pub mod queue;
 pub mod window;
 
 mod chunks;
+mod late;
 mod ranges;
 mod rtt;
 

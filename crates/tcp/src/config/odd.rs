@@ -16,6 +16,11 @@ pub struct OddSegments {
     /// Whether a segment from before the window is dropped for its number alone, as RFC 9293 3.10.7.4 has it; default false:
     /// so it is. Otherwise it counts if it acknowledges something new, as on FreeBSD.
     pub take_old_acks: bool,
+    /// Whether text with an older timestamp than TS.Recent is taken where it fills a hole and was sent since that opened; default
+    /// true. RFC 7323 5.3, R1, has it dropped, and says that it is so unnecessarily: it was overtaken by the copy of something
+    /// before it, and nothing of an earlier turn of the sequence numbers can pass for it. Otherwise it is dropped, as on Linux and
+    /// FreeBSD, and a path that reorders loses more by each loss.
+    pub take_late_text: bool,
     /// Whether an acknowledgement carries our FIN again while that is not acknowledged, as on FreeBSD; default false. A
     /// challenge does not.
     pub repeat_fin: bool,
@@ -36,6 +41,7 @@ impl Default for OddSegments {
             challenge_syns: true,
             syn_fin: SynFin::default(),
             take_old_acks: false,
+            take_late_text: true,
             repeat_fin: false,
             time_wait_syn: TimeWaitSyn::default(),
             take_unknown_ao: false,

@@ -28,7 +28,7 @@ pub struct ReceiveQueue {
     /// What the chunks of both kinds cost.
     memory: u32,
     chunks: Chunks,
-    beyond: Option<Box<OutOfOrder>>,
+    pub(super) beyond: Option<Box<OutOfOrder>>,
 }
 
 /// What became of a segment's data.

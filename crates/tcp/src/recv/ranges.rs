@@ -11,6 +11,7 @@ use bowline_base::Position;
 use bytes::Bytes;
 
 use super::chunks::{Chunks, Hold, OVERHEAD};
+use super::late::Opened;
 
 /// The most ranges at once. Beyond it a new range is refused rather than an old one dropped: the old one has been
 /// reported to the peer, who may have forgotten the data.
@@ -25,6 +26,8 @@ pub(super) struct OutOfOrder {
     bytes: u64,
     /// Counts changes.
     clock: u64,
+    /// What the peer's clock said when the holes opened.
+    pub(super) opened: Option<Opened>,
 }
 
 #[derive(Clone, Hash, Debug)]

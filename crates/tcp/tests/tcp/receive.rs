@@ -1,7 +1,7 @@
 //! Receiving (RFC 9293 3.8.6, 3.10.7.4; RFC 2018, 2883, 7323): what is kept, what is acknowledged and when, which window
 //! is announced.
 
-use bowline_tcp::{ConnectionKey, Options};
+use bowline_tcp::{ConnectionKey, OddSegments, Options};
 
 use crate::bench::peer::{Peer, plain};
 
@@ -182,6 +182,34 @@ fn paws_drops_what_is_old_and_says_where_we_are() {
     p.read(key, 0, 200);
     assert_eq!(p.counters().paws_estab, 1);
     p.run("< RST seq=201 ts=100\n= LISTEN");
+}
+
+#[test]
+fn an_original_that_is_overtaken_by_the_copy_of_another_is_taken() {
+    // RFC 7323 5.3 tells of it, and says that R1 drops it unnecessarily.
+    for take_late_text in [true, false] {
+        let odd = OddSegments { take_late_text, ..OddSegments::default() };
+        let (mut p, key) = open(Options { sack: true, timestamps: true, odd, ..plain() }, "sackok ts=100");
+        p.run(
+            "< ACK seq=1 ack=1 len=100 ts=200
+             > ACK seq=1 ack=101 ts=200
+             < ACK seq=401 ack=1 len=100 ts=203
+             > ACK seq=1 ack=101 sack=401-501 ts=200
+             < ACK seq=101 ack=1 len=100 ts=300
+             > ACK seq=1 ack=201 sack=401-501 ts=300
+             < ACK seq=201 ack=1 len=100 ts=199
+             > ACK seq=1 ack=201 sack=401-501 ts=300
+             < ACK seq=501 ack=1 len=100 ts=299
+             > ACK seq=1 ack=201 sack=401-501 ts=300
+             < ACK seq=101 ack=1 len=100 ts=200
+             > ACK seq=1 ack=201 sack=101-201;401-501 ts=300",
+        );
+        assert_eq!(p.counters().paws_estab, 3, "before the hole, beyond it, and the original of the copy");
+        p.inject("ACK seq=201 ack=1 len=100 ts=200");
+        let taken = if take_late_text { 301 } else { 201 };
+        p.run(&format!("> ACK seq=1 ack={taken} sack=401-501 ts=300"));
+        p.read(key, 0, taken as usize - 1);
+    }
 }
 
 #[test]

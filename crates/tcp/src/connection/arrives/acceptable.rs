@@ -77,8 +77,12 @@ impl Tcb {
             return if passes { Check::Continue(()) } else { discard(DropReason::Paws) };
         };
         // RFC 7323 5.3, RFC7323-5.3-1.
-        if clock.is_old(cx.now, timestamps.value) {
+        if clock.is_old(cx.now, timestamps.value) && !self.is_late(segment, timestamps.value) {
             cx.counters.paws_estab += 1;
+            if segment.text_len() > 0 && segment.end <= self.rcv_nxt() {
+                // As Linux does: it may be the original of a copy that was not needed, and its sender should know (RFC 2883 4).
+                self.rcv.acks.set_dsack(segment.seq..segment.end);
+            }
             if segment.len() > 0 {
                 self.rcv.acks.on_immediate(SendReason::DuplicateAck);
             } else {
@@ -87,6 +91,15 @@ impl Tcb {
             return discard(DropReason::Paws);
         }
         Check::Continue(())
+    }
+
+    /// Whether it is text that fills holes and was sent since these opened: only the copy of something before it has made it look
+    /// old.
+    fn is_late(&self, segment: &Segment<'_>, time: u32) -> bool {
+        self.options.odd.take_late_text
+            && segment.text_len() > 0
+            && !segment.has(TcpFlags::SYN)
+            && self.rcv.queue.is_late(segment.end, time)
     }
 
     /// TS.Recent (RFC 7323 5.3, R3). Only once the sequence number and the acknowledgement have been found good: a time from a

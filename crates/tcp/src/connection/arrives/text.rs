@@ -65,6 +65,9 @@ impl Tcb {
             return discard(DropReason::OutOfWindow);
         }
         let inserted = self.rcv.queue.insert_pieces(segment.seq, (segment.text, len), limit);
+        if let Some(clock) = &self.timestamps {
+            self.rcv.queue.note_recent(clock.recent());
+        }
         self.stats.data_segs_in += count;
         self.stats.last_data_received = cx.now;
         if inserted.out_of_order {

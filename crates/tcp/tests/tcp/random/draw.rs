@@ -164,6 +164,7 @@ fn like_another_system(random: &mut Randomness, options: &mut Options) {
         (options.rto_slop, options.clock_granularity) = (other.rto_slop, other.clock_granularity);
     }
     if coin() {
-        options.odd = OddSegments { take_old_acks: coin(), repeat_fin: coin(), ..OddSegments::default() };
+        options.odd =
+            OddSegments { take_old_acks: coin(), take_late_text: coin(), repeat_fin: coin(), ..OddSegments::default() };
     }
 }
