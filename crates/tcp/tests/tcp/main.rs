@@ -15,6 +15,7 @@ mod bulk;
 mod chaos;
 mod close;
 mod fast_open;
+mod listeners;
 mod marks;
 mod noticed;
 mod open;
