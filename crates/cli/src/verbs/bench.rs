@@ -95,7 +95,6 @@ struct Settings {
     only: String,
     json: bool,
     /// Only on Linux is there a part that asks.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code))]
     path: path::PathArgs,
 }
 

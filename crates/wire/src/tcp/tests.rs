@@ -382,9 +382,11 @@ proptest! {
 
     #[test]
     fn any_bytes_parse_or_do_not_and_what_parses_survives_a_round(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
-        if let Ok((header, len)) = TcpHeader::parse(&bytes) {
+        if let Ok((mut header, len)) = TcpHeader::parse(&bytes) {
             prop_assert!((MIN_HEADER..=MAX_HEADER).contains(&len) && len <= bytes.len());
             let again = emitted(&header);
+            // What proves nothing is told apart, and never written.
+            header.options.signature.take_if(|signature| signature.emit_len() == 0);
             prop_assert_eq!(TcpHeader::parse(&again), Ok((header, again.len())));
         }
     }

@@ -33,7 +33,7 @@ pub enum Signature {
         key_id: u8,
         /// RNextKeyID: which key the sender wants to have used by its peer.
         next_key_id: u8,
-        /// The MAC; empty where it is longer than [`MAX_MAC`], which no known algorithm's is.
+        /// The MAC; empty where it is longer than [`MAX_MAC`], which no known algorithm's is. Such a one is never written.
         mac: Mac,
     },
     /// Several of them, or one of an impossible length: a segment to drop (RFC 5925 2.2). Never written.
@@ -58,8 +58,8 @@ impl Signature {
     pub fn emit_len(&self) -> usize {
         match self {
             Self::Md5(_) => 20,
-            Self::Ao { mac, .. } => (4 + mac.len()).next_multiple_of(4),
-            Self::Malformed => 0,
+            Self::Ao { mac, .. } if !mac.is_empty() => (4 + mac.len()).next_multiple_of(4),
+            Self::Ao { .. } | Self::Malformed => 0,
         }
     }
 
@@ -67,11 +67,11 @@ impl Signature {
     pub(super) fn bytes(&self) -> (usize, Bytes) {
         match self {
             Self::Md5(digest) => (2, [MD5, 18].into_iter().chain(digest.iter().copied()).collect()),
-            Self::Ao { key_id, next_key_id, mac } => {
+            Self::Ao { key_id, next_key_id, mac } if !mac.is_empty() => {
                 let head = [AO, 4 + mac.len() as u8, *key_id, *next_key_id];
                 (0, head.into_iter().chain(mac.iter().copied()).collect())
             }
-            Self::Malformed => (0, Bytes::new()),
+            Self::Ao { .. } | Self::Malformed => (0, Bytes::new()),
         }
     }
 
