@@ -121,7 +121,7 @@ impl Stack {
                 left -= 1;
                 self.runs.open = joining && (left > 0 || packets.size_hint().1 != Some(0));
                 self.runs.guess = guess;
-                self.tcp.expect(guess);
+                self.tcp.anticipate(guess);
                 self.take_in(now, interface, packet);
             }
             self.runs.guess = Guess::default();
@@ -218,7 +218,7 @@ impl Stack {
         let Held { run, ip, mut header, text, guess, .. } = held;
         header.flags = run.flags();
         let segment_size = (run.segments() > 1).then_some(run.segment_size());
-        self.tcp.expect(guess);
+        self.tcp.anticipate(guess);
         self.deliver_segment(now, interface, (&ip, &header, &[]), &text, segment_size);
         self.runs.give_back(text);
     }

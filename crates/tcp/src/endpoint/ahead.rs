@@ -34,7 +34,7 @@ impl Endpoint {
     }
 
     /// Finds out which connections the next segments, up to [`AHEAD`] of them, are probably for, and fetches what these are
-    /// going to need. Say so with [`expect`](Self::expect) before each of them. Changes nothing but the time that they take.
+    /// going to need. Say so with [`anticipate`](Self::anticipate) before each of them. Changes nothing but the time that they take.
     #[must_use]
     pub fn look_ahead(&self, tuples: impl Iterator<Item = Option<FourTuple>>) -> ArrayVec<Guess, AHEAD> {
         // In three rounds of a few instructions each, of which none waits for another one of its round: so the processor has
@@ -57,7 +57,7 @@ impl Endpoint {
 
     /// The next segment is probably for this connection.
     #[inline]
-    pub const fn expect(&mut self, Guess(index): Guess) {
+    pub const fn anticipate(&mut self, Guess(index): Guess) {
         if index != NONE {
             self.recent = index;
         }

@@ -50,7 +50,7 @@ fn a_wrong_guess_is_found_out() {
     let mut endpoint = crowd(20);
     let guesses: Vec<Guess> = [0, 7, 19, 20, NONE].map(Guess).into();
     for guess in guesses {
-        endpoint.expect(guess);
+        endpoint.anticipate(guess);
         assert_eq!(endpoint.find(&tuple(7)), Some(Slot::Connection(7)), "{guess:?}");
         assert_eq!(endpoint.find(&tuple(30)), None, "{guess:?}");
     }
