@@ -4,6 +4,7 @@
 //! | room | decides |
 //! |---|---|
 //! | here | who agrees on what; the handshake's encoding of the ECN field, and what its changes mean |
+//! | [`counts`] | the counters themselves, of both |
 //! | [`receiver`] | what has arrived with which mark, and what of it is due to be told |
 //! | [`sender`] | what the peer's counters say has arrived there |
 //!
@@ -12,6 +13,7 @@
 use bowline_wire::Ecn;
 use bowline_wire::tcp::TcpFlags;
 
+pub mod counts;
 pub mod receiver;
 pub mod sender;
 #[cfg(test)]

@@ -10,11 +10,8 @@ use bowline_wire::Ecn;
 use bowline_wire::tcp::{AccEcnOption, AccEcnOrder, TcpFlags};
 
 use super::EcnOption;
+use super::counts::{Counts, FIRST_BYTES};
 
-/// What r.cep begins with (RFC 9768 3.2.1, RFC9768-3.2.1-1).
-pub(super) const FIRST_CEP: u8 = 5;
-/// What r.e1b, r.ceb and r.e0b begin with, in the order of the options that we send.
-pub(super) const FIRST_BYTES: [u32; 3] = [1, 0, 1];
 /// Options that follow a change of the marks: the second one shows that nothing else has changed since.
 const AFTER_CHANGE: u8 = 2;
 /// A counter is told before it has grown by so much, since 24 bits of it can be told (RFC 9768 3.2.3.3).
@@ -22,12 +19,10 @@ const TOLD_EVERY: u64 = 1 << 22;
 /// CE marks that are acknowledged at once (RFC 9768 3.2.2.5.1): where data waits for its acknowledgement, and where none does.
 const MARKS: (u8, u8) = (2, 3);
 
-/// The counters of what has arrived, but for SYNs. They begin at zero here; what begins otherwise on the wire does so there.
+/// The counters of what has arrived, but for SYNs.
 #[derive(Clone, Hash, Debug)]
 pub struct Receiver {
-    ce_packets: u32,
-    /// By mark: ECT(1), CE, ECT(0), in the order of the option.
-    bytes: [u64; 3],
+    counts: Counts,
     /// The mark of the last packet.
     last: Ecn,
     /// CE marks since the counter was told last.
@@ -39,24 +34,13 @@ pub struct Receiver {
     option_at: Instant,
 }
 
-/// The place of a mark's counter in an option that begins with ECT(1).
-pub(super) const fn place_of(mark: Ecn) -> Option<usize> {
-    match mark {
-        Ecn::NotEct => None,
-        Ecn::Ect1 => Some(0),
-        Ecn::Ce => Some(1),
-        Ecn::Ect0 => Some(2),
-    }
-}
-
 impl Receiver {
     /// Counters after a handshake in which the peer's last segment had this mark. `ce`: it was a SYN-ACK and counts, which
     /// it does once.
     #[must_use]
     pub const fn new(last: Ecn, ce: bool) -> Self {
         Self {
-            ce_packets: ce as u32,
-            bytes: [0; 3],
+            counts: Counts { ce_packets: ce as u32, bytes: [0; 3] },
             last,
             untold: 0,
             changed: 0,
@@ -71,10 +55,10 @@ impl Receiver {
     pub fn on_packets(&mut self, mark: Ecn, packets: u64, text: u64) -> bool {
         if mark == Ecn::Ce {
             let packets = u32::try_from(packets).unwrap_or(u32::MAX);
-            self.ce_packets = self.ce_packets.wrapping_add(packets);
+            self.counts.add_ce(packets);
             self.untold = self.untold.saturating_add(u8::try_from(packets).unwrap_or(u8::MAX));
         }
-        if let Some((place, bytes)) = place_of(mark).and_then(|place| Some((place, self.bytes.get_mut(place)?)))
+        if let Some((place, bytes)) = self.counts.bytes_mut(mark)
             && text > 0
         {
             let before = *bytes / TOLD_EVERY;
@@ -102,20 +86,14 @@ impl Receiver {
     #[must_use]
     pub fn take_flags(&mut self) -> TcpFlags {
         self.untold = 0;
-        super::flags(self.ace())
-    }
-
-    /// The counter of CE marks, as far as the flags can tell it.
-    #[must_use]
-    pub const fn ace(&self) -> u8 {
-        (self.ce_packets as u8).wrapping_add(FIRST_CEP) & 7
+        super::flags(self.counts.ace())
     }
 
     /// The option, with all three counters: the low 24 bits of each (RFC 9768 3.2.3.1, RFC9768-3.2.3.1-1).
     #[must_use]
     pub fn option(&self) -> AccEcnOption {
         let mut counters = FIRST_BYTES;
-        for (counter, bytes) in counters.iter_mut().zip(self.bytes) {
+        for (counter, bytes) in counters.iter_mut().zip(self.counts.bytes) {
             *counter = counter.wrapping_add(bytes as u32);
         }
         AccEcnOption::new(AccEcnOrder::Ect1First, &counters)
@@ -156,15 +134,9 @@ impl Receiver {
         self.due = self.due.max(1);
     }
 
-    /// Packets that arrived with CE.
+    /// What has arrived.
     #[must_use]
-    pub const fn ce_packets(&self) -> u32 {
-        self.ce_packets
-    }
-
-    /// Bytes of text that arrived with this mark.
-    #[must_use]
-    pub fn bytes(&self, mark: Ecn) -> u64 {
-        place_of(mark).and_then(|place| self.bytes.get(place)).copied().unwrap_or(0)
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
     }
 }

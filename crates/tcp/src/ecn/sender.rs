@@ -6,7 +6,7 @@
 use bowline_wire::Ecn;
 use bowline_wire::tcp::AccEcnOption;
 
-use super::receiver::{FIRST_BYTES, FIRST_CEP, place_of};
+use super::counts::{Counts, FIRST_BYTES};
 
 /// The counter of marks wraps here.
 const WRAP: u64 = 8;
@@ -53,9 +53,7 @@ pub struct Marks {
 /// The counters of what has arrived at the peer.
 #[derive(Clone, Hash, Debug, Default)]
 pub struct Sender {
-    ce_packets: u32,
-    /// By mark: ECT(1), CE, ECT(0).
-    bytes: [u64; 3],
+    counts: Counts,
     /// The one mark with which bytes arrived last: it goes on until an option says otherwise.
     goes_on: Option<Ecn>,
     seen: OptionSeen,
@@ -66,7 +64,7 @@ pub struct Sender {
 impl Sender {
     /// The peer has told of the mark of our SYN-ACK: CE counts (RFC 9768 3.2.2.1, table 4).
     pub fn on_syn_ack_marked(&mut self) {
-        self.ce_packets = self.ce_packets.max(1);
+        self.counts.ce_packets = self.counts.ce_packets.max(1);
     }
 
     /// Looks at an option that came with a SYN-ACK, or first: whether there are any, and whether they can be believed. It
@@ -102,7 +100,7 @@ impl Sender {
         };
         self.average(covered.segments);
         let packets = self.packets(ace, bytes, covered);
-        self.ce_packets = self.ce_packets.wrapping_add(packets);
+        self.counts.add_ce(packets);
         Marks { packets, bytes: option.and(bytes) }
     }
 
@@ -111,7 +109,7 @@ impl Sender {
         let told = [(Ecn::Ect1, option.ect1_bytes()), (Ecn::Ce, option.ce_bytes()), (Ecn::Ect0, option.ect0_bytes())];
         let (mut marked, mut changed, mut shrunk) = (0, None, false);
         let mut several = false;
-        for ((mark, field), (bytes, first)) in told.into_iter().zip(self.bytes.iter_mut().zip(FIRST_BYTES)) {
+        for ((mark, field), (bytes, first)) in told.into_iter().zip(self.counts.bytes.iter_mut().zip(FIRST_BYTES)) {
             let Some(field) = field else { continue };
             let grown = signed_24(field.wrapping_sub(first).wrapping_sub(*bytes as u32));
             *bytes = bytes.saturating_add_signed(grown);
@@ -130,7 +128,7 @@ impl Sender {
     /// There are options, but none with this acknowledgement: the marks go on as they were, if they were all of one kind.
     fn go_on(&mut self, bytes: u64) -> Option<u64> {
         let mark = self.goes_on?;
-        if let Some(count) = place_of(mark).and_then(|place| self.bytes.get_mut(place)) {
+        if let Some((_, count)) = self.counts.bytes_mut(mark) {
             *count += bytes;
         }
         Some(if mark == Ecn::Ce { bytes } else { 0 })
@@ -150,7 +148,7 @@ impl Sender {
     /// How many packets with CE the counter stands for.
     // RFC 9768 3.2.2.5.2, RFC9768-3.2.2.5.2-1; 3.2.3.2.5, RFC9768-3.2.3.2.5-1: where it may have wrapped, as much as is likely: all that were acknowledged, if nothing is known.
     fn packets(&self, ace: u8, marked: Option<u64>, covered: Covered) -> u32 {
-        let least = u64::from(ace.wrapping_sub(FIRST_CEP).wrapping_sub(self.ce_packets as u8) & 7);
+        let least = u64::from(ace.wrapping_sub(self.counts.ace()) & 7);
         let segments = covered.segments;
         if segments < WRAP {
             return least as u32;
@@ -175,16 +173,10 @@ impl Sender {
         self.seen
     }
 
-    /// Packets that arrived with CE at the peer.
+    /// What has arrived at the peer: of the bytes as far as its options tell.
     #[must_use]
-    pub const fn ce_packets(&self) -> u32 {
-        self.ce_packets
-    }
-
-    /// Bytes of text that arrived with this mark at the peer, as far as its options tell.
-    #[must_use]
-    pub fn bytes(&self, mark: Ecn) -> u64 {
-        place_of(mark).and_then(|place| self.bytes.get(place)).copied().unwrap_or(0)
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
     }
 }
 

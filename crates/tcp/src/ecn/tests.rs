@@ -79,7 +79,7 @@ fn the_handshake_reflects_every_mark() {
 #[test]
 fn what_arrives_is_counted_by_its_mark() {
     let mut receiver = Receiver::new(Ecn::NotEct, false);
-    assert_eq!((receiver.ace(), receiver.required()), (5, 0));
+    assert_eq!((receiver.counts().ace(), receiver.required()), (5, 0));
     assert_eq!(receiver.option(), Receiver::first_option());
     assert!(receiver.on_packets(Ecn::Ect0, 1, 0), "another mark, but no text");
     assert_eq!(receiver.required(), 0);
@@ -87,7 +87,7 @@ fn what_arrives_is_counted_by_its_mark() {
     assert_eq!(receiver.required(), 3, "the third in our order");
     assert!(receiver.on_packets(Ecn::Ce, 3, 3000));
     assert!(receiver.on_packets(Ecn::Ect1, 1, 50));
-    assert_eq!((receiver.ace(), receiver.ce_packets()), (0, 3), "5 + 3");
+    assert_eq!((receiver.counts().ace(), receiver.counts().ce_packets()), (0, 3), "5 + 3");
     let option = receiver.option();
     assert_eq!((option.ect1_bytes(), option.ce_bytes(), option.ect0_bytes()), (Some(51), Some(3000), Some(701)));
     receiver.on_option_sent(Instant::ZERO);
@@ -95,9 +95,9 @@ fn what_arrives_is_counted_by_its_mark() {
     receiver.on_packets(Ecn::Ect1, 1, 50);
     assert_eq!(receiver.required(), 1);
     assert!(receiver.on_packets(Ecn::NotEct, 1, 1000), "counted nowhere, but it is a change");
-    assert_eq!((receiver.bytes(Ecn::NotEct), receiver.bytes(Ecn::Ect1)), (0, 100));
-    assert_eq!(Receiver::new(Ecn::Ce, true).ace(), 6, "a SYN-ACK with CE counts");
-    assert_eq!(Receiver::new(Ecn::Ce, false).ace(), 5, "a SYN does not");
+    assert_eq!((receiver.counts().bytes(Ecn::NotEct), receiver.counts().bytes(Ecn::Ect1)), (0, 100));
+    assert_eq!(Receiver::new(Ecn::Ce, true).counts().ace(), 6, "a SYN-ACK with CE counts");
+    assert_eq!(Receiver::new(Ecn::Ce, false).counts().ace(), 5, "a SYN does not");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn several_marks_are_due_at_once() {
     assert_eq!(due(&mut receiver), (false, false));
     assert_eq!(due(&mut receiver), (true, false));
     assert_eq!(due(&mut receiver), (true, true));
-    assert_eq!(ace(receiver.take_flags()), receiver.ace());
+    assert_eq!(ace(receiver.take_flags()), receiver.counts().ace());
     assert_eq!(due(&mut receiver), (false, false));
     receiver.on_packets(Ecn::Ce, 44, 4400);
     assert!(receiver.is_due(false), "a super-segment");
@@ -190,12 +190,12 @@ fn an_option_tells_how_often_the_counter_has_wrapped() {
         let mut sender = Sender::default();
         let mut receiver = Receiver::new(Ecn::Ect0, false);
         sender.see(&receiver.option());
-        sender.on_ack(receiver.ace(), Some(&receiver.option()), covered(1));
+        sender.on_ack(receiver.counts().ace(), Some(&receiver.option()), covered(1));
         receiver.on_packets(Ecn::Ce, marked, marked * MSS);
         receiver.on_packets(Ecn::Ect0, 40 - marked, (40 - marked) * MSS);
-        let marks = sender.on_ack(receiver.ace(), Some(&receiver.option()), covered(40));
+        let marks = sender.on_ack(receiver.counts().ace(), Some(&receiver.option()), covered(40));
         assert_eq!((u64::from(marks.packets), marks.bytes), (marked, Some(marked * MSS)));
-        assert_eq!(sender.bytes(Ecn::Ect0), (40 - marked) * MSS);
+        assert_eq!(sender.counts().bytes(Ecn::Ect0), (40 - marked) * MSS);
     }
 }
 
@@ -205,13 +205,13 @@ fn between_options_the_marks_go_on_as_they_were() {
     let mut receiver = Receiver::new(Ecn::Ect0, false);
     sender.see(&receiver.option());
     receiver.on_packets(Ecn::Ect0, 2, 2 * MSS);
-    sender.on_ack(receiver.ace(), Some(&receiver.option()), covered(2));
-    assert_eq!(sender.on_ack(receiver.ace(), None, covered(12)).packets, 0, "all of them ECT(0)");
-    assert_eq!(sender.bytes(Ecn::Ect0), 14 * MSS);
+    sender.on_ack(receiver.counts().ace(), Some(&receiver.option()), covered(2));
+    assert_eq!(sender.on_ack(receiver.counts().ace(), None, covered(12)).packets, 0, "all of them ECT(0)");
+    assert_eq!(sender.counts().bytes(Ecn::Ect0), 14 * MSS);
     // An option corrects what was guessed: it was not so much.
     receiver.on_packets(Ecn::Ce, 12, 12 * MSS);
-    let marks = sender.on_ack(receiver.ace(), Some(&receiver.option()), covered(1));
-    assert_eq!((sender.bytes(Ecn::Ect0), sender.bytes(Ecn::Ce)), (2 * MSS, 12 * MSS));
+    let marks = sender.on_ack(receiver.counts().ace(), Some(&receiver.option()), covered(1));
+    assert_eq!((sender.counts().bytes(Ecn::Ect0), sender.counts().bytes(Ecn::Ce)), (2 * MSS, 12 * MSS));
     assert_eq!(marks.bytes, None, "what shrinks is not believed");
 }
 
@@ -261,12 +261,12 @@ proptest! {
                 continue;
             }
             let option = options.then(|| receiver.option());
-            sender.on_ack(receiver.ace(), option.as_ref(), covered(unacknowledged));
+            sender.on_ack(receiver.counts().ace(), option.as_ref(), covered(unacknowledged));
             unacknowledged = 0;
-            prop_assert_eq!(sender.ce_packets() & 7, receiver.ce_packets() & 7);
+            prop_assert_eq!(sender.counts().ce_packets() & 7, receiver.counts().ce_packets() & 7);
             if options {
-                prop_assert_eq!(sender.ce_packets(), receiver.ce_packets());
-                prop_assert_eq!(MARKS.map(|mark| sender.bytes(mark)), MARKS.map(|mark| receiver.bytes(mark)));
+                prop_assert_eq!(sender.counts().ce_packets(), receiver.counts().ce_packets());
+                prop_assert_eq!(MARKS.map(|mark| sender.counts().bytes(mark)), MARKS.map(|mark| receiver.counts().bytes(mark)));
             }
         }
     }

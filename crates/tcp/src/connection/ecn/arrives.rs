@@ -121,8 +121,8 @@ impl Tcb {
             let marks = accurate.sender.on_ack(seen, option, covered);
             // RFC 9768 3.2.3.2.5, RFC9768-3.2.3.2.5-2: bytes with CE, but no packet, though the flags cannot have wrapped: the feedback is mangled.
             // Where an option was left out before, packets may have been told of already: they are of some size.
-            let packets = u64::from(accurate.sender.ce_packets());
-            let unexplained = accurate.sender.bytes(Ecn::Ce) > packets * 2 * mss;
+            let packets = u64::from(accurate.sender.counts().ce_packets());
+            let unexplained = accurate.sender.counts().bytes(Ecn::Ce) > packets * 2 * mss;
             let told = marks.packets == 0 && marks.bytes.is_some_and(|bytes| bytes > 0);
             if told && unexplained && data_segs - accurate.settled < 8 {
                 accurate.failures |= Failures::FLAGS_RECEIVED;

@@ -17,7 +17,7 @@ impl Tcb {
         match self.ecn.as_ref().map(|ecn| &ecn.feedback) {
             None => 0,
             Some(Feedback::Classic(classic)) => classic.delivered_ce.into(),
-            Some(Feedback::Accurate(accurate)) => accurate.sender.ce_packets().into(),
+            Some(Feedback::Accurate(accurate)) => accurate.sender.counts().ce_packets().into(),
         }
     }
 
@@ -26,9 +26,9 @@ impl Tcb {
         let accurate = self.accurate()?;
         let marks = [Ecn::Ect0, Ecn::Ect1, Ecn::Ce];
         Some(AccurateEcn {
-            received_ce: accurate.receiver.ce_packets().into(),
-            received: marks.map(|mark| accurate.receiver.bytes(mark)).into(),
-            delivered: marks.map(|mark| accurate.sender.bytes(mark)).into(),
+            received_ce: accurate.receiver.counts().ce_packets().into(),
+            received: marks.map(|mark| accurate.receiver.counts().bytes(mark)).into(),
+            delivered: marks.map(|mark| accurate.sender.counts().bytes(mark)).into(),
             option_seen: accurate.sender.seen(),
             failures: accurate.failures.bits(),
             capable: accurate.is_capable(),

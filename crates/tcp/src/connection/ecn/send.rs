@@ -15,7 +15,7 @@ impl Tcb {
     #[inline]
     pub(in crate::connection) fn sends_singly(&self) -> bool {
         let counts = self.ecn.is_some()
-            && self.accurate().is_some_and(|accurate| flags(accurate.receiver.ace()).contains(TcpFlags::CWR));
+            && self.accurate().is_some_and(|accurate| flags(accurate.receiver.counts().ace()).contains(TcpFlags::CWR));
         counts || self.auth().is_some()
     }
 
@@ -66,6 +66,6 @@ impl Tcb {
 
     /// The counter on a RST, which is no SYN either (RFC 9768 3.2.2).
     pub(in crate::connection) fn reset_flags(&self) -> TcpFlags {
-        self.accurate().map_or(TcpFlags::empty(), |accurate| flags(accurate.receiver.ace()))
+        self.accurate().map_or(TcpFlags::empty(), |accurate| flags(accurate.receiver.counts().ace()))
     }
 }
