@@ -49,11 +49,7 @@ impl World {
         let net = sender.net().clone();
         let work = async move {
             let listener = receiver.listen(address).await?;
-            let reader = tokio::spawn(async move {
-                let (mut stream, _) = listener.accept().await?;
-                let mut all = Vec::new();
-                stream.read_to_end(&mut all).await.map(|_| all.len())
-            });
+            let reader = tokio::spawn(read_one(listener));
             let mut stream = sender.connect(address).await?;
             stream.write_all(&vec![7; len]).await?;
             stream.shutdown().await?;
@@ -66,6 +62,13 @@ impl World {
         let (took, info) = (self.sim.now().since(begin), info?);
         Ok(Some(Done { took, info, counters: net.counters() }))
     }
+}
+
+/// Reads one connection to its end: how many bytes came.
+async fn read_one(listener: bowline::TcpListener) -> io::Result<usize> {
+    let (mut stream, _) = listener.accept().await?;
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).await
 }
 
 #[test]
@@ -122,11 +125,7 @@ fn a_silence_that_was_no_black_hole_costs_one_probe() -> Outcome {
     let (sender, receiver, address) = (world.sender.clone(), world.receiver.clone(), world.receiver.at(80));
     let info = sim.run(async move {
         let listener = receiver.listen(address).await?;
-        let reader = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await?;
-            let mut all = Vec::new();
-            stream.read_to_end(&mut all).await.map(|_| all.len())
-        });
+        let reader = tokio::spawn(read_one(listener));
         let mut stream = sender.connect(address).await?;
         stream.write_all(&[7; 100_000]).await?;
         link.partition();
