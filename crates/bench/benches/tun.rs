@@ -3,12 +3,12 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use bowline_bench::process::Program;
-use bowline_bench::{Result, peer, tun};
+use bowline_bench::{Result, job, tun};
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if let Some((_, job)) = args.split_first().filter(|(first, _)| *first == "peer") {
-        println!("{}", peer::main(job)?);
+        println!("{}", job::main(job)?);
         return Ok(());
     }
     let has = |flag: &str| args.iter().any(|arg| arg == flag);

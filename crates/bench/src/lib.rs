@@ -19,12 +19,14 @@
 #[cfg(target_os = "linux")]
 pub mod gateway;
 #[cfg(target_os = "linux")]
+pub mod job;
+#[cfg(target_os = "linux")]
 pub mod loss;
 pub mod memory;
 #[cfg(target_os = "linux")]
 mod path;
 #[cfg(target_os = "linux")]
-pub mod peer;
+mod peer;
 #[cfg(target_os = "linux")]
 pub mod process;
 pub mod report;

@@ -1,8 +1,5 @@
-//! The small programs at the other ends: a client that ping-pongs one byte, one that opens and closes connections, and
-//! the stages which run inside a namespace.
-//!
-//! They are part of the benchmark's own executable, which starts itself with [`crate::process::Program`], so that nothing
-//! needs to be installed.
+//! The small programs at the other ends: a client that ping-pongs one byte, one that opens and closes connections, and the
+//! server that echoes what they send.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,34 +7,14 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, gateway, loss, share, tun};
+use crate::Result;
 
 /// No answer for so long is a failure.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Runs what `args` ask for and returns what is to be printed on standard output.
-///
-/// # Errors
-/// When the arguments are not known, or what they ask for fails.
-pub fn main(args: &[String]) -> Result<String> {
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    match args.as_slice() {
-        ["ping", server, count] => Ok(serde_json::to_string(&ping(server.parse()?, count.parse()?)?)?),
-        ["connect", server, seconds] => {
-            let limit = Duration::from_secs(seconds.parse()?);
-            Ok(serde_json::to_string(&connect(server.parse()?, limit)?)?)
-        }
-        ["gateway", plan] => gateway::stage(&serde_json::from_str(plan)?)?.to_json(),
-        ["loss", plan] => loss::stage(&serde_json::from_str(plan)?)?.to_json(),
-        ["share", plan] => share::stage(&serde_json::from_str(plan)?)?.to_json(),
-        ["tun", plan] => tun::stage(&serde_json::from_str(plan)?)?.to_json(),
-        _ => Err(format!("the benchmark's peer does not know {args:?}").into()),
-    }
-}
-
 /// How long something took, over many times.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Times {
+pub(crate) struct Times {
     /// How often it was done.
     pub count: u64,
     /// How often in a second.
@@ -61,7 +38,7 @@ impl Times {
 }
 
 /// Sends a byte and waits for it to come back, `count` times over one connection.
-fn ping(server: SocketAddr, count: u32) -> Result<Times> {
+pub(crate) fn ping(server: SocketAddr, count: u32) -> Result<Times> {
     let mut stream = open(server)?;
     let mut times = Vec::new();
     let started = Instant::now();
@@ -74,7 +51,7 @@ fn ping(server: SocketAddr, count: u32) -> Result<Times> {
 }
 
 /// Opens a connection, exchanges a byte and closes it, one after the other for as long as `limit`.
-fn connect(server: SocketAddr, limit: Duration) -> Result<Times> {
+pub(crate) fn connect(server: SocketAddr, limit: Duration) -> Result<Times> {
     let mut times = Vec::new();
     let started = Instant::now();
     while started.elapsed() < limit {
@@ -102,7 +79,7 @@ fn exchange(stream: &mut TcpStream) -> Result<()> {
 ///
 /// # Errors
 /// When the address is taken.
-pub fn serve_echo(listener: TcpListener) -> Result<SocketAddr> {
+pub(crate) fn serve_echo(listener: TcpListener) -> Result<SocketAddr> {
     let address = listener.local_addr()?;
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -125,12 +102,11 @@ mod tests {
 
     #[test]
     fn bytes_come_back() {
-        let server = serve_echo(TcpListener::bind("127.0.0.1:0").unwrap()).unwrap().to_string();
-        let run = |args: [&str; 3]| main(&args.map(str::to_owned)).unwrap();
-        let ping: Times = serde_json::from_str(&run(["ping", &server, "100"])).unwrap();
+        let server = serve_echo(TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+        let ping = ping(server, 100).unwrap();
         assert_eq!(ping.count, 100);
         assert!(ping.p50_us > 0.0 && ping.p50_us <= ping.p99_us);
-        let connect: Times = serde_json::from_str(&run(["connect", &server, "1"])).unwrap();
+        let connect = connect(server, Duration::from_secs(1)).unwrap();
         assert!(connect.count > 0 && connect.per_second <= connect.count as f64);
     }
 
@@ -141,10 +117,5 @@ mod tests {
         assert_eq!((times.count, times.per_second), (100, 50.0));
         assert!((times.p50_us - 51.0).abs() < 0.01 && (times.p99_us - 100.0).abs() < 0.01);
         assert!(Times::of(Vec::new(), Duration::from_secs(1)).is_err());
-    }
-
-    #[test]
-    fn unknown_arguments_are_refused() {
-        assert!(main(&["pong".to_owned()]).is_err());
     }
 }

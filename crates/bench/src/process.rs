@@ -14,12 +14,12 @@ use crate::Result;
 /// The longest that any run takes; a namespace that nobody ended goes away by itself after it.
 const LIFETIME_S: &str = "3600";
 
-/// How this process's own executable is started so that it ends up in [`crate::peer::main`].
+/// How this process's own executable is started so that it ends up in [`crate::job::main`].
 #[derive(Clone, Debug)]
 pub struct Program {
     /// The executable.
     pub exe: PathBuf,
-    /// What comes before the arguments of [`crate::peer::main`].
+    /// What comes before the arguments of [`crate::job::main`].
     pub args: Vec<OsString>,
 }
 

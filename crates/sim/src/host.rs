@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use bowline::Net;
 
-use crate::kernel::NodeId;
+use crate::node::{Node, NodeId};
 use crate::world::Clock;
 
 /// A host. It is a [`Net`]: `host.connect(…)`, `host.listen(…)`, `host.connections()`.
@@ -64,33 +64,9 @@ impl Deref for Host {
     }
 }
 
-/// A router: it passes packets on, and has no sockets.
-#[derive(Clone, Copy, Debug)]
-pub struct Router {
-    pub(crate) node: NodeId,
-}
-
-/// What a link can end at.
-pub trait Node {
-    /// Which node it is.
-    fn id(&self) -> NodeId;
-}
-
 impl Node for Host {
     fn id(&self) -> NodeId {
         self.node
-    }
-}
-
-impl Node for Router {
-    fn id(&self) -> NodeId {
-        self.node
-    }
-}
-
-impl Node for NodeId {
-    fn id(&self) -> NodeId {
-        *self
     }
 }
 

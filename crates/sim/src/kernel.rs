@@ -13,15 +13,12 @@ use bowline_device::{RxPacket, WakeSlot};
 use bowline_wire::ip;
 use bytes::Bytes;
 
+use crate::node::NodeId;
 use crate::way::{Happening, Way};
 
 mod routes;
 
 use routes::Routes;
-
-/// A host or a router: which of the world's nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct NodeId(pub(crate) usize);
 
 /// One direction of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bowline_device::impairment::{GilbertElliott, Loss, TooBig};
 use bowline_device::units::{Percent, Rate};
 
-use crate::host::Node;
-use crate::kernel::{NodeId, WayId};
+use crate::kernel::WayId;
+use crate::node::{Node, NodeId};
 use crate::queue::Discipline;
 use crate::shaper::{Policer, QueueSample};
 use crate::way::{Way, WayCounters};

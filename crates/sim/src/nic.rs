@@ -10,7 +10,8 @@ use bowline_device::cut::Cutter;
 use bowline_device::{Capabilities, Device, Readiness, RxPacket, Transmitted, TxPacket, WakeSlot};
 use bytes::Bytes;
 
-use crate::kernel::{Inbox, NodeId};
+use crate::kernel::Inbox;
+use crate::node::NodeId;
 use crate::world::World;
 
 /// A network card of a simulated host.

@@ -14,10 +14,10 @@ use bowline_base::Instant;
 use bowline_device::{Capabilities, WakeSlot};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::host::{self, Host, Node, Router};
-use crate::kernel::NodeId;
+use crate::host::{self, Host};
 use crate::link::Link;
 use crate::nic::Card;
+use crate::node::{Node, NodeId, Router};
 use crate::record::Recorder;
 use crate::seed::{self, Purpose};
 use crate::way::Way;

@@ -12,7 +12,7 @@ use bowline_device::units::Rate;
 use bytes::Bytes;
 use hdrhistogram::Histogram;
 
-use crate::kernel::NodeId;
+use crate::node::NodeId;
 use crate::queue::Discipline;
 use crate::seed::{self, Purpose};
 use crate::shaper::{Policer, QueueSample, Shaper};

@@ -4,7 +4,8 @@
 
 use std::collections::VecDeque;
 
-use super::{NodeId, WayId};
+use super::WayId;
+use crate::node::NodeId;
 use crate::way::Way;
 
 /// For each destination that was asked for: the way out of each node.

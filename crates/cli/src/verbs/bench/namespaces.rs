@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use bowline_bench::process::Program;
-use bowline_bench::{Controller, Report, Result, gateway, loss, peer, share, tun};
+use bowline_bench::{Controller, Report, Result, gateway, job, loss, share, tun};
 use bowline_device::units::Rate;
 
 use super::{Settings, path, print, tell};
@@ -106,7 +106,7 @@ pub(super) fn through_gateways(settings: &Settings) -> Result<Report> {
 #[must_use]
 pub(crate) fn be_peer(job: &[OsString]) -> ExitCode {
     let job: Vec<_> = job.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    match peer::main(&job) {
+    match job::main(&job) {
         Ok(printed) => {
             if print(&(printed + "\n")) {
                 ExitCode::SUCCESS
