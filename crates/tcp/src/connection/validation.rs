@@ -142,9 +142,10 @@ impl Tcb {
     pub(super) fn validate_window(&mut self, now: Instant) -> bool {
         let (una, rtt, cwnd) = (self.snd.una, self.round_trip(), self.congestion.cwnd());
         let repairs = matches!(self.recovery.phase(), Phase::FastRecovery | Phase::Timeout);
+        let has_text = una > self.snd.iss + 1;
         let Some(validation) = self.validation_mut() else { return false };
-        // RFC 7661 4.2: no samples are taken in fast recovery.
-        if !repairs {
+        // RFC 7661 4.2: no samples are taken in fast recovery, and before there was text there is none: pipeACK is undefined.
+        if has_text && !repairs {
             validation.on_ack(now, una, rtt);
             validation.judge(now, rtt, cwnd);
         }

@@ -21,10 +21,11 @@ use crate::{FourTuple, ListenerKey, Options};
 #[cfg(test)]
 mod tests;
 
-/// Least time between two challenges or other answers to unacceptable segments, as Linux `tcp_invalid_ratelimit`.
-const ANSWER_INTERVAL_MS: u64 = 500;
 /// Unit of the 16-bit time of the last answer, so that it wraps after 17 minutes: longer than a half-open lives.
 const ANSWER_TICK_MS: u64 = 16;
+/// Least time between two challenges or other answers to unacceptable segments, in such units: half a second, as Linux
+/// `tcp_invalid_ratelimit`.
+const ANSWER_INTERVAL: u16 = 32;
 
 /// Windows are not shifted: no shift is larger than 14.
 const UNSCALED: u8 = 0xff;
@@ -429,8 +430,7 @@ impl HalfOpen {
     /// RFC 5961 7: answers are rationed, each half-open connection for itself, so that one tells nothing about another.
     fn answer(&mut self, now: Instant, why: DropReason) -> HalfOpenOutcome {
         let tick = (now.as_millis() / ANSWER_TICK_MS) as u16;
-        let recent = u64::from(tick.wrapping_sub(self.answered)) * ANSWER_TICK_MS < ANSWER_INTERVAL_MS;
-        if self.flags.contains(Flags::ANSWERED) && recent {
+        if self.flags.contains(Flags::ANSWERED) && tick.wrapping_sub(self.answered) < ANSWER_INTERVAL {
             return HalfOpenOutcome::Drop(why);
         }
         self.flags.insert(Flags::ANSWERED);

@@ -204,6 +204,8 @@ fn connects_may_take_over_a_second_after_the_last_use() {
     };
     assert!(may(true, 2, true));
     assert!(!may(true, 1, true), "our clock may not have ticked");
+    let (table, place) = one(true);
+    assert!(!table.may_connect(Instant::from_secs(2), place, true), "just a second is not more than one");
     assert!(!may(false, 30, true) && !may(true, 30, false), "without timestamps never");
     let (mut table, place) = one(true);
     table.on_segment(Instant::from_secs(20), place, &segment(ACK | FIN, -1, Some(TS_RECENT)), 0, Some(true));
@@ -266,11 +268,12 @@ fn it_agrees_with_a_naive_table() {
 fn it_says_what_it_holds() {
     let mut table = TimeWaitTable::new(10, TWO_MSL);
     assert!(table.is_empty());
-    let (place, _) = table.insert(Instant::ZERO, &remains(1, true));
+    let (place, _) = table.insert(Instant::ZERO, &remains(7, true));
     assert!(!table.is_empty() && table.memory() > size_of::<TimeWaitEntry>());
     let entry = place.and_then(|place| table.get(place)).expect("the entry");
     assert_eq!((entry.snd_nxt(), entry.rcv_nxt()), (SeqNumber(SND_NXT), SeqNumber(RCV_NXT)));
-    assert_eq!(place.and_then(|place| table.id(place)), Some(1));
+    assert_eq!(place.and_then(|place| table.id(place)), Some(7));
+    assert!(entry.is(&remains(7, true).tuple) && !entry.is(&remains(8, true).tuple));
     for (timestamps, has) in [(None, false), (Some((0, 7)), true), (Some((7, 0)), true)] {
         let (place, _) = table.insert(Instant::ZERO, &Remains { timestamps, ..remains(2, true) });
         let entry = place.and_then(|place| table.get(place));

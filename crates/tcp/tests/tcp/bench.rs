@@ -4,6 +4,7 @@ pub(crate) mod md5;
 pub(crate) mod net;
 pub(crate) mod pair;
 pub(crate) mod peer;
+pub(crate) mod recorder;
 pub(crate) mod script;
 
 /// The byte at this place of every stream: a place that is delivered wrongly shows.

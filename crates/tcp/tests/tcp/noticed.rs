@@ -4,6 +4,8 @@
 mod acceptable;
 mod acks;
 mod ends;
+mod text;
+mod told;
 
 use bowline_base::Instant;
 use bowline_tcp::{Arrival, EcnMode, Event, Options, Path, Readiness};

@@ -116,14 +116,29 @@ fn a_syn_ack_of_an_old_incarnation_is_told_by_its_echo() {
     }
 }
 
+fn print(p: &Peer) -> u64 {
+    use std::hash::{DefaultHasher, Hasher};
+    let mut hasher = DefaultHasher::new();
+    p.endpoint.fingerprint(&mut hasher);
+    hasher.finish()
+}
+
+#[test]
+fn fingerprints_tell_listeners_and_half_open_connections_apart() {
+    let after = |backlog, syn: &str| {
+        let mut p = Peer::plain();
+        p.listen(backlog);
+        p.inject(syn);
+        print(&p)
+    };
+    let one = after(5, "SYN seq=0");
+    assert_eq!(after(5, "SYN seq=0"), one);
+    assert_ne!(after(6, "SYN seq=0"), one, "another backlog");
+    assert_ne!(after(5, "SYN seq=1"), one, "another number of the peer's");
+}
+
 #[test]
 fn fingerprints_tell_endpoints_apart_by_what_they_will_do() {
-    let print = |p: &Peer| {
-        use std::hash::{DefaultHasher, Hasher};
-        let mut hasher = DefaultHasher::new();
-        p.endpoint.fingerprint(&mut hasher);
-        hasher.finish()
-    };
     let mut p = Peer::plain();
     let mut seen = vec![print(&p)];
     let listener = p.listen(5);

@@ -81,7 +81,7 @@ impl Tcb {
             if self.ecn_mode() == EcnMode::Accurate {
                 self.take_ecn_feedback(cx, segment, &AckOutcome::default());
             }
-            return self.after_window_change(cx, before);
+            return self.after_window_change(before);
         }
         let sack: ArrayVec<Range<Position>, 4> = self.sack_blocks(segment);
         // RFC 7323 3.2, RFC7323-3.2-3: only ACKs come here, so that the echo means something.
@@ -104,7 +104,7 @@ impl Tcb {
             self.hear_of_mtu_probe(cx);
         }
         self.tell_congestion(cx, segment, &outcome, (phase, advances));
-        self.after_window_change(cx, before);
+        self.after_window_change(before);
     }
 
     fn sack_blocks(&self, segment: &Segment<'_>) -> ArrayVec<Range<Position>, 4> {
@@ -306,14 +306,13 @@ impl Tcb {
     }
 
     /// A window that opens ends the probing; any answer shows that the peer lives (MUST-37: probing has no end then).
-    fn after_window_change(&mut self, cx: &mut Context<'_>, before: u32) {
+    fn after_window_change(&mut self, before: u32) {
         self.snd.probes = 0;
         if self.snd.wnd > 0 {
             self.snd.probe_backoff = 0;
         }
         if before == 0 && self.snd.wnd > 0 {
             self.stop_persist();
-            self.recovery.rearm(cx.now);
         }
         // RFC 9293 3.8.6, SHLD-17: what lies beyond a window that shrank to nothing does not count against R2.
         if self.snd.wnd == 0 {

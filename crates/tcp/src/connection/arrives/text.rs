@@ -39,7 +39,7 @@ impl Tcb {
             self.rcv.acks.on_immediate(SendReason::DuplicateAck);
             return discard(DropReason::OutOfWindow);
         }
-        self.queue_text(cx, segment, limit + 2 * segment.text_len())
+        self.queue_text(cx, segment, limit.saturating_add(segment.text_len()))
     }
 
     /// Nobody will read it, and the peer must know (RFC 9293 3.6.1, SHLD-3).
@@ -57,7 +57,8 @@ impl Tcb {
         }
     }
 
-    fn queue_text(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>, limit: usize) -> Check {
+    /// A FIN behind text that finds no room waits for it, as behind any hole.
+    fn queue_text(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>, limit: usize) -> Check {
         let count = segment.count;
         let len = segment.text_len();
         if len == 0 {
@@ -90,9 +91,6 @@ impl Tcb {
         if inserted.refused == len as u64 {
             cx.counters.ofo_drop += 1;
             return discard(DropReason::NoMemory);
-        }
-        if inserted.refused > 0 {
-            segment.fin = None;
         }
         Check::Continue(())
     }

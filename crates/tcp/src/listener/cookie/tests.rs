@@ -171,6 +171,11 @@ fn what_is_no_cookie_is_refused() {
 }
 
 #[test]
+fn nothing_of_the_secrets_is_shown() {
+    assert_eq!(alloc::format!("{:?}", cookies()), "SynCookies { .. }");
+}
+
+#[test]
 fn guessing_is_hopeless() {
     let options = Options::default();
     let ours = ours(&options, false);

@@ -168,6 +168,13 @@ fn the_last_ack_waits_while_the_accept_queue_is_full() {
     assert_eq!(half_open().on_segment(Instant::ZERO, &segment(ACK, 0, 1), (0, Ecn::NotEct), true), Reset(SeqNumber(1)));
 }
 
+fn half_open_answered_at_zero() -> HalfOpen {
+    let mut entry = half_open();
+    let answer = entry.on_segment(Instant::ZERO, &segment(ACK, -1, ISS + 1), (0, Ecn::NotEct), false);
+    assert_eq!(answer, Answer(DropReason::OutOfWindow));
+    entry
+}
+
 #[test]
 fn answers_are_rationed_to_two_a_second() {
     let mut entry = half_open();
@@ -177,6 +184,9 @@ fn answers_are_rationed_to_two_a_second() {
         .filter(|&ms| matches!(entry.on_segment(Instant::from_millis(ms), &out, (0, Ecn::NotEct), false), Answer(_)))
         .count();
     assert!((19..=20).contains(&answered), "{answered} in ten seconds");
+    let at = |ms| half_open_answered_at_zero().on_segment(Instant::from_millis(ms), &out, (0, Ecn::NotEct), false);
+    assert_eq!(at(511), Drop(DropReason::OutOfWindow));
+    assert_eq!(at(512), Answer(DropReason::OutOfWindow));
     // The SYN again is answered each time: the peer may have lost every SYN-ACK.
     for _ in 0..10 {
         assert_eq!(entry.on_segment(Instant::ZERO, &segment(SYN, -1, 0), (0, Ecn::NotEct), false), SynAck);

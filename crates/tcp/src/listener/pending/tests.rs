@@ -25,7 +25,7 @@ fn table(max: usize, max_per_source: usize) -> PendingTable {
 fn bounds_hold_in_all_and_for_each_source() {
     let mut table = table(5, 3);
     let keys: Vec<_> = (0..10).filter_map(|port| table.insert(Instant::ZERO, syn(1, port))).collect();
-    assert_eq!((keys.len(), table.len()), (3, 3));
+    assert_eq!((keys.len(), table.len(), table.is_empty()), (3, 3, false));
     assert_eq!((0..10).filter_map(|port| table.insert(Instant::ZERO, syn(2, port))).count(), 2);
     // What leaves makes room for its source.
     assert!(table.remove(keys[1]).is_some());

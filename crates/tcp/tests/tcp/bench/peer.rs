@@ -53,6 +53,7 @@ pub(crate) struct Peer {
     echo: u32,
     sent: VecDeque<Sent>,
     events: Vec<Event>,
+    traced: Vec<Trace>,
     diagram: String,
     arrows: BTreeSet<(State, Cause, State)>,
 }
@@ -83,6 +84,7 @@ impl Peer {
             echo: 0,
             sent: VecDeque::new(),
             events: Vec::new(),
+            traced: Vec::new(),
             diagram: String::new(),
             arrows: BTreeSet::new(),
         }
@@ -199,6 +201,11 @@ impl Peer {
     /// The events since the last call.
     pub(crate) fn events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
+    }
+
+    /// What the trace has said since the last call.
+    pub(crate) fn traced(&mut self) -> Vec<Trace> {
+        std::mem::take(&mut self.traced)
     }
 
     /// The last of what happened.
@@ -380,6 +387,7 @@ impl Peer {
                 self.took(from, cause, to);
                 self.log('=', &format!("{from} to {to}: {cause:?}"));
             }
+            self.traced.push(record.what);
         }
     }
 

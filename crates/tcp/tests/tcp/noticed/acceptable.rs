@@ -1,18 +1,25 @@
 //! First check: the edges of the window, old timestamps, the SYN again, and old segments whose acknowledgement counts.
 
 use bowline_tcp::state::State;
-use bowline_tcp::{OddSegments, Options};
+use bowline_tcp::{ConnectionKey, OddSegments, Options};
 
 use crate::bench::peer::{Peer, opened, plain};
 
 /// A connection with a receive buffer of so many bytes, and the window that its SYN-ACK has announced.
 fn narrow(buffer: u32) -> (Peer, u32) {
+    let (p, _, window) = accepted(buffer);
+    (p, window)
+}
+
+/// The same with its handle.
+fn accepted(buffer: u32) -> (Peer, ConnectionKey, u32) {
     let mut p = Peer::with_options(Options { receive_buffer: buffer, receive_buffer_max: buffer, ..plain() });
-    p.listen(5);
+    let listener = p.listen(5);
     p.inject("SYN seq=0");
     let window = u32::from(p.next_sent().header.window);
     p.run("< ACK seq=1 ack=1\n= ESTABLISHED");
-    (p, window)
+    let key = p.accept(listener);
+    (p, key, window)
 }
 
 #[test]
@@ -41,6 +48,19 @@ fn a_segment_passes_up_to_the_edges_of_the_window_and_no_further() {
             sent += 1;
         }
         assert_eq!((sent, seen, p.state().name()), (answers, out_of_order, state), "{segment} in 1..{edge}");
+    }
+}
+
+#[test]
+fn at_the_right_edge_what_is_empty_acknowledges_and_text_does_not() {
+    // RFC 9293 3.10.7.4, first check: what is not acceptable is dropped, its acknowledgement with it.
+    let (_, window) = narrow(4_000);
+    for (offset, text, acked) in [(0, "", 50), (0, " len=1", 0), (0, " len=0", 50), (1, "", 0)] {
+        let (mut p, key, _) = accepted(4_000);
+        p.write(key, 0, 100);
+        p.next_sent();
+        p.inject(&format!("ACK seq={} ack=51{text}", window + 1 + offset));
+        assert_eq!(p.info().expect("a connection").bytes_acked, acked, "edge + {offset}{text}");
     }
 }
 
@@ -119,18 +139,20 @@ fn where_it_is_set_so_an_old_segment_counts_if_it_acknowledges_something_new() {
         p.run("> ACK seq=1 ack=21 len=100");
         p
     };
-    let acked = |p: &Peer| p.info().expect("a connection").bytes_acked;
+    // Bytes acknowledged, and the peer's window.
+    let taken = |p: &Peer| p.info().map(|info| (info.bytes_acked, info.snd_wnd)).expect("a connection");
     for (segment, expected) in [
-        ("ACK seq=1 ack=51 len=20", 50),
-        ("ACK seq=20 ack=51", 50),
+        ("ACK seq=1 ack=51 len=20 win=3000", (50, 3_000)),
+        ("ACK seq=20 ack=51 win=3000", (50, 3_000)),
         // Nothing new, not old, a SYN (whose window is of another scale), or no acknowledgement at all.
-        ("ACK seq=1 ack=1 len=20 win=3", 0),
-        ("ACK seq=70000 ack=51 len=20", 0),
-        ("SYN,ACK seq=0 ack=51", 0),
-        ("PSH seq=1 ack=51 len=20", 0),
+        ("ACK seq=1 ack=1 len=20 win=3000", (0, 65_535)),
+        ("ACK seq=1 ack=0 len=20 win=3000", (0, 65_535)),
+        ("ACK seq=70000 ack=51 len=20 win=3000", (0, 65_535)),
+        ("SYN,ACK seq=0 ack=51 win=3000", (0, 65_535)),
+        ("PSH seq=1 ack=51 len=20 win=3000", (0, 65_535)),
     ] {
         let mut p = open();
         p.run(&format!("< {segment}\n> ACK seq=101 ack=21"));
-        assert_eq!(acked(&p), expected, "{segment}");
+        assert_eq!(taken(&p), expected, "{segment}");
     }
 }
