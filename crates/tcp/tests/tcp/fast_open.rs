@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use bowline_tcp::{Config, ConnectionKey, FastOpenFailure, FastOpenKeys, FastOpenOptions, ListenerKey, Options, State};
+use bowline_tcp::{
+    Config, ConnectionKey, FastOpenConfig, FastOpenFailure, FastOpenKeys, FastOpenOptions, FastOpenPolicy, ListenerKey,
+    Options, State,
+};
 use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{FastOpen, TcpFlags, TcpHeader, TcpOptions};
 
@@ -53,6 +56,18 @@ fn only_so_many_are_in_their_handshake_at_once() {
     p.run("< ACK seq=11 ack=1\n= ESTABLISHED");
     assert_eq!(knock(&mut p, 4002), 10);
     assert_eq!((p.counters().fast_open_passive, p.counters().fast_open_passive_fail), (2, 0));
+}
+
+#[test]
+fn where_every_listener_takes_data_its_backlog_is_the_bound() {
+    // Linux, `tcp_fastopen` with 0x400.
+    for (policy, expected) in [(FastOpenPolicy::EVERY_LISTENER, 2), (FastOpenPolicy::empty(), 0)] {
+        let fast_open =
+            FastOpenConfig { policy: FastOpenPolicy::SERVER | policy, keys: Some(KEYS), ..FastOpenConfig::default() };
+        let mut p = Peer::with(Config { fast_open, options: plain(), ..Config::default() });
+        p.listen(2);
+        assert_eq!((0..4).filter(|n| knock(&mut p, 5000 + n) == 10).count(), expected);
+    }
 }
 
 #[test]
