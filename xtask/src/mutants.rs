@@ -1,7 +1,7 @@
 //! Breaks the core on purpose, one place at a time, and sees that tests fail.
 //!
-//! `cargo-mutants` says where and how the rooms that decide about a connection's state can be broken; to that come the
-//! arrows of the table of transitions. All variants are compiled into one build of the tests and of the model checker
+//! `cargo-mutants` says where and how the rooms that decide about a connection's state can be broken; to that come their
+//! statements, each left out, and the arrows of the table of transitions. All variants are compiled into one build of the tests and of the model checker
 //! ([`weave`]), where the environment chooses one: an hour in place of a day. What survives is listed, with the reason, in
 //! `docs/mutants.md` ([`report`]). Only a copy of the sources below `target/` is touched.
 
@@ -13,6 +13,7 @@ mod arrows;
 mod build;
 mod report;
 mod run;
+mod statements;
 mod weave;
 
 const USAGE: &str = "usage: cargo xtask mutants [--again] [--quick] [--only PART OF A NAME] [--jobs N] [FILE]...";
@@ -48,6 +49,7 @@ struct Variant {
 
 #[derive(Clone, Debug, Deserialize)]
 struct Function {
+    function_name: String,
     return_type: String,
     span: Span,
 }
@@ -79,6 +81,16 @@ impl Variant {
     /// Whether it breaks an arrow of the table.
     const fn is_arrow(&self) -> bool {
         self.function.is_none()
+    }
+
+    /// Whether cargo-mutants lists it.
+    fn is_place(&self) -> bool {
+        !self.is_arrow() && !self.is_statement()
+    }
+
+    /// Whether it leaves a statement out.
+    fn is_statement(&self) -> bool {
+        self.deed().starts_with(statements::DEED)
     }
 
     /// Whether it breaks the table or what is asked of it: that is the model checker's own matter.
@@ -127,6 +139,7 @@ impl Campaign {
 
     fn variants(&self) -> Result<Vec<Variant>, String> {
         let mut variants = list(&self.files)?;
+        variants.extend(statements::variants(&variants)?);
         if self.files.is_empty() {
             variants.extend(arrows::variants()?);
         }

@@ -45,6 +45,8 @@ struct Reasons {
 pub(super) struct Report {
     /// By room: places tested, and caught.
     rooms: Vec<(&'static str, usize, usize)>,
+    /// Of the rooms, statements left out.
+    statements: (usize, usize),
     arrows: (usize, usize),
     /// What the model checker noticed: of the arrows, of the places in the table's file, and of what no test noticed elsewhere.
     by_model: [usize; 3],
@@ -66,7 +68,7 @@ impl Report {
             all.fold((0, 0), |(all, caught), (number, _)| (all + 1, caught + usize::from(!survivors.contains(&number))))
         };
         let rooms = ROOMS.map(|(begin, name)| {
-            let (all, caught) = count(&|variant| variant.file.starts_with(begin) && !variant.is_arrow());
+            let (all, caught) = count(&|variant| variant.file.starts_with(begin) && variant.is_place());
             (name, all, caught)
         });
         let noticed = |which: &dyn Fn(&Variant) -> bool| {
@@ -85,8 +87,8 @@ impl Report {
             by_reason.entry(reason).or_default().push(variant.name.replace(SOURCES, ""));
         }
         let uncompiled = variants.len() - chosen.len();
-        let arrows = count(&Variant::is_arrow);
-        Ok(Self { rooms: rooms.into(), arrows, by_model, uncompiled, quick, survivors: by_reason })
+        let (statements, arrows) = (count(&Variant::is_statement), count(&Variant::is_arrow));
+        Ok(Self { rooms: rooms.into(), statements, arrows, by_model, uncompiled, quick, survivors: by_reason })
     }
 
     /// Writes the page.
@@ -112,7 +114,7 @@ fn known_as(name: &str) -> Option<String> {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (tested, caught) = self.rooms.iter().fold((0, 0), |sum, (_, all, caught)| (sum.0 + all, sum.1 + caught));
-        let (arrows, caught_arrows) = self.arrows;
+        let ((statements, caught_statements), (arrows, caught_arrows)) = (self.statements, self.arrows);
         let uncompiled = self.uncompiled;
         let without = if self.quick { " but for the slow ones" } else { "" };
         write!(
@@ -133,6 +135,8 @@ more do not compile when they are broken, or cannot be chosen at run time. The c
             writeln!(f, "| {name} | {all} | {caught} ({}) |", share(*caught, *all))?;
         }
         writeln!(f, "| all | {tested} | {caught} ({}) |", share(caught, tested))?;
+        let share = share(caught_statements, statements);
+        writeln!(f, "| statements of these rooms, each left out | {statements} | {caught_statements} ({share}) |")?;
         writeln!(f, "| arrows of the table, each taken away and each led elsewhere | {arrows} | {caught_arrows} |")?;
         let [of_arrows, of_table, elsewhere] = self.by_model;
         writeln!(

@@ -16,7 +16,8 @@ fn place(line: usize, column: usize) -> Place {
 }
 
 fn variant(replacement: &str, span: Span) -> Variant {
-    let function = Function { return_type: "-> u32".to_owned(), span: Span { start: place(2, 1), end: place(4, 2) } };
+    let span_of_all = Span { start: place(2, 1), end: place(4, 2) };
+    let function = Function { function_name: "twice".to_owned(), return_type: "-> u32".to_owned(), span: span_of_all };
     let name = format!("a.rs: {replacement}");
     Variant { file: "a.rs".to_owned(), name, function: Some(function), span, replacement: replacement.to_owned() }
 }
