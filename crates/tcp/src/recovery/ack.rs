@@ -30,6 +30,8 @@ pub(super) struct Work {
     pub(super) delivery: Delivery,
     /// What the peer received twice (RFC 2883).
     pub(super) duplicate: Option<Range<Position>>,
+    /// Nobody can tell whether it answers an original, late, or a copy of what had arrived before, whose first ACK was lost.
+    pub(super) untimed: bool,
     /// The end of what SACK had reported before it.
     pub(super) highest: Option<Position>,
     /// The lowest position that it made us believe lost.
@@ -49,6 +51,7 @@ impl Work {
             copied_at: recovery.ring.first_copied_at(),
             delivery: Delivery::default(),
             duplicate: None,
+            untimed: false,
             highest: None,
             lowest_lost: None,
             lost_copy: None,
@@ -235,7 +238,8 @@ impl Recovery {
         work.outcome.newly_sacked = work.delivery.sacked;
         // An ACK of a duplicate answers a copy of what had arrived before, and whatever else it acknowledges may have waited for
         // that: the ACK that was lost, and the time until the copy was sent, are no part of a round trip.
-        if work.duplicate.is_none() {
+        work.untimed = work.duplicate.is_none() && self.may_answer_a_needless_copy(now, ack, work);
+        if work.duplicate.is_none() && !work.untimed {
             work.outcome.rtt = self.sample(now, &work.delivery, ack.echo_rtt.filter(|_| work.advanced));
         } else if work.delivery.resent {
             self.rtt.on_syn_lost();
@@ -244,6 +248,16 @@ impl Recovery {
             self.rearm(now);
         }
         episode.rack.on_delivered(now, work.delivery.newest);
+    }
+
+    /// Whether it is of an original by its echo, and may answer a copy by its time. Duplicates leave the time stamp that a receiver
+    /// echoes as it was (RFC 7323 4.3: what is not acceptable is dropped before), so where ACKs are lost, the echo alone would make
+    /// round trips of time-outs, the next time-out several times as long, and in the end all of them the longest. Who reports
+    /// duplicates would have done so here.
+    fn may_answer_a_needless_copy(&self, now: Instant, ack: &Ack<'_>, work: &Work) -> bool {
+        let copied = work.copied_at.filter(|_| work.advanced && !self.sack).map(|at| now.since(at));
+        let times = copied.zip(ack.echo_rtt).zip(self.rtt.min_rtt());
+        times.is_some_and(|((copied, echo), least)| echo >= copied + ECHO_GRANULARITY && copied >= least)
     }
 
     fn take_blocks(&mut self, ack: &Ack<'_>, episode: &mut Episode, work: &mut Work, nxt: Position) {

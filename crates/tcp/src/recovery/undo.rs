@@ -114,7 +114,10 @@ impl Recovery {
             self.give_more_time(episode);
         }
         self.ring.forgive();
-        self.rtt.reset_backoff();
+        if !work.untimed {
+            // Karn's rule: where the path may have become slower and no sample says so, the time-out stays doubled until one does.
+            self.rtt.reset_backoff();
+        }
         self.phase = Phase::Open;
         self.stats.undone = self.stats.undone.saturating_add(1);
         episode.undo = None;

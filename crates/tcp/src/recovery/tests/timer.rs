@@ -107,6 +107,27 @@ fn copies_give_no_round_trip_but_echoes_do() {
 }
 
 #[test]
+fn lost_acks_make_no_round_trips_of_time_outs() {
+    // Without SACK nobody reports duplicates, and they leave the echo as it was: that of the original, sent long before.
+    let mut r = established(false);
+    send(&mut r, at(0), 0..1);
+    ack_echo(&mut r, at(10), 1, ms(10));
+    for n in (1..40).step_by(2) {
+        let (began, rto) = (at(1_000 * n), r.rtt().base_rto());
+        send(&mut r, began, n..n + 1);
+        r.on_timeout(began + rto);
+        r.on_sent(began + rto, segs(n, n + 1), true);
+        let outcome = ack_echo(&mut r, began + rto + ms(10), n + 1, rto + ms(10));
+        assert_eq!((outcome.rtt, outcome.change), (None, Some(RecoveryChange::Undone)), "{n}: it may answer the copy");
+        assert_eq!((r.rtt().base_rto(), r.rtt().backoff()), (rto, 1), "{n}: Karn's rule, until there is a sample");
+        send(&mut r, began + 2 * rto, n + 1..n + 2);
+        let outcome = ack_echo(&mut r, began + 2 * rto + ms(10), n + 2, ms(10));
+        assert_eq!((outcome.rtt, r.rtt().backoff()), (Some(ms(10)), 0));
+    }
+    assert!(r.rtt().rto() < ms(250), "10 ms and the least: {:?}", r.rtt().rto());
+}
+
+#[test]
 fn a_lost_syn_makes_data_start_with_three_seconds() {
     // RFC 6298 5.7, RFC6298-5-7.
     let mut r = Recovery::new(&Options::default(), pos(0));
