@@ -92,3 +92,22 @@ fn what_needs_no_pacing_has_none() {
     let short = Weather { delay: Duration::from_micros(50), ..CALM };
     assert_eq!(transfer(1, short, &Options::default(), 1 << 20).sender.pacing_rate, None, "a path of 100 us");
 }
+
+#[test]
+fn a_loss_reduces_no_more_than_the_peer_takes() {
+    // Slow start goes on up to twice of what is in flight, and nobody sees that; a reduction from there would be none.
+    let fair = Weather { delay: Duration::from_millis(50), loss: 1, ..CALM };
+    let mut beyond = 0;
+    for seed in 1..12 {
+        let mut bulk = Bulk::new(seed, fair, [fitting(), fitting()], 32 << 20);
+        let mut before = bulk.info().cwnd;
+        while bulk.info().recoveries == 0 {
+            before = bulk.info().cwnd;
+            bulk.step();
+        }
+        beyond += u32::from(before > 200_000);
+        let reduced = bulk.info().ssthresh.expect("there was a loss");
+        assert!(reduced <= 140_000, "seed {seed}: from {before} to {reduced}");
+    }
+    assert!(beyond > 3, "windows grew beyond what the peer takes: {beyond}");
+}

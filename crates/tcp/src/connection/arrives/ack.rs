@@ -264,11 +264,12 @@ impl Tcb {
 
     /// What a reduction of the window starts from: what is in flight, or the window where neither user nor peer held the
     /// sender back. ACKs come in batches, and what the others of this one have let go is not in flight yet (RFC 9438 4.6 permits cwnd
-    /// where it grows only while it is in use, as ours does).
+    /// where it grows only while it is in use, as ours does). A paced sender may wait for its time with a window that nobody
+    /// fills: reduced from there, it would go on as fast as before.
     fn used_window(&self, flight: u64) -> u64 {
         let in_use =
             self.options.reduce_window || matches!(self.snd.hold, Hold::Congestion | Hold::Pacing | Hold::Nothing);
-        if in_use { flight.max(self.congestion.cwnd()) } else { flight }
+        if in_use { flight.max(self.congestion.cwnd().min(self.most_in_flight())) } else { flight }
     }
 
     /// What the controller thinks, for the trace.

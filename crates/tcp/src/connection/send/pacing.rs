@@ -61,8 +61,7 @@ impl Tcb {
         let srtt = self.recovery.rtt().srtt().filter(|srtt| *srtt >= SHORT_PATH && self.options.pacing)?;
         let cwnd = self.congestion.cwnd();
         let srtt = srtt.min(LONGEST_SPREAD);
-        // What the peer takes, or our queue holds, in a round trip, no congestion window makes more.
-        let most = u64::from(self.snd.max_wnd.min(self.options.send_buffer));
+        let most = self.most_in_flight();
         let doubles = cwnd <= most && self.congestion.ssthresh().is_none_or(|threshold| cwnd < threshold / 2);
         let ratio = if doubles { SLOW_START } else { AVOIDANCE };
         // Windows end at 2^40, and so 2^61 is not reached.

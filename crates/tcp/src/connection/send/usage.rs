@@ -4,6 +4,15 @@
 
 use bowline_base::Position;
 
+use crate::connection::tcb::Tcb;
+
+impl Tcb {
+    /// The most that can be in flight, in bytes: what the peer takes, or our queue holds, no congestion window makes more.
+    pub(in crate::connection) fn most_in_flight(&self) -> u64 {
+        u64::from(self.snd.max_wnd.min(self.options.send_buffer))
+    }
+}
+
 /// How much of the window was in use of late.
 #[derive(Clone, Copy, Hash, Debug)]
 pub(crate) struct Usage {
