@@ -13,7 +13,7 @@ pub const GUEST_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 100);
 pub const PREFIX_V4: u8 = 24;
 /// The gateway: the host's loopback, 127.0.0.1, unless that is switched off.
 pub const HOST_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
-/// The name server: port 53 goes to the host's first one.
+/// The name server: port 53 goes to the first of the host's that answers.
 pub const DNS_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 /// The built-in page.
 pub const PAGE_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 4);
@@ -24,7 +24,7 @@ pub const GUEST_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x100);
 pub const PREFIX_V6: u8 = 64;
 /// The gateway: the host's loopback, ::1, unless that is switched off.
 pub const HOST_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2);
-/// The name server: port 53 goes to the host's first one.
+/// The name server: port 53 goes to the first of the host's that answers.
 pub const DNS_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 3);
 /// The built-in page.
 pub const PAGE_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 4);

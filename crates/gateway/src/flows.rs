@@ -8,6 +8,7 @@ pub(crate) mod relay;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::host::{Resolver, Verdict};
-use crate::target::{Target, Targets};
+use crate::target::Targets;
 
 /// The size in bytes of what is read from a host socket at once: as much as a super-segment carries.
 const READ_SIZE: usize = 64 << 10;
@@ -31,7 +32,7 @@ const KEEP: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Shared {
     targets: Targets,
-    resolver: Mutex<Resolver>,
+    pub(crate) resolver: Mutex<Resolver>,
     pub(crate) buffers: BufferPool,
     pub(crate) outward: Outward,
     /// Relays at work.
@@ -49,15 +50,6 @@ impl Shared {
             outward: Outward::default(),
             relays: Outward::default(),
             ended: Mutex::default(),
-        }
-    }
-
-    /// Whom to dial for `destination`.
-    pub(crate) fn find(&self, destination: SocketAddr) -> Result<SocketAddr, Verdict> {
-        match self.targets.find(destination) {
-            Target::Host(address) => Ok(address),
-            Target::Dns => Ok(self.resolver.lock().server()),
-            Target::Refused(verdict) => Err(verdict),
         }
     }
 
@@ -118,6 +110,21 @@ impl Drop for OutwardFlow<'_> {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
         self.0.closed.notify_waiters();
     }
+}
+
+/// What the program shall see of `error`, with which the host has answered a call for a flow to `target`.
+pub(crate) fn failure(target: SocketAddr, error: &io::Error) -> Verdict {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => tracing::warn!(
+            %target, %error, "the gateway has no more descriptors, of which each flow takes one: raise `ulimit -n`; until \
+            others close, the program's attempts are not answered"
+        ),
+        Some(libc::ENOBUFS | libc::ENOMEM) => {
+            tracing::warn!(%target, %error, "the host has no more memory; the program will try again");
+        }
+        _ => {}
+    }
+    Verdict::of(error)
 }
 
 /// The ICMP error that says what `verdict` says; `None` where it is not said by ICMP.

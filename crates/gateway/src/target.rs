@@ -14,7 +14,7 @@ use crate::rules::Rules;
 pub enum Target {
     /// This address and port, as the host sees them.
     Host(SocketAddr),
-    /// The host's first name server.
+    /// The host's name servers.
     Dns,
     /// Nothing: this is the answer.
     Refused(Verdict),

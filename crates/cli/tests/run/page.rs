@@ -63,21 +63,37 @@ while True:
     server.sendto(answer(query), peer)
 ";
 
+/// Runs `script` behind the gateway in a namespace that has the server of [`NAME_SERVER`] and this resolv.conf.
+fn with_name_server(resolv_conf: &str, script: &str) -> String {
+    let folder = folder();
+    fs::write(folder.path().join("names.py"), NAME_SERVER).unwrap();
+    fs::write(folder.path().join("resolv.conf"), resolv_conf).unwrap();
+    // the host of this test is a namespace, whose resolv.conf is its own
+    let inside = "ip link set lo up; mount --bind $DIR/resolv.conf /etc/resolv.conf; mkfifo $DIR/ready; \
+                  python3 $DIR/names.py > $DIR/ready & read ready < $DIR/ready; $BOWLINE run -q -- sh -c \"$SCRIPT\"";
+    let run = shell("exec unshare -Urnmpf --mount-proc --kill-child sh -ec \"$INSIDE\"").env("INSIDE", inside);
+    run.env("SCRIPT", script).env("DIR", folder.path()).run().printed()
+}
+
 #[test]
 fn names_are_resolved_by_the_hosts_name_server() {
     needs!("python3", "ip", "getent");
-    let folder = folder();
-    fs::write(folder.path().join("names.py"), NAME_SERVER).unwrap();
-    fs::write(folder.path().join("resolv.conf"), "nameserver 127.0.0.53\n").unwrap();
-    // the host of this test is a namespace, whose resolv.conf is its own
-    let inside = "ip link set lo up; mount --bind $DIR/resolv.conf /etc/resolv.conf; mkfifo $DIR/ready; \
-                  python3 $DIR/names.py > $DIR/ready & read ready < $DIR/ready; \
-                  $BOWLINE run -q -- sh -c 'cat /etc/resolv.conf; getent ahostsv4 door.test; getent ahostsv6 door.test; \
-                  RES_OPTIONS=use-vc getent hosts door.test; getent hosts nothing.test || echo status $?'";
-    let run = shell("exec unshare -Urnmpf --mount-proc --kill-child sh -ec \"$INSIDE\"").env("INSIDE", inside);
-    let text = run.env("DIR", folder.path()).run().printed();
+    let script = "cat /etc/resolv.conf; getent ahostsv4 door.test; getent ahostsv6 door.test; \
+                  RES_OPTIONS=use-vc getent hosts door.test; getent hosts nothing.test || echo status $?";
+    let text = with_name_server("nameserver 127.0.0.53\n", script);
     assert!(text.contains("nameserver 10.0.2.3"), "{text}");
     assert!(text.contains("192.0.2.53") && text.contains("2001:db8::53"), "{text}");
     assert_eq!(text.matches("2001:db8::53").count(), 4, "three by UDP, one by TCP\n{text}");
     assert!(text.contains("status 2"), "a name that is not there\n{text}");
+}
+
+/// Nobody listens where the first server should be, and there is no way to the second one at all.
+#[test]
+fn a_dead_name_server_is_passed_over_as_the_hosts_own_programs_do() {
+    needs!("python3", "ip", "getent");
+    let dead = "nameserver 127.0.0.99\nnameserver 198.51.100.1\nnameserver 127.0.0.53\n";
+    for by in ["", "RES_OPTIONS=use-vc "] {
+        let text = with_name_server(dead, &format!("{by}getent ahostsv4 door.test"));
+        assert!(text.contains("192.0.2.53"), "{by}{text}");
+    }
 }

@@ -2,14 +2,17 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::task::Poll;
 
 use bowline::{Forwarder, Incoming};
+use tokio::time::Instant;
 
-use super::{Shared, refusal, relay};
+use super::{Shared, failure, refusal, relay};
+use crate::host::resolver::MAX_SERVERS;
 use crate::host::{Verdict, dial};
+use crate::target::Target;
 
 /// Serves SYNs until the network stops. Dials do not wait for each other; how many there may be at once, the forwarder
 /// bounds.
@@ -75,8 +78,15 @@ fn watched(host: TcpStream) -> io::Result<tokio::net::TcpStream> {
 
 /// Dials, or says how to turn the program away.
 async fn open(incoming: &Incoming, shared: &Shared) -> Result<TcpStream, Verdict> {
-    let target = shared.find(incoming.destination())?;
-    let host = dial(target).await.map_err(|error| report(target, &error))?;
+    match shared.targets().find(incoming.destination()) {
+        Target::Host(target) => reach(target).await,
+        Target::Dns => reach_name_server(shared).await,
+        Target::Refused(verdict) => Err(verdict),
+    }
+}
+
+async fn reach(target: SocketAddr) -> Result<TcpStream, Verdict> {
+    let host = dial(target).await.map_err(|error| failure(target, &error))?;
     // where nobody listens on a loopback port, dialling it may connect a socket to itself
     if host.local_addr().ok() == Some(target) {
         relay::reset(&host);
@@ -85,9 +95,17 @@ async fn open(incoming: &Incoming, shared: &Shared) -> Result<TcpStream, Verdict
     Ok(host)
 }
 
-fn report(target: std::net::SocketAddr, error: &io::Error) -> Verdict {
-    if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)) {
-        tracing::warn!(%target, %error, "the gateway is at its limit; the program will try again");
+/// Dials one name server after the other; what the last one says is the answer where none is there.
+async fn reach_name_server(shared: &Shared) -> Result<TcpStream, Verdict> {
+    let mut answer = Err(Verdict::Closed);
+    for _ in 0..MAX_SERVERS {
+        let server = shared.resolver.lock().ask(Instant::now());
+        answer = reach(server).await;
+        if answer.is_ok() {
+            shared.resolver.lock().answered(server);
+            break;
+        }
+        shared.resolver.lock().failed(server, Instant::now());
     }
-    Verdict::of(error)
+    answer
 }

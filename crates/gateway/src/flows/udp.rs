@@ -1,7 +1,8 @@
 //! Datagrams: every address and port that the program sends from gets a socket of the host's, which talks to everybody
 //! (endpoint-independent mapping, RFC 4787 REQ-1), so that what works outside works inside.
 //!
-//! Queries to the name server have a socket each per port of the program's, connected to the host's name server.
+//! Queries to the name server have a socket for each port of the program's and each of the host's name servers, and hear that
+//! one alone.
 //! Mappings end after a silence; when there are too many, the one silent for longest yields.
 
 use std::collections::HashMap;
@@ -17,12 +18,11 @@ use socket2::{Domain, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::time::{Instant, sleep_until};
 
-use super::{READ_SIZE, Shared, icmp};
-use crate::addresses::{DNS_V4, DNS_V6};
-use crate::host::resolver::PORT as DNS_PORT;
+use super::{READ_SIZE, Shared, failure, icmp};
+use crate::host::resolver::{MAX_SERVERS, PORT as DNS_PORT};
 use crate::host::{Verdict, errors, train};
 use crate::ports::UdpPorts;
-use crate::target::as_seen_inside;
+use crate::target::{Target, as_seen_inside};
 
 /// How long a mapping may be silent (RFC 4787 REQ-5: two minutes at least, five recommended; here as slirp and pasta).
 const IDLE: Duration = Duration::from_secs(180);
@@ -40,7 +40,24 @@ const QUEUE_BYTES: usize = 4 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     source: SocketAddr,
-    dns: Option<IpAddr>,
+    dns: Option<Query>,
+}
+
+/// The address that the program asks, and the name server that gets the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Query {
+    asked: IpAddr,
+    server: SocketAddr,
+}
+
+impl Key {
+    /// How the program knows `peer`.
+    fn peer(&self, peer: SocketAddr) -> SocketAddr {
+        match self.dns {
+            Some(query) => SocketAddr::new(query.asked, DNS_PORT),
+            None => as_seen_inside(peer),
+        }
+    }
 }
 
 /// A socket of the host's and when it was last of use.
@@ -132,12 +149,31 @@ impl Udp {
         if self.ports.answer(datagram) {
             return Ok(());
         }
-        let destination = datagram.destination;
-        let target = self.shared.find(destination)?;
-        let is_dns = destination.ip() == IpAddr::V4(DNS_V4) || destination.ip() == IpAddr::V6(DNS_V6);
-        let key = Key { source: datagram.source, dns: is_dns.then_some(destination.ip()) };
+        match self.shared.targets().find(datagram.destination) {
+            Target::Host(target) => self.send(datagram, Key { source: datagram.source, dns: None }, target),
+            Target::Dns => self.ask(datagram),
+            Target::Refused(verdict) => Err(verdict),
+        }
+    }
+
+    /// Puts a question to the first name server that can be sent to.
+    fn ask(self: &Arc<Self>, datagram: &Datagram) -> Result<(), Verdict> {
+        let mut sent = Ok(());
+        for _ in 0..MAX_SERVERS {
+            let server = self.shared.resolver.lock().ask(Instant::now());
+            let dns = Some(Query { asked: datagram.destination.ip(), server });
+            sent = self.send(datagram, Key { source: datagram.source, dns }, server);
+            if sent.is_ok() {
+                break;
+            }
+            self.shared.resolver.lock().failed(server, Instant::now());
+        }
+        sent
+    }
+
+    fn send(self: &Arc<Self>, datagram: &Datagram, key: Key, target: SocketAddr) -> Result<(), Verdict> {
         let mapping = self.mapping(key, target)?;
-        mapping.touch(destination.port());
+        mapping.touch(target.port());
         match mapping.send(datagram, target) {
             Ok(()) => Ok(()),
             // a full queue loses datagrams, here as anywhere
@@ -163,10 +199,8 @@ impl Udp {
                 mapping.state.lock().until = Instant::now();
             }
         }
-        let socket = open(target.is_ipv6()).map_err(|error| {
-            tracing::warn!(%error, "no socket for a datagram");
-            Verdict::of(&error)
-        })?;
+        let socket =
+            open(target.is_ipv6(), key.dns.map(|query| query.server)).map_err(|error| failure(target, &error))?;
         let state = State { until: Instant::now() + IDLE_DNS, is_general: false, hop_limit: 0 };
         let mapping = Arc::new(Mapping { socket, state: Mutex::new(state) });
         mappings.insert(key, Arc::clone(&mapping));
@@ -220,6 +254,9 @@ impl Udp {
                     {
                         continue;
                     }
+                    if let Some(query) = key.dns {
+                        self.shared.resolver.lock().answered(query.server);
+                    }
                     mapping.touch(from.port());
                     if self.deliver(key, from, payload).await.is_err() {
                         return false;
@@ -233,10 +270,7 @@ impl Udp {
     }
 
     async fn deliver(&self, key: Key, from: SocketAddr, payload: Bytes) -> io::Result<()> {
-        let source = match key.dns {
-            Some(ip) => SocketAddr::new(ip, DNS_PORT),
-            None => as_seen_inside(from),
-        };
+        let source = key.peer(from);
         let send = UdpSend { source: Some(source), ..UdpSend::to(key.source, payload) };
         match self.stack.send_datagram(send).await {
             Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => Err(error),
@@ -250,10 +284,10 @@ impl Udp {
 
     /// Tells the program of an ICMP error about one of its datagrams. How long that was, nobody knows any more.
     fn report(&self, key: Key, error: &errors::QueuedError) {
-        let destination = match key.dns {
-            Some(ip) => SocketAddr::new(ip, DNS_PORT),
-            None => as_seen_inside(error.destination),
-        };
+        if let Some(query) = key.dns {
+            self.shared.resolver.lock().failed(query.server, Instant::now());
+        }
+        let destination = key.peer(error.destination);
         if let Some(icmp) = icmp(error.verdict) {
             self.stack.report_unreachable(key.source, destination, 0, icmp);
         }
@@ -270,8 +304,8 @@ impl Udp {
     }
 }
 
-/// A socket on a port of the kernel's choice, that hears everybody and learns of ICMP errors.
-fn open(ipv6: bool) -> io::Result<tokio::net::UdpSocket> {
+/// A socket on a port of the kernel's choice, that hears everybody, or `peer` alone, and learns of ICMP errors.
+fn open(ipv6: bool, peer: Option<SocketAddr>) -> io::Result<tokio::net::UdpSocket> {
     let (domain, any) = if ipv6 {
         (Domain::IPV6, IpAddr::V6(Ipv6Addr::UNSPECIFIED))
     } else {
@@ -283,5 +317,8 @@ fn open(ipv6: bool) -> io::Result<tokio::net::UdpSocket> {
     }
     errors::enable(&socket, ipv6)?;
     socket.bind(&SocketAddr::new(any, 0).into())?;
+    if let Some(peer) = peer {
+        socket.connect(&peer.into())?;
+    }
     tokio::net::UdpSocket::from_std(socket.into())
 }

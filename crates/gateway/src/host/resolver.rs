@@ -1,25 +1,48 @@
-//! Which name server the host asks first, as its resolv.conf says now.
+//! Which name server is asked: the first that the host's resolv.conf names and that answers.
 //!
-//! The file is read again when it has changed: a laptop that has moved gets its new name server.
+//! The file is read again when it has changed: a laptop that has moved gets its new name servers. The program's C library
+//! knows the gateway alone, so that what it would do about a server that is dead, which is to ask the next one, is done here.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// The port of DNS.
 pub const PORT: u16 = 53;
 
-/// The host's first name server.
+/// How many of the servers that a file names are asked, as the C library does (resolv.conf(5)).
+pub const MAX_SERVERS: usize = 3;
+
+/// How long a server may leave everything unanswered until questions go to the next one. C libraries ask again after 5 s,
+/// or 2.5.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a server that failed is not asked, if there is another.
+const REST: Duration = Duration::from_secs(30);
+
+/// The host's name servers.
 #[derive(Debug)]
 pub struct Resolver {
     path: PathBuf,
     version: Option<Version>,
-    server: SocketAddr,
+    servers: Vec<Server>,
 }
 
 /// What changes when a file is written or replaced: device, inode, time, length.
 type Version = (u64, u64, i64, i64, u64);
+
+/// One name server and how it has done lately.
+#[derive(Debug)]
+struct Server {
+    address: SocketAddr,
+    /// Since when it owes an answer.
+    asked: Option<Instant>,
+    resting_until: Option<Instant>,
+}
 
 /// Whom the C library asks where no server is named.
 const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT);
@@ -34,28 +57,82 @@ impl Resolver {
     /// The resolver that `path` configures.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), version: None, server: DEFAULT }
+        Self { path: path.into(), version: None, servers: Vec::new() }
     }
 
-    /// The first name server, as of now.
-    pub fn server(&mut self) -> SocketAddr {
+    /// Whom to ask a question that is put at `now`: the first server, as of now, that has not failed lately.
+    pub fn ask(&mut self, now: Instant) -> SocketAddr {
+        self.look();
+        let chosen = self.servers.iter_mut().position(|server| server.is_usable(now)).unwrap_or(0);
+        self.servers.get_mut(chosen).map_or(DEFAULT, |server| {
+            server.asked.get_or_insert(now);
+            server.address
+        })
+    }
+
+    /// The server is alive.
+    pub fn answered(&mut self, server: SocketAddr) {
+        if let Some(server) = self.known(server) {
+            (server.asked, server.resting_until) = (None, None);
+        }
+    }
+
+    /// The server cannot be reached, or does not serve.
+    pub fn failed(&mut self, server: SocketAddr, now: Instant) {
+        if let Some(server) = self.known(server) {
+            server.rest(now);
+        }
+    }
+
+    fn known(&mut self, address: SocketAddr) -> Option<&mut Server> {
+        self.servers.iter_mut().find(|server| server.address == address)
+    }
+
+    /// Reads the file if it is not the one that was read.
+    fn look(&mut self) {
         let version = fs::metadata(&self.path)
             .map(|file| (file.dev(), file.ino(), file.mtime(), file.mtime_nsec(), file.len()))
             .ok();
-        if version != self.version || version.is_none() {
+        if version != self.version || self.servers.is_empty() {
             let text = fs::read(&self.path).unwrap_or_default();
-            self.server = first_server(&String::from_utf8_lossy(&text)).unwrap_or(DEFAULT);
+            self.servers = servers(&String::from_utf8_lossy(&text));
             self.version = version;
         }
-        self.server
     }
 }
 
-fn first_server(text: &str) -> Option<SocketAddr> {
-    text.lines().find_map(|line| {
+impl Server {
+    const fn new(address: SocketAddr) -> Self {
+        Self { address, asked: None, resting_until: None }
+    }
+
+    fn rest(&mut self, now: Instant) {
+        (self.asked, self.resting_until) = (None, Some(now + REST));
+    }
+
+    fn is_usable(&mut self, now: Instant) -> bool {
+        let owes = self.asked.map(|asked| now.saturating_duration_since(asked));
+        match owes {
+            // nobody has asked again: that one was lost, or nobody wanted the answer any more
+            Some(owes) if owes >= REST => self.asked = None,
+            Some(owes) if owes >= PATIENCE => self.rest(now),
+            _ => {}
+        }
+        self.resting_until.is_none_or(|until| until <= now)
+    }
+}
+
+/// The servers that a resolv.conf names, or the default; never none.
+fn servers(text: &str) -> Vec<Server> {
+    let named = text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         (words.next() == Some("nameserver")).then(|| words.next().and_then(parse)).flatten()
-    })
+    });
+    let mut servers: Vec<_> = named.take(MAX_SERVERS).map(Server::new).collect();
+    if servers.is_empty() {
+        servers.push(Server::new(DEFAULT));
+    }
+    servers
 }
 
 /// An address, possibly with the interface of a link-local one: `fe80::1%eth0`.
@@ -77,17 +154,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_server_counts_and_comments_do_not() {
-        let server = |text| first_server(text).map(|server| server.to_string());
+    fn servers_count_in_their_order_and_comments_do_not() {
+        let named = |text: &str| servers(text).iter().map(|server| server.address.to_string()).collect::<Vec<_>>();
         assert_eq!(
-            server("# nameserver 192.0.2.9\nsearch a.b\nnameserver 192.0.2.1\nnameserver 192.0.2.2\n").as_deref(),
-            Some("192.0.2.1:53")
+            named("# nameserver 192.0.2.9\nsearch a.b\nnameserver 192.0.2.1\nnameserver 192.0.2.2\n"),
+            ["192.0.2.1:53", "192.0.2.2:53"]
         );
-        assert_eq!(server(" nameserver\t2001:db8::1").as_deref(), Some("[2001:db8::1]:53"));
-        assert_eq!(server("nameserver fe80::1%7").as_deref(), Some("[fe80::1%7]:53"));
-        assert_eq!(server("nameserver fe80::1%lo").as_deref(), Some("[fe80::1%1]:53"));
-        assert_eq!(server("nameserver bogus\nnameserver 192.0.2.2").as_deref(), Some("192.0.2.2:53"));
-        assert_eq!(server(""), None);
+        assert_eq!(named(" nameserver\t2001:db8::1"), ["[2001:db8::1]:53"]);
+        assert_eq!(named("nameserver fe80::1%7"), ["[fe80::1%7]:53"]);
+        assert_eq!(named("nameserver fe80::1%lo"), ["[fe80::1%1]:53"]);
+        assert_eq!(named("nameserver bogus\nnameserver 192.0.2.2"), ["192.0.2.2:53"]);
+        assert_eq!(named(&"nameserver 192.0.2.2\n".repeat(9)).len(), MAX_SERVERS);
+        assert_eq!(named(""), ["127.0.0.1:53"]);
     }
 
     #[test]
@@ -95,15 +173,60 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("resolv.conf");
         let mut resolver = Resolver::new(&path);
-        assert_eq!(resolver.server(), DEFAULT);
+        let now = Instant::now();
+        assert_eq!(resolver.ask(now), DEFAULT);
         fs::write(&path, "nameserver 192.0.2.1\n").unwrap();
-        assert_eq!(resolver.server().to_string(), "192.0.2.1:53");
+        assert_eq!(resolver.ask(now).to_string(), "192.0.2.1:53");
         // replaced, as programs that write it do; the new one is as long
         let next = folder.path().join("next");
         fs::write(&next, "nameserver 192.0.2.2\n").unwrap();
         fs::rename(&next, &path).unwrap();
-        assert_eq!(resolver.server().to_string(), "192.0.2.2:53");
+        assert_eq!(resolver.ask(now).to_string(), "192.0.2.2:53");
         fs::remove_file(&path).unwrap();
-        assert_eq!(resolver.server(), DEFAULT);
+        assert_eq!(resolver.ask(now), DEFAULT);
+    }
+
+    /// A resolver with these servers, and what a question put so many seconds later is asked of.
+    fn with_servers(count: usize) -> (tempfile::TempDir, Resolver, impl Fn(&mut Resolver, u64) -> String) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("resolv.conf");
+        let text = (1..=count).map(|n| format!("nameserver 192.0.2.{n}\n")).collect::<String>();
+        fs::write(&path, text).unwrap();
+        let start = Instant::now();
+        let ask = move |resolver: &mut Resolver, at| resolver.ask(start + Duration::from_secs(at)).ip().to_string();
+        (folder, Resolver::new(path), ask)
+    }
+
+    #[test]
+    fn a_silent_server_makes_way_for_the_next_one_and_is_asked_again_later() {
+        let (_folder, mut resolver, ask) = with_servers(2);
+        assert_eq!([0, 1].map(|at| ask(&mut resolver, at)), ["192.0.2.1"; 2]);
+        for at in [2, 3, 31] {
+            assert_eq!(ask(&mut resolver, at), "192.0.2.2");
+            resolver.answered("192.0.2.2:53".parse().unwrap());
+        }
+        for at in [32, 40] {
+            assert_eq!(ask(&mut resolver, at), "192.0.2.1");
+            resolver.answered("192.0.2.1:53".parse().unwrap());
+        }
+    }
+
+    #[test]
+    fn an_answer_that_was_never_wanted_again_says_nothing_about_the_server() {
+        let (_folder, mut resolver, ask) = with_servers(2);
+        assert_eq!([0, 60].map(|at| ask(&mut resolver, at)), ["192.0.2.1"; 2]);
+    }
+
+    #[test]
+    fn a_server_that_fails_is_left_at_once_and_the_first_is_asked_where_all_have() {
+        let (_folder, mut resolver, ask) = with_servers(3);
+        let now = Instant::now();
+        for expected in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+            assert_eq!(ask(&mut resolver, 0), expected);
+            resolver.failed(SocketAddr::new(expected.parse().unwrap(), PORT), now);
+        }
+        assert_eq!(ask(&mut resolver, 0), "192.0.2.1");
+        resolver.answered("192.0.2.2:53".parse().unwrap());
+        assert_eq!(ask(&mut resolver, 1), "192.0.2.2");
     }
 }
