@@ -56,8 +56,8 @@ pub struct Impairments {
     pub reorder_gap: u16,
     /// A packet out of order is held no longer than this, if too few follow it. Default 5 ms.
     pub reorder_hold: Duration,
-    /// The largest packet that passes, in bytes with its IP header; at least 68 for IPv4 and 1280 for IPv6 make sense
-    /// (RFC 791 3.2, RFC 8200 5). `None`, the default, for all.
+    /// The largest packet that passes, in bytes with its IP header; at least 68 makes sense (RFC 791 3.2), and IPv6 passes
+    /// up to 1280 whatever it says (RFC 8200 5). `None`, the default, for all.
     pub mtu: Option<u16>,
     /// What becomes of larger packets. Default: [`TooBig::Report`].
     pub too_big: TooBig,

@@ -16,6 +16,9 @@ use super::monitor::{ImpairmentMonitor, What};
 use super::too_big;
 use crate::buffer::Arena;
 
+/// What every link carries of IPv6 in one packet, in bytes (RFC 8200 5).
+const IPV6_LEAST_MTU: u16 = 1280;
+
 /// What a packet on the way costs in memory at least: its share of a chunk and its place in the queue.
 const PACKET_COST: usize = 256;
 
@@ -274,11 +277,18 @@ impl Link {
         self.advance(now);
         loop {
             let packet = self.out.front()?.clone();
-            match self.impairments.mtu.filter(|mtu| packet.len() > usize::from(*mtu)) {
+            match self.mtu_for(&packet).filter(|mtu| packet.len() > usize::from(*mtu)) {
                 None => return Some(packet),
                 Some(mtu) => self.dispose(now, &packet, mtu, &mut back),
             }
         }
+    }
+
+    /// The largest packet of this one's IP version that passes.
+    fn mtu_for(&self, packet: &[u8]) -> Option<u16> {
+        let is_ipv6 = packet.first().is_some_and(|first| first >> 4 == 6);
+        // RFC 8200 5: a link with less cuts and joins IPv6 packets below IP, where no host sees it
+        self.impairments.mtu.map(|mtu| if is_ipv6 { mtu.max(IPV6_LEAST_MTU) } else { mtu })
     }
 
     /// Does with the front packet, which exceeds the MTU, what a router in the middle would.

@@ -101,3 +101,17 @@ fn no_error_about_an_error() {
         "an unreadable packet"
     );
 }
+
+/// RFC 8200 5: on a link that takes less, IPv6 packets up to 1280 bytes are cut and joined below IP.
+#[test]
+fn ipv6_packets_of_1280_bytes_pass_everywhere() {
+    let whole = 1280 - 40 - 32;
+    for (version, len, passes) in [(6, whole, true), (6, whole + 1, false), (4, whole - 100, false)] {
+        let (mut near, mut far) = pair(egress(Impairments { mtu: Some(900), ..Impairments::default() }, 1));
+        let (sample, body) = (Sample::tcp(version, 0, len), pattern(len));
+        assert_eq!(near.transmit(ms(0), &sample.packet(&[&body], None)).unwrap(), Transmitted::Sent);
+        let arrived = far.receive(ms(0)).unwrap();
+        assert_eq!(arrived.is_some_and(|packet| is_intact(&packet.data)), passes, "IPv{version}, {len} bytes");
+        assert_eq!(near.receive(ms(0)).unwrap().is_some(), !passes, "the sender of IPv{version} is told otherwise");
+    }
+}
