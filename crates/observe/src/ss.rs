@@ -18,7 +18,7 @@ pub mod filter;
 pub mod row;
 pub mod table;
 
-pub use filter::{Filter, FilterError};
+pub use filter::{Family, Filter, FilterError};
 pub use row::{Row, Timer};
 
 #[cfg(test)]

@@ -36,7 +36,24 @@ const LISTEN: u16 = 1 << 9;
 #[derive(Clone, PartialEq, Debug)]
 pub struct Filter {
     states: u16,
+    family: Option<Family>,
     expression: Option<Expression>,
+}
+
+/// An IP version.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Family {
+    /// IPv4 (`-4`).
+    V4,
+    /// IPv6 (`-6`).
+    V6,
+}
+
+impl Family {
+    /// Whether it is the row's. A listener for every address is one of both.
+    const fn is_of(self, row: &Row) -> bool {
+        row.any || row.local.is_ipv6() == matches!(self, Self::V6)
+    }
 }
 
 /// Why a text is not a filter.
@@ -84,7 +101,7 @@ enum Compare {
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { states: ALL & !(LISTEN | CLOSED | SYN_RECV | TIME_WAIT), expression: None }
+        Self { states: ALL & !(LISTEN | CLOSED | SYN_RECV | TIME_WAIT), family: None, expression: None }
     }
 }
 
@@ -92,13 +109,19 @@ impl Filter {
     /// All states (`-a`).
     #[must_use]
     pub const fn all() -> Self {
-        Self { states: ALL, expression: None }
+        Self { states: ALL, family: None, expression: None }
     }
 
     /// Listeners (`-l`).
     #[must_use]
     pub const fn listening() -> Self {
-        Self { states: LISTEN | CLOSED, expression: None }
+        Self { states: LISTEN | CLOSED, family: None, expression: None }
+    }
+
+    /// Only what has this IP version; `None` for both.
+    #[must_use]
+    pub fn with_family(self, family: Option<Family>) -> Self {
+        Self { family, ..self }
     }
 
     /// Reads a filter from words, as the command line gives them. States in it replace those of `self`.
@@ -149,6 +172,7 @@ impl Filter {
     pub fn accepts(&self, row: &Row) -> bool {
         let known = STATES.iter().position(|(_, name)| *name == row.state);
         known.is_some_and(|at| self.states & (1 << at) != 0)
+            && self.family.is_none_or(|family| family.is_of(row))
             && self.expression.as_ref().is_none_or(|expression| expression.accepts(row))
     }
 }

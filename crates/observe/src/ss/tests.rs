@@ -182,6 +182,20 @@ fn states_are_those_of_ss() {
 }
 
 #[test]
+fn a_family_is_chosen_and_a_listener_for_every_address_is_of_both() {
+    let mut six = info(State::Established);
+    six.tuple = FourTuple::new("[fd00::2]:443".parse().unwrap(), "[fd00::100]:40001".parse().unwrap());
+    let rows = [Row::connection(&info(State::Established)), Row::connection(&six), listener()];
+    let shown = |family| {
+        let filter = Filter::all().with_family(family);
+        rows.iter().map(|row| filter.accepts(row)).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(None), [true, true, true]);
+    assert_eq!(shown(Some(Family::V4)), [true, false, true]);
+    assert_eq!(shown(Some(Family::V6)), [false, true, true]);
+}
+
+#[test]
 fn expressions_choose_by_address_and_port() {
     let row = Row::connection(&info(State::Established));
     let accepts = |text: &str| text.parse::<Filter>().unwrap().accepts(&row);
