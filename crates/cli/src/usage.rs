@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::cli::Cli;
 
@@ -22,13 +22,20 @@ pub fn report(error: &clap::Error, words: &[OsString]) -> ExitCode {
         return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
     }
     let verb = words.get(1).and_then(|word| word.to_str()).unwrap_or_default();
-    complain(&one_line(&error.to_string(), verb));
+    complain(&one_line(&negative(error).unwrap_or_else(|| error.to_string()), verb));
     ExitCode::from(if verb == "run" { OURS } else { USAGE })
 }
 
 /// Prints `problem` as this command's word on standard error.
 pub fn complain(problem: &str) {
     let _ = writeln!(std::io::stderr(), "bowline: {problem}");
+}
+
+/// What there is to say about a value that clap takes for an option, since it begins with a minus.
+fn negative(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
+    let is_number = word.strip_prefix('-')?.starts_with(|first: char| first.is_ascii_digit() || first == '.');
+    (error.kind() == ErrorKind::UnknownArgument && is_number).then(|| format!("'{word}': no value may be negative"))
 }
 
 /// What clap says in several paragraphs, in one line: the error itself, its tips, and where there is more.

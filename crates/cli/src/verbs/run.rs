@@ -7,7 +7,7 @@ mod watch;
 
 use std::cell::OnceCell;
 use std::fs::File;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use bowline::{Algorithm, Net};
@@ -73,7 +73,7 @@ type Failure = (u8, String);
 
 fn execute(settings: Settings) -> Result<Exit, Failure> {
     let ports = Ports::bind(&settings.forwards).map_err(|(forward, error)| {
-        (OURS, format!("cannot listen on {}: {error}: choose another port", forward.listen))
+        (OURS, format!("cannot listen on {}: {error}: {}", forward.listen, remedy(&error)))
     })?;
     let pcap = settings.pcap.as_ref().map(|path| File::create(path).map(|file| (path.clone(), file))).transpose();
     let pcap = pcap.map_err(|error| {
@@ -111,6 +111,15 @@ fn execute(settings: Settings) -> Result<Exit, Failure> {
     let (exit, summary) = ended.map_err(|error: Error| (error.exit_status(), error.to_string()))?;
     conclude(settings.ending, &summary);
     Ok(exit)
+}
+
+/// What to do about a port that cannot be bound.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::AddrNotAvailable => "choose an address that this host has",
+        ErrorKind::PermissionDenied => "choose a port from 1024 on",
+        _ => "choose another port",
+    }
 }
 
 /// What is put around the TUN: the worse network, and outside of it, as the stack sees packets, the recorder.

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use bowline_gateway::control;
-use bowline_observe::ss::{Filter, Row, table};
+use bowline_observe::ss::{Family, Filter, Row, table};
 
 use super::live::{Answer, SOCKETS};
 use crate::usage::{USAGE, complain};
@@ -22,6 +22,15 @@ pub struct Args {
     /// Show sockets in every state
     #[arg(short, long)]
     pub all: bool,
+    /// Show only IPv4
+    #[arg(short = '4', long, overrides_with = "ipv6")]
+    pub ipv4: bool,
+    /// Show only IPv6
+    #[arg(short = '6', long, overrides_with = "ipv4")]
+    pub ipv6: bool,
+    /// TCP only, in numbers, with details and timers, as is always so: for those who type `ss -tnio`
+    #[arg(short = 't', visible_short_aliases = ['n', 'i', 'o'], action = clap::ArgAction::Count)]
+    pub as_ever: u8,
     /// Ask only the instance with this process number
     #[arg(short, long, value_name = "PID")]
     pub pid: Option<u32>,
@@ -61,7 +70,12 @@ impl Settings {
             (_, true) => Filter::all(),
             _ => Filter::default(),
         };
-        let filter = base.with_words(&args.filter).map_err(|error| error.to_string())?;
+        let family = match (args.ipv4, args.ipv6) {
+            (true, _) => Some(Family::V4),
+            (_, true) => Some(Family::V6),
+            _ => None,
+        };
+        let filter = base.with_family(family).with_words(&args.filter).map_err(|error| error.to_string())?;
         let state = !filter.is_one_state();
         let columns = table::Columns { header: !args.no_header, state, ..table::Columns::default() };
         Ok(Self { filter, columns, pid: args.pid, json: args.json, counters: args.summary })

@@ -141,6 +141,9 @@ impl fmt::Display for Error {
             Self::NoInterpreter(path) => {
                 write!(f, "{}: its interpreter is missing: check its first line, or install its loader", path.display())
             }
+            Self::NotExecutable(path, Errno::ACCESS) if path.is_dir() => {
+                write!(f, "{}: is a directory: name a program in it", path.display())
+            }
             Self::NotExecutable(path, Errno::ACCESS) => {
                 let path = path.display();
                 write!(f, "{path}: permission denied: is it a program, and executable (`chmod +x {path}`)?")
@@ -248,5 +251,10 @@ mod tests {
         assert_eq!(Error::NotFound("x".into()).exit_status(), 127);
         assert_eq!(Error::NoInterpreter("x".into()).exit_status(), 126);
         assert_eq!(Error::NotExecutable("x".into(), Errno::ACCESS).exit_status(), 126);
+        let folder = Error::NotExecutable("/".into(), Errno::ACCESS);
+        assert_eq!(
+            (folder.to_string().as_str(), folder.exit_status()),
+            ("/: is a directory: name a program in it", 126)
+        );
     }
 }
