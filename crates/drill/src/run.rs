@@ -9,7 +9,8 @@
 //! is passed over. After the last line nothing may have been sent that no line expects; time does not move on for that, so that
 //! timers that the script leaves running are no matter, unless [`Setting::linger`] says so. A script that begins with its
 //! suite's `defaults.sh` was written for a tool that stops looking after the last line that expects a packet: there, what is sent
-//! after it is remarked, and fails only where [`Setting::strict`] or a linger asks for it.
+//! after it is remarked, and fails only where [`Setting::strict`] or a linger asks for it. That tool looks at one connection at a time,
+//! too: what another one sends meanwhile is passed over there.
 
 mod calls;
 mod counters;
@@ -151,6 +152,8 @@ struct Runner<'a> {
     files: files::Files,
     /// Whether the script begins with its suite's defaults.
     is_suites: bool,
+    /// Whether what its suite's tool passes over counts all the same.
+    strict: bool,
     /// The counters when `nstat` was asked last.
     counted: BTreeMap<&'static str, u64>,
     without_effect: BTreeSet<String>,
@@ -190,6 +193,7 @@ impl<'a> Runner<'a> {
             interpreter: Interpreter::default(),
             files: files::Files::default(),
             is_suites: false,
+            strict: setting.strict || !setting.linger.is_zero(),
             counted: BTreeMap::new(),
             without_effect: BTreeSet::new(),
             printed: Vec::new(),
@@ -300,13 +304,13 @@ impl<'a> Runner<'a> {
         let until = world.now() + setting.linger;
         world.pass(until);
         let mut rest: Vec<_> = std::iter::from_fn(|| world.take()).collect();
-        rest.retain(|packet| !self.is_left_over(packet));
+        rest.retain(|packet| !self.is_left_over(packet, true));
         match rest.into_iter().next() {
             None => Ok(()),
             Some(packet) => {
                 let place = self.script.events.last().map(|event| event.place).unwrap_or_default();
                 let failure = self.unexpected(place, &packet, "after its last line the script expects no packet");
-                if (self.is_suites || setting.open_end) && !setting.strict && setting.linger.is_zero() {
+                if (self.is_suites || setting.open_end) && !self.strict {
                     self.remarks.push(failure);
                     return Ok(());
                 }

@@ -1,7 +1,7 @@
 //! Sending that opens the connection (RFC 7413), as Linux and FreeBSD have it, and the options about it.
 //!
 //! On Linux `MSG_FASTOPEN` is a `connect` and a `send` in one, and after `TCP_FASTOPEN_CONNECT` the first `send` is one; where
-//! nothing waits, no more is taken than the SYN takes along. On FreeBSD `TCP_FASTOPEN` lets `sendto` connect.
+//! nobody waits, no more is taken than the SYN takes along. On FreeBSD `TCP_FASTOPEN` lets `sendto` connect.
 
 use bowline_base::Instant;
 use bowline_tcp::{FastOpenKeys, FastOpenPolicy, Profile};
@@ -39,20 +39,28 @@ impl Host {
         };
         let socket = self.fds.socket(fd)?;
         let (role, patience) = (socket.role, socket.settings.send_timeout);
+        let reported = socket.reported;
         let is_freebsd = self.profile == Profile::FreeBsd;
-        let asks = self.abi == Abi::Linux && flags & self.abi.get("MSG_FASTOPEN") != 0 && !waiting.begun;
+        let has_flag = self.abi == Abi::Linux && flags & self.abi.get("MSG_FASTOPEN") != 0;
+        let asks = has_flag && !waiting.begun;
         let connects = is_freebsd && to.is_some() && socket.settings.tcp.fast_open.connect;
         match role {
             Role::Opening(_) if self.waits_for_data(role) => {}
             Role::Opening(_) if asks => return Err(Errno::EALREADY),
-            Role::Open(_) if asks => return Err(Errno::EISCONN),
+            Role::Open(_) if asks && reported => return Err(Errno::EISCONN),
+            // As with `connect`: the first call after the open tells of it, and then sends like any other.
+            Role::Open(_) if has_flag => {
+                self.fds.socket_mut(fd)?.reported = true;
+                return Ok(None);
+            }
             Role::Idle if asks || connects => self.open_fast(now, fd, to)?,
             _ => return Ok(None),
         }
         let Role::Opening(key) = self.fds.socket(fd)?.role else { return Ok(None) };
         let tcp = self.stack.tcp_mut();
-        // FreeBSD takes all there is room for: what the SYN does not take along follows the handshake.
-        let most = if is_freebsd { rest.len() } else { tcp.syn_capacity(key).min(rest.len()) };
+        // What the SYN does not take along follows the handshake: where the call waits for that, and on FreeBSD always, all that there
+        // is room for is queued, so that it leaves with the handshake's ACK.
+        let most = if is_freebsd || blocking { rest.len() } else { tcp.syn_capacity(key).min(rest.len()) };
         let mut part = rest.split_to(most);
         if !part.is_empty() {
             waiting.sent += tcp.send_bytes(now, key, &mut part).map_err(error::of_call)?;

@@ -213,6 +213,9 @@ pub struct Options {
     /// Whether SYNs announce an MSS (RFC 9293 3.7.1, SHLD-5); default true. Without it the peer takes 536 bytes, or 1220 of
     /// IPv6, to be all that one may send. Off with FreeBSD's `TCP_NOOPT`.
     pub announce_mss: bool,
+    /// Whether SYNs and SYN-ACKs announce no more than the path carries, as far as that is known, as on Linux; default false: what the
+    /// first link carries, for the way in need not be the way out (RFC 8201 5.4).
+    pub announce_path: bool,
     /// Retransmissions of a SYN that still offer more than an MSS; default: all of them. FreeBSD's `rexmit_drop_options`
     /// leaves 2, for what drops SYNs whose options it does not know.
     pub full_syns: u8,
@@ -249,9 +252,10 @@ pub struct Options {
     /// in use to half, less half of what was lost. Who sends in bursts then need not begin each of them with a small window; pacing
     /// spreads them. Default false: the RFC is experimental, and other systems begin again.
     pub window_validation: bool,
-    /// Whether fast recovery reduces the congestion window itself, as Linux does (RFC 9438 4.6 lets it), or what was in flight (RFC
-    /// 5681 3.1, equation 4, where user, peer or Nagle's algorithm held the sender back); and whether it does so only once, although
-    /// what was sent again is lost, too (RFC 5681 4.3 would have it do so again). Default: what was in flight, each time.
+    /// Whether what a reduction goes by is the congestion window itself, as on Linux (RFC 9438 4.6 lets it), or what was in flight (RFC
+    /// 5681 3.1, equation 4, where user, peer or Nagle's algorithm held the sender back); and whether fast recovery reduces it only
+    /// once, although what was sent again is lost, too (RFC 5681 4.3 would have it do so again). Default: what was in flight, each
+    /// time.
     pub reduce_window: bool,
     /// Whether segments without timestamps are taken although these were agreed on, as on Linux; default false (RFC 7323 3.2).
     pub lax_timestamps: bool,
@@ -338,6 +342,7 @@ impl Default for Options {
             fin_wait2: Duration::from_secs(60),
             max_segment: None,
             announce_mss: true,
+            announce_path: false,
             full_syns: u8::MAX,
             mtu_probing: MtuProbing::default(),
             base_mss: 1024,

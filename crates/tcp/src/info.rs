@@ -118,6 +118,8 @@ pub struct Info {
     pub data_segs_in: u64,
     /// Segments retransmitted, in all.
     pub total_retrans: u64,
+    /// Of these, SYNs or SYN-ACKs of this connection; no more than 255.
+    pub syn_retrans: u64,
     /// Where loss recovery stands.
     pub phase: Phase,
     /// Whether the window was reduced for an echo of congestion, and what was sent until then is not acknowledged yet
@@ -173,15 +175,17 @@ pub struct Info {
 
 impl Info {
     /// Segments that have arrived at the peer as far as it has told, the SYN among them (Linux `tcpi_delivered`): what was sent,
-    /// less copies and what is neither acknowledged nor reported by SACK. Where a SYN or FIN had to be repeated, or was acknowledged
-    /// on its own, it is one less for each.
+    /// less copies and what is neither acknowledged nor reported by SACK. Data that was taken along with a SYN counts with it. Where
+    /// a FIN had to be repeated, or travels alone, it is one less for each.
     #[must_use]
     pub fn delivered(&self) -> u64 {
         if matches!(self.state, State::Closed | State::Listen | State::SynSent | State::SynReceived | State::TimeWait) {
             return 0;
         }
-        let under_way = self.total_retrans + self.outstanding.unacked.saturating_sub(self.outstanding.sacked);
-        1 + self.data_segs_out.saturating_sub(under_way)
+        let with_syn = self.fast_open.is_some_and(|opening| !opening.is_server && opening.syn_data);
+        let again = self.total_retrans - self.syn_retrans;
+        let under_way = again + self.outstanding.unacked.saturating_sub(self.outstanding.sacked);
+        1 + self.data_segs_out.saturating_sub(under_way + u64::from(with_syn))
     }
 
     /// What is known of a connection that has no control block: nothing but its name and state.
@@ -239,6 +243,7 @@ impl Info {
             data_segs_out: 0,
             data_segs_in: 0,
             total_retrans: 0,
+            syn_retrans: 0,
             phase: Phase::Open,
             reduced_by_ecn: false,
             outstanding: Outstanding::default(),

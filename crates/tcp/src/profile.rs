@@ -80,6 +80,7 @@ impl Options {
                 delay_fin_ack: true,
                 answer_joined_once: true,
                 reduce_window: true,
+                announce_path: true,
                 cookie_mss: 1_460,
                 lax_timestamps: true,
                 odd: OddSegments { take_late_text: false, ..OddSegments::default() },

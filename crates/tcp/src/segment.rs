@@ -5,7 +5,7 @@ use bowline_wire::packet::Piece;
 use bowline_wire::tcp::TcpHeader;
 use bytes::Bytes;
 
-use crate::FourTuple;
+use crate::{FourTuple, Options};
 
 /// What the host knows about the way to a peer when a connection begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,6 +23,11 @@ impl Path {
     #[must_use]
     pub const fn new(mtu: u16) -> Self {
         Self { mtu, link_mtu: mtu, lossless: false }
+    }
+
+    /// The MTU that SYNs tell of.
+    pub(crate) fn announced(&self, options: &Options) -> u16 {
+        if options.announce_path { self.mtu.min(self.link_mtu) } else { self.link_mtu }
     }
 }
 

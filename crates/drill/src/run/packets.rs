@@ -139,7 +139,7 @@ impl Runner<'_> {
     pub(super) fn expect(&mut self, index: usize, event: &Event, packet: &Packet) -> Result<(), Failure> {
         let (from, to, tolerance) = self.due(event.when);
         let last = self.world().at(to.saturating_add(tolerance).min(FOREVER));
-        let Some(raw) = self.wait_for_packet(last)? else {
+        let Some(raw) = self.wait_for_packet(last, packet.ports.is_some())? else {
             let why = format!("line {} expects this", event.place.line);
             self.log.expected(self.now_micros(), packet, why);
             let failure = Failure::new(event.place, "the packet was not sent");
@@ -190,13 +190,14 @@ impl Runner<'_> {
         Err(failure)
     }
 
-    /// The next packet that the stack sends, if it does by then.
-    fn wait_for_packet(&mut self, last: Instant) -> Result<Option<Raw>, Failure> {
+    /// The next packet that the stack sends, if it does by then. `names_ports`: the line says whose it is.
+    fn wait_for_packet(&mut self, last: Instant, names_ports: bool) -> Result<Option<Raw>, Failure> {
+        let judges_others = names_ports || !self.is_suites || self.strict;
         loop {
             self.world().settle();
             self.judge_returned()?;
             if let Some(raw) = self.world().take() {
-                if self.is_left_over(&raw) {
+                if self.is_left_over(&raw, judges_others) {
                     continue;
                 }
                 return Ok(Some(raw));
@@ -210,17 +211,24 @@ impl Runner<'_> {
     }
 
     /// Whether a packet is the last word of a connection that the script has closed, while it is about another one: a FIN, an
-    /// acknowledgement, a RST. The script has no way to write that it does not matter.
-    pub(super) fn is_left_over(&mut self, raw: &Raw) -> bool {
+    /// acknowledgement, a RST. The script has no way to write that it does not matter. Unless it `judges_others`, no packet of a
+    /// connection that the script has left for another one matters.
+    pub(super) fn is_left_over(&mut self, raw: &Raw, judges_others: bool) -> bool {
         let Ok(mut seen) = Seen::read(&raw.bytes) else { return false };
         let (ends, at) = (seen.ends(), self.micros_at(raw.at));
         // A connection that has not sent anything yet has no port; it could be anybody's.
         let is_its = |flow: &Flow| flow.remote_port == ends.dst_port && flow.local_port == Some(ends.src_port);
         let Some(index) = self.flows.iter().rposition(is_its) else { return false };
         let has_other = self.current.is_some_and(|current| current != index) || self.current.is_none();
-        let Some(flow) = self.flows.get_mut(index).filter(|flow| flow.is_closed && has_other) else { return false };
+        let Some(flow) = self.flows.get_mut(index).filter(|_| has_other) else { return false };
+        if !flow.is_closed && judges_others {
+            return false;
+        }
+        let closed = flow.is_closed;
         flow.receive(&mut seen, None);
-        self.log.seen(at, &seen, Some("of a connection that the script has closed"));
+        let note =
+            if closed { "of a connection that the script has closed" } else { "of a connection that it has left" };
+        self.log.seen(at, &seen, Some(note));
         true
     }
 

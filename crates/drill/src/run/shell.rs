@@ -19,11 +19,22 @@ impl Runner<'_> {
         let text = command.text.replace("\\\n", " ");
         self.log.note(self.now_micros(), format!("`{}`", text.split_whitespace().collect::<Vec<_>>().join(" ")));
         for part in split(&uncommented(&text)) {
-            let words = computed(&part).and_then(|part| words(&part));
-            let words = words.map_err(|error| Failure::new(command.place, error))?;
-            self.simple(&words).map_err(|error| Failure::new(command.place, format!("`{}`: {error}", part.trim())))?;
+            self.first_that_works(&part).map_err(|error| Failure::new(command.place, error))?;
         }
         Ok(())
+    }
+
+    /// `COMMAND || COMMAND`: the second one where the first fails.
+    fn first_that_works(&mut self, part: &str) -> Result<(), String> {
+        let mut outcome = Ok(());
+        for one in alternatives(part) {
+            let words = words(&computed(&one)?)?;
+            outcome = self.simple(&words).map_err(|error| format!("`{}`: {error}", one.trim()));
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
     }
 
     /// One command, which may be a pipeline.
@@ -311,6 +322,27 @@ fn split(text: &str) -> Vec<String> {
         }
     }
     parts
+}
+
+/// Splits a command where another one stands in for it, outside of quotes.
+fn alternatives(text: &str) -> Vec<String> {
+    let mut all = vec![String::new()];
+    let (mut quote, mut characters) = (None, text.chars().peekable());
+    while let Some(character) = characters.next() {
+        match (quote, character) {
+            (Some(open), _) if character == open => quote = None,
+            (None, '"' | '\'') => quote = Some(character),
+            (None, '|') if characters.next_if_eq(&'|').is_some() => {
+                all.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        if let Some(last) = all.last_mut() {
+            last.push(character);
+        }
+    }
+    all
 }
 
 /// Splits a command into words; quotes hold blanks, `|` and `>` stand alone.

@@ -320,5 +320,9 @@ impl Tcb {
         self.path_mtu = mtu;
         self.bound_mtu_search(cx.now, mtu);
         self.take_mtu(cx);
+        if self.state == State::SynSent && self.snd.nxt > self.snd.iss + 1 {
+            // RFC 7413 4.2.1 has the SYN repeated without the text that made it too large; at once, since it is known not to arrive.
+            self.snd.syn_again = true;
+        }
     }
 }

@@ -97,6 +97,7 @@ impl Tcb {
         info.data_segs_out = stats.data_segs_out;
         info.data_segs_in = stats.data_segs_in;
         info.total_retrans = u64::from(stats.total_retrans);
+        info.syn_retrans = u64::from(self.snd.syn_repeats);
         info.duplicates = u64::from(counted.duplicates);
         info.reorderings = u64::from(counted.reordered);
         info.recoveries = u64::from(counted.recoveries);

@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 
+use bowline_base::Position;
 use bowline_wire::tcp::FastOpen;
 
 use super::arrives::Segment;
@@ -128,6 +129,16 @@ impl Tcb {
     pub(crate) fn note_syn_text(&mut self, len: u64) {
         if let Some(FastOpening { side: Side::Client { sent, .. }, .. }) = self.fast_open_mut() {
             *sent = len as u32;
+        }
+    }
+
+    /// Whether the text that went along with our SYN ends there: it is pushed where it is sent again, for it was all there was.
+    pub(crate) fn was_syn_text(&self, end: Position) -> bool {
+        match self.fast_open() {
+            Some(FastOpening { side: Side::Client { sent, .. }, .. }) => {
+                *sent > 0 && end == self.snd.iss + 1 + u64::from(*sent)
+            }
+            _ => false,
         }
     }
 

@@ -59,8 +59,8 @@ pub(crate) enum Handshake {
 }
 
 /// What an MTU leaves beside fixed headers, and the user allows. Of the first link's, it is the MSS to announce (RFC 9293
-/// 3.7.1, MUST-67, SHLD-5), which a narrower way out does not change: the way in may be another (RFC 8201 5.4). SHLD-6: an
-/// interface has one MTU, which is its smallest.
+/// 3.7.1, MUST-67, SHLD-5), which a narrower way out does not change, unless [`Options::announce_path`] says so: the way in may be
+/// another (RFC 8201 5.4). SHLD-6: an interface has one MTU, which is its smallest.
 pub(crate) fn mss_of(mtu: u16, ipv6: bool, options: &Options) -> u16 {
     let headers = if ipv6 { 60 } else { 40 };
     let mss = mtu.saturating_sub(headers).max(1);
@@ -124,7 +124,7 @@ impl Tcb {
             mtu_search: None,
             lossless,
             snd: SendHalf::new(iss, peer_mss),
-            rcv: ReceiveHalf::new(irs, &options, mss_of(path.link_mtu, tuple.is_ipv6(), &options)),
+            rcv: ReceiveHalf::new(irs, &options, mss_of(path.announced(&options), tuple.is_ipv6(), &options)),
             timestamps,
             sack: false,
             ecn: None,
@@ -163,7 +163,8 @@ impl Tcb {
 
     /// The MSS we announce.
     pub(crate) fn announced_mss(&self) -> u16 {
-        mss_of(self.link_mtu, self.tuple.is_ipv6(), &self.options)
+        let path = Path { mtu: self.path_mtu, link_mtu: self.link_mtu, lossless: self.lossless };
+        mss_of(path.announced(&self.options), self.tuple.is_ipv6(), &self.options)
     }
 
     /// What both SYNs agree on, and where the peer's stream begins.
@@ -247,6 +248,7 @@ impl SendHalf {
             probes: 0,
             probe_backoff: 0,
             retries: 0,
+            syn_repeats: 0,
         }
     }
 }

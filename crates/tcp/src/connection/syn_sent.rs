@@ -14,7 +14,7 @@ use crate::config::SynFin;
 use crate::congestion::Controller;
 use crate::ecn::EcnMode;
 use crate::event::Readiness;
-use crate::reason::{DropReason, SendReason};
+use crate::reason::DropReason;
 use crate::recovery::Ack;
 use crate::recv::{Arrived, Inserted};
 use crate::state::Cause;
@@ -112,7 +112,7 @@ impl Tcb {
         self.advance(cx, Cause::SynAck);
         self.take_syn_ack_feedback(cx, segment);
         self.become_established(cx);
-        self.rcv.acks.on_immediate(SendReason::Ack);
+        self.rcv.acks.on_handshake(cx.now, self.snd.unsent() > 0);
         segment.seq += 1;
         self.after_ack(cx, segment)
     }

@@ -78,6 +78,8 @@ pub(crate) struct SendHalf {
     pub(crate) probe_backoff: u8,
     /// Retransmission time-outs in a row without progress.
     pub(crate) retries: u8,
+    /// SYNs or SYN-ACKs that went out again.
+    pub(crate) syn_repeats: u8,
 }
 
 impl SendHalf {

@@ -81,7 +81,7 @@ impl Tcb {
         if self.rare.is_some() {
             self.suspect_path(cx, self.snd.retries >= most);
         }
-        if self.snd.retries >= most {
+        if self.snd.retries >= most || self.has_opened_for_long(cx.now) {
             return self.give_up(cx);
         }
         self.snd.retries += 1;
@@ -96,12 +96,21 @@ impl Tcb {
         self.tell_losses(cx.now);
         self.suspect_black_hole(cx);
         if self.snd.syn_acknowledged() {
-            self.congestion.on_timeout(cx.now, outcome.flight_size, outcome.first);
+            let used = if self.options.reduce_window { self.congestion.cwnd() } else { outcome.flight_size };
+            self.congestion.on_timeout(cx.now, used, outcome.first);
             self.note_reduced();
             self.leave_unvalidated(cx.now);
             cx.record(self.tuple, self.id, || Trace::Recovery(RecoveryChange::TimeoutRecovery));
             self.record_congestion(cx);
         }
+    }
+
+    /// Whether an active open whose time-outs do not double at first has lasted as long as if they did: more SYNs go out by that, and
+    /// the user does not wait longer (as on Linux).
+    fn has_opened_for_long(&self, now: Instant) -> bool {
+        let doubled = (2u32 << self.options.syn_retries.min(30)) - 1;
+        let span = self.recovery.rtt().base_rto().saturating_mul(doubled);
+        self.state == State::SynSent && self.options.linear_syns > 0 && now.since(self.opened) >= span
     }
 
     /// MUST-37: no end to probing while the peer answers; without an answer, R2 holds as for text.

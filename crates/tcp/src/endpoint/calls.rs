@@ -97,7 +97,7 @@ impl Endpoint {
         let ours = OurSide {
             tuple: syn.tuple,
             options: &options,
-            mss: mss_of(syn.path.link_mtu, syn.tuple.is_ipv6(), &options),
+            mss: mss_of(syn.path.announced(&options), syn.tuple.is_ipv6(), &options),
             timestamp_offset: self.isn.timestamp_offset(&syn.tuple),
         };
         let agreed = ours.answer(self.isn.isn(now, &syn.tuple), &syn.header, syn.mark);

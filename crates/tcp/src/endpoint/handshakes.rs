@@ -73,7 +73,7 @@ impl Endpoint {
         OurSide {
             tuple: arrival.tuple,
             options,
-            mss: mss_of(arrival.path.link_mtu, arrival.tuple.is_ipv6(), options),
+            mss: mss_of(arrival.path.announced(options), arrival.tuple.is_ipv6(), options),
             timestamp_offset: self.isn.timestamp_offset(&arrival.tuple),
         }
     }

@@ -183,6 +183,15 @@ impl AckPolicy {
         }
     }
 
+    /// The peer's SYN-ACK is owed an acknowledgement. If text `waits` for the handshake that carries it, and who answers that soon is
+    /// expected to do so again (as on Linux).
+    pub fn on_handshake(&mut self, now: Instant, waits: bool) {
+        if waits {
+            self.last_data = now;
+        }
+        self.on_immediate(SendReason::Ack);
+    }
+
     /// An acknowledgement is owed at once for another reason than data: an unacceptable segment, a window that opened.
     pub fn on_immediate(&mut self, reason: SendReason) {
         match reason {

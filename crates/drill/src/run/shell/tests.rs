@@ -1,4 +1,4 @@
-use super::{split, uncommented, words};
+use super::{alternatives, split, uncommented, words};
 
 #[test]
 fn lines_and_words() {
@@ -11,6 +11,12 @@ fn lines_and_words() {
     assert_eq!(words("a|b | c").unwrap(), ["a", "|", "b", "|", "c"]);
     assert!(words("a || b").is_err());
     assert!(words("a 'b").is_err());
+}
+
+#[test]
+fn the_second_stands_in_for_the_first() {
+    assert_eq!(alternatives("a | b || c '||' d"), ["a | b ", " c '||' d"]);
+    assert_eq!(alternatives("a"), ["a"]);
 }
 
 #[test]

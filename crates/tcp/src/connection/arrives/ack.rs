@@ -9,6 +9,7 @@ use core::ops::Range;
 use super::{Check, Segment, discard, done, reset};
 use crate::congestion::{AckSample, Congestion, CongestionControl, Controller, RateSample};
 use crate::connection::context::Context;
+use crate::connection::fast_open::FastOpening;
 use crate::connection::tcb::Tcb;
 use crate::ecn::EcnMode;
 use crate::event::Readiness;
@@ -55,7 +56,10 @@ impl Tcb {
                 self.take_handshake_feedback(cx, segment);
             }
             self.become_established(cx);
-            self.deliver_early_text(cx.now);
+            // What a listener took with the SYN was acknowledged by the SYN-ACK, and may have been read.
+            if !self.fast_open().is_some_and(FastOpening::is_server) {
+                self.deliver_early_text(cx.now);
+            }
         }
         self.set_window(segment);
         Check::Continue(())

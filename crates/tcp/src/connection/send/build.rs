@@ -226,9 +226,13 @@ impl Tcb {
         if plan.again {
             self.stats.total_retrans = self.stats.total_retrans.saturating_add(count as u32);
             self.stats.bytes_retrans += len;
+            if plan.range.start == self.snd.iss {
+                self.snd.syn_repeats = self.snd.syn_repeats.saturating_add(1);
+            }
             cx.counters.retrans_segs += count;
             self.forget_mtu_probe(&plan.range);
-        } else if !self.fills_segments(len) {
+        } else if !syn_text && !self.fills_segments(len) {
+            // A SYN takes along what it has room for: that says nothing of how the user writes.
             self.snd.small_end = plan.range.end;
         }
         if len > 0 {

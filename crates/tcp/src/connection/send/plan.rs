@@ -149,7 +149,7 @@ impl Tcb {
             Some(LossReason::Timeout) => SendReason::Timeout,
             _ => SendReason::FastRetransmit,
         };
-        let push = end >= fin || self.snd.records.ends_at(end);
+        let push = end >= fin || self.snd.records.ends_at(end) || self.was_syn_text(end);
         Some(Plan { range: lost.start..end, why, again: true, push })
     }
 
@@ -264,12 +264,12 @@ impl Tcb {
         let record = self.snd.records.first_of(self.snd.nxt..self.snd.nxt + unsent);
         let is_last = record.end == self.snd.nxt + unsent;
         let in_flight = !self.recovery.is_idle();
-        // A SYN-ACK that text does not wait for takes nothing of its window.
+        // A SYN-ACK that text does not wait for takes nothing of its windows.
         let syn = u64::from(!self.snd.syn_acknowledged());
         let quota = self.recovery.quota(self.congestion.cwnd()) + syn;
         sendable(&Unsent {
             len: record.end.since(record.start),
-            usable: self.snd.usable(),
+            usable: self.snd.usable() + syn,
             quota: if in_flight { quota } else { quota.max(u64::from(self.snd.mss)) },
             mss: u64::from(self.snd.mss),
             max_wnd: u64::from(self.snd.max_wnd),
