@@ -229,7 +229,8 @@ pub struct Options {
     pub mtu_probe_floor: u16,
     /// Whether to offer window scaling (RFC 7323); default true.
     pub window_scaling: bool,
-    /// The shift to offer; default: the smallest with which the largest receive buffer can be announced.
+    /// The shift to offer; default: the smallest with which the largest receive buffer can be announced. Never one whose unit is
+    /// more than half of `receive_buffer`.
     pub window_shift: Option<u8>,
     /// Whether the window of our SYN or SYN-ACK holds whole segments only, as Linux's does; default false.
     pub whole_segments: bool,

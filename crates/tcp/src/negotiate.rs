@@ -166,12 +166,14 @@ pub fn peer_mss(announced: Option<u16>, ipv6: bool) -> u16 {
     }
 }
 
-/// The shift to offer: what the user wants, or the smallest that lets a window of the largest receive buffer be announced.
+/// The shift to offer: what the user wants, or the smallest that lets a window of the largest receive buffer be announced; but none
+/// whose unit is more than half of the first buffer. A window that was closed would look closed until more is read than that.
 #[must_use]
 pub fn window_shift(options: &Options) -> u8 {
     let largest = options.receive_buffer.max(options.receive_buffer_max);
     let enough = (0..MAX_WINDOW_SCALE).find(|&shift| u32::from(u16::MAX) << shift >= largest);
-    options.window_shift.or(enough).map_or(MAX_WINDOW_SCALE, |shift| shift.min(MAX_WINDOW_SCALE))
+    let most = (options.receive_buffer / 2).checked_ilog2().map_or(MAX_WINDOW_SCALE, |half| half as u8);
+    options.window_shift.or(enough).unwrap_or(MAX_WINDOW_SCALE).min(most).min(MAX_WINDOW_SCALE)
 }
 
 /// The window of our SYN or SYN-ACK, which is never scaled (RFC 7323 2.2). `mss`: the text of a full segment from the peer.

@@ -146,7 +146,8 @@ impl Tcb {
     /// Half the text, but no less than the floor.
     fn smaller_than(&self, mtu: u16) -> u16 {
         let headers = self.mtu_of(0);
-        let half = headers + (mtu.saturating_sub(headers) / 2).max(self.options.mtu_probe_floor);
+        let text = (mtu.saturating_sub(headers) / 2).max(self.options.mtu_probe_floor);
+        let half = headers.saturating_add(text);
         let least = if self.tuple.is_ipv6() { LEAST_V6 } else { half };
         half.max(least).min(mtu)
     }

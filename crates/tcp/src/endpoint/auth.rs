@@ -44,7 +44,8 @@ impl Endpoint {
                 self.connections.at_mut(index).map_or(Ok(()), |(_, tcb)| tcb.authenticate(arrival))
             }
             _ => {
-                let (auth, numbers) = (self.auth_of(slot, &arrival.tuple), self.numbers_of(slot, header));
+                let (auth, numbers) =
+                    (self.auth_of(slot, &arrival.tuple), self.numbers_of(slot, &arrival.tuple, header));
                 verify(auth.as_deref(), &arrival.tuple, &numbers, header, &Message::arrived(arrival))
             }
         };
@@ -87,7 +88,7 @@ impl Endpoint {
     }
 
     /// Where the numbers of whoever has this slot are, as far as it, or this header of the peer's, tells.
-    fn numbers_of(&self, slot: Option<Slot>, header: &TcpHeader) -> Numbers {
+    fn numbers_of(&self, slot: Option<Slot>, tuple: &FourTuple, header: &TcpHeader) -> Numbers {
         let known = match slot {
             Some(Slot::Connection(index)) => self.connections.at(index).map(|(_, tcb)| tcb.numbers(header)),
             Some(Slot::HalfOpen(place)) => self.syn_queue.get(place).map(|half| {
@@ -95,7 +96,8 @@ impl Endpoint {
                 Numbers::initial(agreed.iss.0, agreed.irs.0)
             }),
             Some(Slot::Pending(place)) => self.pending.at(place).map(|syn| Numbers::initial(0, syn.header.seq.0)),
-            _ => None,
+            Some(Slot::TimeWait(_)) => self.parted.get(tuple).map(|parted| parted.numbers),
+            None => None,
         };
         known.unwrap_or_else(|| Numbers::told_by(header))
     }
@@ -123,11 +125,7 @@ impl Endpoint {
     /// Signs what a half-open connection, or what is left of one in TIME-WAIT, says.
     pub(super) fn sign(&self, tuple: &FourTuple, header: &mut TcpHeader) {
         let slot = self.find(tuple);
-        let numbers = match slot {
-            Some(Slot::TimeWait(_)) => self.parted.get(tuple).map(|parted| parted.numbers),
-            _ => None,
-        };
-        let numbers = numbers.unwrap_or_else(|| self.numbers_of(slot, header));
+        let numbers = self.numbers_of(slot, tuple, header);
         if let Some(auth) = self.auth_of(slot, tuple) {
             auth.sign(tuple, &numbers, header, core::iter::empty());
         }

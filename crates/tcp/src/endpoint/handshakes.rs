@@ -226,6 +226,9 @@ impl Endpoint {
                 self.note_dropped(now, arrival, id, state, why);
                 self.say_for(arrival.tuple, id, ack, SendReason::ChallengeAck, state);
             }
+            HalfOpenOutcome::Reset(_) if listener.is_some_and(|listener| listener.expects_cookies(now)) => {
+                self.cookie_for_half_open(now, place, key, arrival);
+            }
             HalfOpenOutcome::Reset(_) => {
                 self.note_dropped(now, arrival, id, state, DropReason::BadAck);
                 self.reset(now, arrival, id, state);
@@ -250,6 +253,22 @@ impl Endpoint {
                 self.note_dropped(now, arrival, id, state, why);
             }
         }
+    }
+
+    /// What acknowledges something else than a half-open connection's SYN, while cookies may come back: an earlier copy of the
+    /// peer's SYN may have found the queue full, and been answered with one. That is all that the peer knows of, and all that
+    /// counts; the half-open connection came of a copy, and goes.
+    fn cookie_for_half_open(&mut self, now: Instant, place: u32, key: ListenerKey, arrival: &Arrival<'_>) {
+        let Some(listener) = self.listeners.get_mut(key.index, key.generation) else { return };
+        if listener.is_accept_queue_full() {
+            listener.on_overflow();
+            return self.note_dropped(now, arrival, 0, State::Listen, DropReason::ListenOverflow);
+        }
+        let options = listener.options().clone();
+        if self.cookies.check(now, &self.our_side(arrival, &options), arrival.header).is_some() {
+            self.remove_half_open(now, place, Cause::ResetPassive);
+        }
+        self.check_cookie(now, key, &options, arrival);
     }
 
     /// Takes a half-open connection out of every table.

@@ -97,10 +97,11 @@ impl ReceiveWindow {
         u64::from(self.best).max((10 * u64::from(self.mss)).min(self.buffer.into()))
     }
 
-    /// Sets the buffer's size in bytes, and ends its tuning. What was offered stays offered.
+    /// Sets the buffer's size in bytes, at least two units of the scale, and ends its tuning. What was offered stays offered.
     pub fn set_buffer(&mut self, bytes: u32) {
-        self.buffer = bytes;
-        self.buffer_max = bytes;
+        // Of less than a unit nothing could be said but that the window is closed: see `negotiate::window_shift`.
+        self.buffer = bytes.max(2 << self.shift);
+        self.buffer_max = self.buffer;
     }
 
     /// The window field of the next segment. The new right edge counts as offered: call it for what is really sent. RFC 9293

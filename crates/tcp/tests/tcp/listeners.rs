@@ -67,6 +67,25 @@ fn a_flood_is_answered_with_cookies_that_keep_the_options() {
     p.run("< ACK seq=1 ack=77 abs\n> RST abs seq=77");
 }
 
+/// The copy of a SYN finds room where the first one found none and got a cookie, which the peer takes (a round trip of more than a
+/// second does it). Linux resets such a peer.
+#[test]
+fn a_cookie_counts_although_a_copy_of_its_syn_was_queued_since() {
+    let mut p = Peer::with(Config { max_half_open: 1, options: plain(), ..Config::default() });
+    p.listen(5);
+    p.ports(80, 4000).run("< SYN seq=0\n> SYN,ACK seq=0 ack=1");
+    p.ports(80, 4001).run("< SYN seq=0 mss=1460\n> SYN,ACK seq=0 ack=1");
+    let cookie = p.our_isn().wrapping_add(1);
+    p.ports(80, 4000).run("< RST seq=1\n.\n= LISTEN");
+    p.ports(80, 4001).run("< SYN seq=0 mss=1460\n> SYN,ACK seq=0 ack=1\n= SYN-RECEIVED");
+    let cookie = cookie.wrapping_sub(p.our_isn());
+    assert_ne!(cookie, 1, "another number");
+    // Text that overtakes the ACK with the cookie says nothing, and is sent again.
+    p.run(&format!("< ACK seq=11 ack={cookie} len=10\n.\n= SYN-RECEIVED"));
+    p.run(&format!("< ACK seq=1 ack={cookie} len=10\n> ACK ack=11\n= ESTABLISHED"));
+    assert_eq!((p.endpoint.population(), p.counters().syncookies_recv), ((1, 0, 0), 1));
+}
+
 #[test]
 fn a_cookie_does_not_outlive_its_two_minutes() {
     let mut p = Peer::with(Config { max_half_open: 0, options: plain(), ..Config::default() });

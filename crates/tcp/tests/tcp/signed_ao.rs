@@ -40,11 +40,15 @@ struct Ends {
 }
 
 impl Ends {
-    fn new(seed: u64, [client, server]: [Keys; 2], ipv6: bool) -> Self {
+    fn new(seed: u64, keys: [Keys; 2], ipv6: bool) -> Self {
+        Self::with_outage(seed, keys, ipv6, None)
+    }
+
+    fn with_outage(seed: u64, [client, server]: [Keys; 2], ipv6: bool, outage: Option<(Duration, Duration)>) -> Self {
         let options = [client, server].map(|keys| Options { keys, ..Options::default() });
         let mut bytes = [9; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        let weather = Weather { delay: Duration::from_millis(10), ..Weather::default() };
+        let weather = Weather { delay: Duration::from_millis(10), outage, ..Weather::default() };
         let mut pair = Pair::new(&mut Randomness::new(bytes), weather, options, ipv6, 1500);
         let listener = pair.call(End::Server, |end, _| end.listen(Listen::on_port(PORT))).unwrap();
         Self { pair, listener }
@@ -126,6 +130,24 @@ fn who_has_the_key_is_heard() {
         let (good, bad, required, unknown) = judged(&ends);
         assert!(good > 100 && (bad, required, unknown) == (0, 0, 0), "{:?}", judged(&ends));
         assert_eq!(ends.pair.ends.each_ref().map(bowline_tcp::Endpoint::population), [(0, 0, 0); 2]);
+    }
+}
+
+/// The last ACK is lost. The FIN comes again, and what is left of the connection in TIME-WAIT knows it by its signature.
+#[test]
+fn a_fin_that_is_repeated_in_time_wait_is_acknowledged() {
+    let ms = Duration::from_millis;
+    for algorithm in [AoAlgorithm::HmacSha1, AoAlgorithm::Aes128Cmac] {
+        let both = || keys([key(7, "secret", algorithm)]);
+        let mut ends = Ends::with_outage(1, [both(), both()], false, Some((ms(1_105), ms(1_150))));
+        let [client, server] = ends.open().unwrap();
+        ends.pair.call(End::Client, |end, now| end.close(now, client));
+        ends.pass(ms(100));
+        ends.pair.call(End::Server, |end, now| end.close(now, server));
+        ends.pass(ms(2_000));
+        assert_eq!(ends.counters(End::Client).ao_bad, 0);
+        assert!(ends.counters(End::Server).retrans_segs > 0, "the FIN came again");
+        assert_eq!(ends.pair.ends.each_ref().map(bowline_tcp::Endpoint::population), [(0, 0, 1), (0, 0, 0)]);
     }
 }
 
