@@ -1,4 +1,4 @@
-//! Random worlds of `bowline-sim` by the thousand, in the release build: `crates/sim/tests/swarm.rs` with more seeds and time.
+//! Random worlds of `bowline-sim` by the thousand, optimized and with assertions: `crates/sim/tests/swarm.rs` with more seeds and time.
 
 use crate::step;
 
@@ -14,7 +14,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             _ => return Err(USAGE.to_owned()),
         }
     }
-    let test = ["test", "--release", "--locked", "--package", "bowline-sim", "--test", "swarm"];
+    let test = ["test", "--profile", "checked", "--locked", "--package", "bowline-sim", "--test", "swarm"];
     let mut command = step::command("cargo", &test);
     command.args(["every_world", "--", "--nocapture"]);
     step::run(command.env("BOWLINE_SWARM_SEEDS", seeds).env("BOWLINE_SWARM_MINUTES", minutes))

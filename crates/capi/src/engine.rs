@@ -83,11 +83,11 @@ impl Engine {
     }
 
     /// Makes a call, and sleeps until it returns. `make` translates descriptors.
-    pub(crate) fn call(&self, make: impl FnOnce(&State) -> Result<Call, Errno>) -> Result<Reply, Errno> {
+    pub(crate) fn call(&self, make: impl FnOnce(&mut State) -> Result<Call, Errno>) -> Result<Reply, Errno> {
         let thread = thread::current().id();
         let mut state = self.lock();
         state.woken.retain(|woken| *woken != thread);
-        let call = make(&state)?;
+        let call = make(&mut state)?;
         let now = state.now;
         let progress = state.host.call(now, call);
         state.settle();
@@ -229,9 +229,9 @@ impl State {
         let _ = self.host.call(self.now, Call::Close { fd });
     }
 
-    /// The real descriptor stands for nothing any more.
-    pub(crate) fn release(&mut self, real: RawFd) {
-        self.descriptors.remove(&real);
+    /// What a real descriptor stood for; it stands for nothing any more.
+    pub(crate) fn release(&mut self, real: RawFd) -> Result<Fd, Errno> {
+        self.descriptors.remove(&real).ok_or(Errno::EBADF)
     }
 
     /// Carries out what has become possible, and collects what leaves.

@@ -11,6 +11,10 @@ use libc::{cmsghdr, iovec, msghdr, sockaddr, socklen_t};
 
 /// The most buffers that one call takes (`IOV_MAX`).
 const MAX_BUFFERS: usize = 1024;
+/// The most bytes of control messages (Linux `net.core.optmem_max`).
+const MAX_CONTROL: usize = 128 << 10;
+/// More than any option's struct has bytes: what lies behind is not looked at, as in Linux.
+const MAX_OPTION: usize = 4096;
 
 /// Sets `errno`.
 pub(crate) fn set_errno(errno: Errno) {
@@ -98,6 +102,28 @@ pub(crate) unsafe fn buffers(at: *const iovec, count: usize) -> Result<Vec<iovec
     if total.is_none_or(|total| total > isize::MAX as usize) { Err(Errno::EINVAL) } else { Ok(buffers) }
 }
 
+/// The buffers of a message.
+///
+/// # Safety
+/// As of [`buffers`].
+pub(crate) unsafe fn message_buffers(message: &msghdr) -> Result<Vec<iovec>, Errno> {
+    if message.msg_iovlen > MAX_BUFFERS {
+        return Err(Errno::EMSGSIZE);
+    }
+    // SAFETY: the caller promises it.
+    unsafe { buffers(message.msg_iov, message.msg_iovlen) }
+}
+
+/// The value of an option that is set.
+///
+/// # Safety
+/// `at` is null, or `len` bytes from it may be read.
+pub(crate) unsafe fn option(at: *const c_void, len: socklen_t) -> Result<Vec<u8>, Errno> {
+    let len = i32::try_from(len).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the caller promises more than these.
+    unsafe { bytes(at, (len as usize).min(MAX_OPTION)) }
+}
+
 /// The room of all buffers.
 pub(crate) fn room(buffers: &[iovec]) -> usize {
     buffers.iter().map(|buffer| buffer.iov_len).sum()
@@ -133,21 +159,51 @@ pub(crate) unsafe fn scatter(buffers: &[iovec], mut from: &[u8]) {
 /// # Safety
 /// `at` is null, or `len` bytes from it may be read.
 pub(crate) unsafe fn address(at: *const sockaddr, len: socklen_t) -> Result<Address, Errno> {
-    if at.is_null() {
-        return Err(Errno::EFAULT);
+    if len as usize > size_of::<libc::sockaddr_storage>() {
+        return Err(Errno::EINVAL);
     }
-    // SAFETY: the caller promises it. No address is longer than the largest struct.
-    let bytes = unsafe { bytes(at.cast(), (len as usize).min(size_of::<libc::sockaddr_storage>())) }?;
+    // SAFETY: the caller promises it.
+    let bytes = unsafe { bytes(at.cast(), len as usize) }?;
     Address::decode(Abi::Linux, &bytes)
 }
 
-/// Gives an address, cut to the room that there is, and its whole length.
+/// The name of a message, of which no more counts than the largest struct has.
+///
+/// # Safety
+/// As of [`address`].
+pub(crate) unsafe fn message_name(message: &msghdr) -> Result<Option<Address>, Errno> {
+    if message.msg_name.is_null() {
+        return Ok(None);
+    }
+    let len = i32::try_from(message.msg_namelen).map_err(|_| Errno::EINVAL)?;
+    let len = (len as usize).min(size_of::<libc::sockaddr_storage>());
+    // SAFETY: the caller promises it.
+    unsafe { address(message.msg_name.cast(), len as socklen_t) }.map(Some)
+}
+
+/// Where an address is to be given: whether that can be.
+///
+/// # Safety
+/// `len` is null, or may be read.
+pub(crate) unsafe fn takes_address(at: *mut sockaddr, len: *mut socklen_t) -> Result<(), Errno> {
+    if at.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the caller promises it.
+    match unsafe { read(len) } {
+        Some(room) => i32::try_from(room).map(drop).map_err(|_| Errno::EINVAL),
+        None => Err(Errno::EFAULT),
+    }
+}
+
+/// Gives an address where one is asked for, cut to the room that there is, and its whole length.
 ///
 /// # Safety
 /// `len` is null, or may be read and written; if so, `at` is null, or has the room that it says.
 pub(crate) unsafe fn give_address(address: Option<Address>, at: *mut sockaddr, len: *mut socklen_t) {
     // SAFETY: the caller promises it.
-    let Some(room) = (unsafe { read(len) }) else { return };
+    let room = unsafe { read(len) };
+    let Some(room) = room.filter(|_| !at.is_null()) else { return };
     let bytes = address.map(|address| address.encode(Abi::Linux)).unwrap_or_default();
     // SAFETY: the caller promises that much room, and the length's place.
     unsafe {
@@ -167,6 +223,9 @@ const fn framed(data: usize) -> (usize, usize) {
 /// # Safety
 /// The struct's control buffer is null, or may be read.
 pub(crate) unsafe fn control(message: &msghdr) -> Result<Vec<ControlMessage>, Errno> {
+    if message.msg_controllen > MAX_CONTROL {
+        return Err(Errno::ENOBUFS);
+    }
     // SAFETY: the caller promises it.
     let bytes = unsafe { bytes(message.msg_control, message.msg_controllen) }?;
     let mut rest = &bytes[..];

@@ -6,6 +6,7 @@
 pub mod drill;
 pub mod endpoint;
 pub mod input;
+pub mod knobs;
 pub mod mutate;
 pub mod options;
 pub mod pair;

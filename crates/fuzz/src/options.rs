@@ -2,68 +2,16 @@
 
 use std::time::Duration;
 
-use bowline_tcp::{Algorithm, Config, EcnMode, FastOpenConfig, FastOpenPolicy, Keepalive, Options};
+use bowline_tcp::{Config, FastOpenConfig, FastOpenPolicy, Options};
 
 use crate::input::Input;
+use crate::knobs::KNOBS;
 
-/// A time that a user might set: from nothing to a day.
-pub fn duration(input: &mut Input<'_>) -> Duration {
-    input.one_of([
-        Duration::ZERO,
-        Duration::from_nanos(1),
-        Duration::from_millis(1),
-        Duration::from_millis(40),
-        Duration::from_millis(200),
-        Duration::from_secs(1),
-        Duration::from_secs(60),
-        Duration::from_secs(7200),
-        Duration::from_secs(86_400),
-    ])
-}
-
-fn buffer(input: &mut Input<'_>) -> u32 {
-    input.one_of([0, 1, 100, 1460, 4096, 65_535, 131_072, 1 << 20, u32::MAX])
-}
-
-/// Changes some options: one to four.
+/// Changes some options: one to eight, each to a number at which something may break.
 pub fn change(input: &mut Input<'_>, options: &mut Options) {
-    for _ in 0..=input.byte() % 4 {
-        let choice = input.byte();
-        let flag = input.one_in(2);
-        match choice % 26 {
-            0 => options.nodelay = flag,
-            1 => options.cork = flag,
-            2 => {
-                let (idle, interval, probes) = (duration(input), duration(input), input.byte());
-                options.keepalive = flag.then_some(Keepalive { idle, interval, probes });
-            }
-            3 => options.user_timeout = flag.then(|| duration(input)),
-            4 => options.linger = flag.then(|| duration(input)),
-            5 => options.send_buffer = buffer(input),
-            6 => options.receive_buffer = buffer(input),
-            7 => options.receive_buffer_max = buffer(input),
-            8 => options.notsent_lowat = buffer(input),
-            9 => options.delayed_ack = duration(input),
-            10 => {
-                options.algorithm =
-                    input.one_of([Algorithm::NewReno, Algorithm::Cubic, Algorithm::Bbr, Algorithm::Local]);
-            }
-            11 => options.min_rto = duration(input).min(Duration::from_secs(3600)),
-            // No day for these: whoever asks for that has connections that take a year to end.
-            12 => options.max_rto = duration(input).min(Duration::from_secs(3600)),
-            13 => options.retries = input.byte() % 20,
-            14 => options.syn_retries = input.byte() % 20,
-            15 => options.synack_retries = input.byte() % 20,
-            16 => options.fin_wait2 = duration(input),
-            17 => options.max_segment = flag.then(|| input.one_of([0, 1, 40, 88, 536, 1460, 9000, u16::MAX])),
-            18 => options.window_scaling = flag,
-            19 => options.timestamps = flag,
-            20 => options.sack = flag,
-            21 => options.ecn = input.one_of([EcnMode::Off, EcnMode::Classic, EcnMode::Accurate]),
-            22 => options.traffic_class = input.byte(),
-            23 => options.hop_limit = input.byte(),
-            24 => (options.fast_open.connect, options.fast_open.without_cookie) = (flag, input.one_in(2)),
-            _ => options.fast_open.listen = input.one_of([0, 1, 2, u32::MAX]),
+    for _ in 0..=input.byte() % 8 {
+        if let Some(knob) = KNOBS.get(usize::from(input.byte()) % KNOBS.len()) {
+            (knob.set)(options, input.pick(knob.borders).unwrap_or(0));
         }
     }
 }

@@ -18,9 +18,14 @@ use crate::memory;
 pub unsafe extern "C" fn bowline_poll(host: *mut c_void, fds: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int {
     /// No host has such a descriptor.
     const NOBODY: c_int = c_int::MAX;
+    /// More than any process may have open (Linux `fs.nr_open`).
+    const MOST: nfds_t = 1 << 20;
     // SAFETY: the handle is one of ours.
     let engine = unsafe { engine(host) };
     let reply = engine.and_then(|engine| {
+        if count > MOST {
+            return Err(Errno::EINVAL);
+        }
         // SAFETY: there are `count` structs.
         let entry = |i: usize| unsafe { memory::read(fds.wrapping_add(i)) }.ok_or(Errno::EFAULT);
         let entries = (0..count as usize).map(entry).collect::<Result<Vec<pollfd>, Errno>>()?;

@@ -54,9 +54,10 @@ pub unsafe extern "C" fn bowline_listen(host: *mut c_void, fd: c_int, backlog: c
 /// `accept`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bowline_accept(host: *mut c_void, fd: c_int, at: *mut sockaddr, len: *mut socklen_t) -> c_int {
-    // SAFETY: the handle is one of ours.
-    let engine = unsafe { engine(host) };
+    // SAFETY: the handle is one of ours, and the length's place is null or one.
+    let (engine, place) = unsafe { (engine(host), memory::takes_address(at, len)) };
     let accepted = engine.and_then(|engine| {
+        place?;
         let reply = engine.call(|state| Ok(Call::Accept { fd: state.fd(fd)?, flags: 0 }))?;
         let real = engine.within(|state, _| state.adopt(reply.value as c_int))?;
         Ok((real, reply.address))
@@ -73,7 +74,7 @@ pub unsafe extern "C" fn bowline_accept(host: *mut c_void, fd: c_int, at: *mut s
 pub unsafe extern "C" fn bowline_connect(host: *mut c_void, fd: c_int, at: *const sockaddr, len: socklen_t) -> c_int {
     // SAFETY: the handle is one of ours, the address as long as it says.
     let (engine, address) = unsafe { (engine(host), memory::address(at, len)) };
-    let call = |state: &State| Ok(Call::Connect { fd: state.fd(fd)?, address: address? });
+    let call = |state: &mut State| Ok(Call::Connect { fd: state.fd(fd)?, address: address? });
     give_int(engine.and_then(|engine| engine.call(call)).map(|reply| reply.value))
 }
 
@@ -115,8 +116,8 @@ pub unsafe extern "C" fn bowline_close(host: *mut c_void, fd: c_int) -> c_int {
     // SAFETY: the handle is one of ours.
     let engine = unsafe { engine(host) };
     give_int(engine.and_then(|engine| {
-        engine.call(|state| Ok(Call::Close { fd: state.fd(fd)? }))?;
-        engine.within(|state, _| state.release(fd));
+        // Nobody else finds it from here on: what it stands for may have another owner as soon as it is closed.
+        engine.call(|state| Ok(Call::Close { fd: state.release(fd)? }))?;
         memory::close(fd);
         Ok(0)
     }))
@@ -148,11 +149,14 @@ pub unsafe extern "C" fn bowline_getsockopt(
     // SAFETY: the handle is one of ours, and the length's place is one.
     let (engine, room) = unsafe { (engine(host), memory::read(len)) };
     give_int(engine.and_then(|engine| {
-        let room = room.ok_or(Errno::EFAULT)? as usize;
+        let room = i32::try_from(room.ok_or(Errno::EFAULT)?).map_err(|_| Errno::EINVAL)? as usize;
         let found = engine.with(|state, now| {
             let fd = state.fd(fd)?;
             state.host.getsockopt(now, fd, level, name, room)
         })?;
+        if value.is_null() && !found.is_empty() {
+            return Err(Errno::EFAULT);
+        }
         // SAFETY: `room` bytes of room, and the length's place.
         unsafe {
             memory::fill(value, room, &found);
@@ -173,7 +177,7 @@ pub unsafe extern "C" fn bowline_setsockopt(
     len: socklen_t,
 ) -> c_int {
     // SAFETY: the handle is one of ours, and there are `len` bytes.
-    let (engine, value) = unsafe { (engine(host), memory::bytes(value, len as usize)) };
+    let (engine, value) = unsafe { (engine(host), memory::option(value, len)) };
     give_int(engine.and_then(|engine| {
         engine.with(|state, now| {
             let fd = state.fd(fd)?;
@@ -188,11 +192,15 @@ pub unsafe extern "C" fn bowline_pipe(host: *mut c_void, fds: *mut c_int) -> c_i
     // SAFETY: the handle is one of ours.
     let engine = unsafe { engine(host) };
     give_int(engine.and_then(|engine| {
+        if fds.is_null() {
+            return Err(Errno::EFAULT);
+        }
         let pair = engine.with(|state, _| {
             let (out, into) = state.host.pipe(0)?;
             Ok([state.adopt(out)?, state.adopt(into)?])
         })?;
         // SAFETY: there is room for two descriptors.
-        if unsafe { memory::write(fds.cast::<[c_int; 2]>(), pair) } { Ok(0) } else { Err(Errno::EFAULT) }
+        unsafe { memory::write(fds.cast::<[c_int; 2]>(), pair) };
+        Ok(0)
     }))
 }

@@ -76,8 +76,10 @@ pub unsafe extern "C" fn bowline_recvfrom(
     at_len: *mut socklen_t,
 ) -> ssize_t {
     // SAFETY: the handle is one of ours.
-    let reply = unsafe { engine(host) }.and_then(|engine| {
+    let (engine, place) = unsafe { (engine(host), memory::takes_address(at, at_len)) };
+    let reply = engine.and_then(|engine| {
         writable(to, len)?;
+        place?;
         receive(engine, fd, len, flags)
     });
     give(reply.map(|reply| {
@@ -98,7 +100,7 @@ pub unsafe extern "C" fn bowline_recvmsg(host: *mut c_void, fd: c_int, message: 
     let reply = engine.and_then(|engine| {
         let mut header = header.ok_or(Errno::EFAULT)?;
         // SAFETY: the struct has as many buffers as it says.
-        let buffers = unsafe { memory::buffers(header.msg_iov, header.msg_iovlen) }?;
+        let buffers = unsafe { memory::message_buffers(&header) }?;
         let reply = receive(engine, fd, memory::room(&buffers), flags)?;
         header.msg_flags = reply.flags;
         // SAFETY: every pointer of the struct has the room that the struct says.
@@ -126,7 +128,7 @@ pub unsafe extern "C" fn bowline_recvmsg(host: *mut c_void, fd: c_int, message: 
 pub unsafe extern "C" fn bowline_write(host: *mut c_void, fd: c_int, from: *const c_void, len: usize) -> ssize_t {
     // SAFETY: the handle is one of ours, and there are `len` bytes.
     let (engine, data) = unsafe { (engine(host), memory::bytes(from, len)) };
-    let call = |state: &State| Ok(Call::Write { fd: state.fd(fd)?, data: Bytes::from(data?) });
+    let call = |state: &mut State| Ok(Call::Write { fd: state.fd(fd)?, data: Bytes::from(data?) });
     give(engine.and_then(|engine| engine.call(call)).map(|reply| reply.value)) as ssize_t
 }
 
@@ -138,7 +140,7 @@ pub unsafe extern "C" fn bowline_writev(host: *mut c_void, fd: c_int, from: *con
         let buffers = length(count).and_then(|count| memory::buffers(from, count));
         (engine(host), buffers.and_then(|buffers| memory::gather(&buffers)))
     };
-    let call = |state: &State| Ok(Call::Write { fd: state.fd(fd)?, data: Bytes::from(data?) });
+    let call = |state: &mut State| Ok(Call::Write { fd: state.fd(fd)?, data: Bytes::from(data?) });
     give(engine.and_then(|engine| engine.call(call)).map(|reply| reply.value)) as ssize_t
 }
 
@@ -171,7 +173,7 @@ pub unsafe extern "C" fn bowline_sendto(
         let to = if at.is_null() { Ok(None) } else { memory::address(at, at_len).map(Some) };
         (engine(host), memory::bytes(from, len), to)
     };
-    let call = |state: &State| {
+    let call = |state: &mut State| {
         let (fd, data) = (state.fd(fd)?, Bytes::from(data?));
         Ok(Call::Send { fd, data, flags, to: to?, control: Vec::new() })
     };
@@ -192,12 +194,9 @@ pub unsafe extern "C" fn bowline_sendmsg(
         let header = header.ok_or(Errno::EFAULT)?;
         // SAFETY: every pointer of the struct has what the struct says.
         let (data, to, control) = unsafe {
-            let buffers = memory::buffers(header.msg_iov, header.msg_iovlen)?;
-            let to = match header.msg_name.is_null() {
-                true => None,
-                false => Some(memory::address(header.msg_name.cast(), header.msg_namelen)?),
-            };
-            (memory::gather(&buffers)?, to, memory::control(&header)?)
+            let buffers = memory::message_buffers(&header)?;
+            let (to, control) = (memory::message_name(&header)?, memory::control(&header)?);
+            (memory::gather(&buffers)?, to, control)
         };
         let data = Bytes::from(data);
         engine.call(|state| Ok(Call::Send { fd: state.fd(fd)?, data, flags, to, control }))

@@ -1,10 +1,11 @@
-//! A world and what happens in it, as a value: made from a seed, written down, read again, made smaller.
+//! A world and what happens in it, as a value: written down, read again, and asked how long it may take.
 
 use std::time::Duration;
 
-use bowline::EcnMode;
-use bowline_base::random::Randomness;
+use bowline_fuzz::knobs;
 use serde::{Deserialize, Serialize};
+
+use crate::settings::{Settings, is_brittle};
 
 /// When everything is well again, in milliseconds.
 pub(crate) const HEALED: u64 = 20_000;
@@ -12,8 +13,14 @@ pub(crate) const HEALED: u64 = 20_000;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
-    pub(crate) hosts: Vec<HostPlan>,
     pub(crate) routers: usize,
+    /// Which kind of key all have, if any.
+    #[serde(default)]
+    pub(crate) keys: u64,
+    /// When all clocks jump, and how far, in milliseconds.
+    #[serde(default)]
+    pub(crate) jumps: Vec<[u64; 2]>,
+    pub(crate) hosts: Vec<HostPlan>,
     pub(crate) links: Vec<LinkPlan>,
     #[serde(default)]
     pub(crate) flows: Vec<FlowPlan>,
@@ -22,23 +29,12 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct HostPlan {
     pub(crate) mtu: u16,
-    pub(crate) options: OptionsPlan,
-}
-
-/// What differs from the defaults.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct OptionsPlan {
-    pub(crate) new_reno: bool,
-    pub(crate) no_sack: bool,
-    pub(crate) no_timestamps: bool,
-    pub(crate) no_scaling: bool,
-    pub(crate) ecn: bool,
+    /// The host's own.
     #[serde(default)]
-    pub(crate) accurate_ecn: bool,
-    pub(crate) nodelay: bool,
-    pub(crate) cork: bool,
-    pub(crate) send_buffer: Option<u32>,
-    pub(crate) receive_buffer: Option<u32>,
+    pub(crate) host: Settings,
+    /// What its connections start with, where they do not say otherwise.
+    #[serde(default)]
+    pub(crate) options: Settings,
 }
 
 /// Hosts come first, then routers.
@@ -96,6 +92,8 @@ pub(crate) enum Kind {
 pub(crate) struct FlowPlan {
     pub(crate) ends: [usize; 2],
     pub(crate) v6: bool,
+    /// Which listener of the one that is connected to.
+    pub(crate) door: u16,
     /// In milliseconds.
     pub(crate) start: u64,
     /// Bytes from the one that connects, and to it.
@@ -104,11 +102,59 @@ pub(crate) struct FlowPlan {
     pub(crate) chunk: usize,
     /// How long the readers rest after each read, in microseconds.
     pub(crate) rest: u64,
-    /// Whether the one that connects says that it is done before it reads.
-    pub(crate) half_close: bool,
-    /// After how many bytes the one that connects resets.
-    pub(crate) abort: Option<u64>,
-    pub(crate) options: OptionsPlan,
+    pub(crate) manner: Manner,
+    pub(crate) pen: Pen,
+    /// Whether options change while it goes on.
+    pub(crate) restless: bool,
+    pub(crate) leave: Option<Leave>,
+    pub(crate) options: Settings,
+}
+
+/// Who says first that there is nothing more to come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Manner {
+    /// Both read and write at the same time.
+    #[default]
+    Together,
+    /// The one that connects writes all and ends, and reads then.
+    ClientFirst,
+    /// The other one does.
+    ServerFirst,
+    /// A request to its end, and then the answer.
+    Answer,
+    /// The other way round.
+    Greeting,
+}
+
+/// What a side does first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Order {
+    Together,
+    WriteFirst,
+    ReadFirst,
+}
+
+/// How bytes are handed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Pen {
+    /// Copied.
+    #[default]
+    Copied,
+    /// As shared bytes.
+    Shared,
+    /// Each fourth piece as urgent data.
+    Urgent,
+}
+
+/// One side goes in the middle.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Leave {
+    /// 0: the one that connects.
+    pub(crate) side: usize,
+    /// After how many bytes.
+    pub(crate) after: u64,
+    /// Whether it resets; otherwise it gives its handle back, whatever is unread.
+    pub(crate) resets: bool,
 }
 
 impl Fault {
@@ -117,190 +163,90 @@ impl Fault {
     }
 }
 
-struct Dice(Randomness);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        let mut key = [0x5a; 32];
-        key[..8].copy_from_slice(&seed.to_be_bytes());
-        Self(Randomness::new(key))
+impl FlowPlan {
+    /// Whether it may end early for other reasons than [`leave`](Self::leave): what its sides are set to has less patience
+    /// than the network has faults.
+    pub(crate) fn may_break(&self, plan: &Plan) -> bool {
+        let hosts = self.ends.iter().flat_map(|end| plan.hosts[*end].host.iter());
+        self.options.iter().chain(&plan.hosts[self.ends[1]].options).chain(hosts).any(is_brittle)
     }
 
-    fn within(&mut self, least: u64, most: u64) -> u64 {
-        least + self.0.below(most - least + 1)
-    }
-
-    fn one_in(&mut self, of: u64) -> bool {
-        self.0.below(of) == 0
-    }
-
-    /// Between powers of two, each as likely: small and large ones are as frequent.
-    fn skewed(&mut self, least: u32, most: u32) -> u64 {
-        let bits = self.within(least.into(), most.into());
-        self.within(1 << bits, (2 << bits) - 1)
-    }
-
-    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.0.below(choices.len() as u64) as usize]
+    /// What a side does first. Who waits for one that goes would wait for ever.
+    pub(crate) fn order(&self, side: usize) -> Order {
+        use Order::{ReadFirst, Together, WriteFirst};
+        match self.manner {
+            _ if self.leave.is_some() => Together,
+            Manner::Together => Together,
+            Manner::ClientFirst => [WriteFirst, Together][side],
+            Manner::ServerFirst => [Together, WriteFirst][side],
+            Manner::Answer => [WriteFirst, ReadFirst][side],
+            Manner::Greeting => [ReadFirst, WriteFirst][side],
+        }
     }
 }
 
 impl Plan {
-    pub(crate) fn random(seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
-        let count = dice.within(2, 6) as usize;
-        let hosts = (0..count).map(|_| host(&mut dice)).collect();
-        let routers = if count == 2 && dice.one_in(2) { 0 } else { dice.within(1, 3) as usize };
-        let mut links = Vec::new();
-        if routers == 0 {
-            links.push(link(&mut dice, [0, 1]));
-        }
-        for router in 1..routers {
-            let other = dice.within(0, router as u64 - 1) as usize;
-            links.push(link(&mut dice, [count + router, count + other]));
-        }
-        for host in 0..if routers > 0 { count } else { 0 } {
-            let router = dice.within(0, routers as u64 - 1) as usize;
-            links.push(link(&mut dice, [host, count + router]));
-        }
-        corrupt_once(&mut links);
-        let flows = (0..dice.within(1, 8)).map(|_| flow(&mut dice, count as u64)).collect();
-        Self { seed, hosts, routers, links, flows }
-    }
-
     pub(crate) fn text(&self) -> Result<String, toml::ser::Error> {
         toml::to_string(self)
     }
 
-    pub(crate) fn read(text: &str) -> Result<Self, toml::de::Error> {
-        toml::from_str(text)
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        let plan: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let unknown = plan.settings().find(|(name, _)| knobs::knob(name).is_none());
+        unknown.map_or(Ok(plan.clone()), |(name, _)| Err(format!("there is no option '{name}'")))
     }
 
-    /// How long after it is well again all must be done: the longest time-out, and four times what the bytes take.
+    /// Whether a RST of one that has forgotten the connection counts for nothing: with TCP-AO nobody but the connection can sign it (RFC
+    /// 5925 7.7). Its peer finds out by asking in vain.
+    pub(crate) const fn resets_go_unheard(&self) -> bool {
+        self.keys >= 2
+    }
+
+    /// What any connection is set to.
+    fn settings(&self) -> impl Iterator<Item = (&str, u64)> {
+        let hosts = self.hosts.iter().map(|host| &host.options);
+        let all = hosts.chain(self.flows.iter().map(|flow| &flow.options));
+        all.flatten().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// The values of one setting.
+    fn values<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = u64> + 'a {
+        self.settings().filter(|(name, _)| names.contains(name)).map(|(_, value)| value)
+    }
+
+    /// How long after it is well again all must be done: the longest time-out, four times what the bytes take, and what jumps skip.
     pub(crate) fn patience(&self) -> Duration {
         let kbit = self.links.iter().flat_map(|link| &link.faults).filter_map(|fault| match fault.what {
             What::Kbit(kbit) => Some(u64::from(kbit)),
             _ => None,
         });
-        let slowest = kbit.min().unwrap_or(1_000_000);
+        let paced = self.values(&["max_pacing_rate"]).map(|rate| rate / 125);
+        let slowest = kbit.chain(paced).min().unwrap_or(1_000_000);
         let bytes: u64 = self.flows.iter().map(|flow| flow.bytes[0] + flow.bytes[1]).sum();
         let rests = self.flows.iter().map(|flow| flow.rest * (flow.bytes[0] + flow.bytes[1])).max().unwrap_or(0);
-        Duration::from_secs(240)
-            + Duration::from_millis(4 * 8 * bytes / slowest)
+        // R2 with the largest time-out: longer than any connection asks in vain.
+        let in_vain = if self.resets_go_unheard() { 16 * 120 } else { 0 };
+        Duration::from_secs(240 + in_vain)
+            + Duration::from_millis(4 * 8 * bytes / slowest + self.jumps.iter().map(|[_, by]| by).sum::<u64>())
             + Duration::from_micros(rests / 256)
-            + self.round_trip() * self.rounds()
+            + self.round() * self.rounds()
     }
 
-    /// The longest time there and back that the links' delays can make.
-    fn round_trip(&self) -> Duration {
+    /// The longest time from one segment to the next: there and back, with all that may hold one of them up.
+    fn round(&self) -> Duration {
         let micros = self.links.iter().flat_map(|link| &link.faults).map(|fault| match fault.what {
             What::Delay(micros) | What::Jitter(micros) => micros,
             _ => 0,
         });
-        Duration::from_micros(2 * micros.sum::<u64>())
+        let held = ["delayed_ack", "min_rto", "rto_slop"].map(|name| self.values(&[name]).max().unwrap_or(0));
+        Duration::from_micros(2 * micros.sum::<u64>() + held.iter().sum::<u64>())
     }
 
-    /// How many round trips the largest flow needs, where a small buffer lets a segment or two pass in each.
+    /// How many of these the largest flow needs, where segments or buffers are small and let a segment or two pass in each.
     fn rounds(&self) -> u32 {
-        let small = |options: &OptionsPlan| options.send_buffer.is_some() || options.receive_buffer.is_some();
-        let options = self.hosts.iter().map(|host| &host.options).chain(self.flows.iter().map(|flow| &flow.options));
+        let small = ["send_buffer", "receive_buffer", "receive_buffer_max", "max_segment"];
+        let Some(smallest) = self.values(&small).min() else { return 0 };
         let most = self.flows.iter().map(|flow| flow.bytes[0] + flow.bytes[1]).max().unwrap_or(0);
-        if options.into_iter().any(small) { u32::try_from(most / 1_000).unwrap_or(u32::MAX) } else { 0 }
-    }
-}
-
-fn host(dice: &mut Dice) -> HostPlan {
-    HostPlan { mtu: dice.of(&[1500, 1500, 1280, 1400, 9000]), options: options(dice) }
-}
-
-impl OptionsPlan {
-    /// The ECN that it asks for.
-    pub(crate) fn ecn(&self) -> EcnMode {
-        match (self.ecn, self.accurate_ecn) {
-            (false, _) => EcnMode::Off,
-            (true, false) => EcnMode::Classic,
-            (true, true) => EcnMode::Accurate,
-        }
-    }
-}
-
-fn options(dice: &mut Dice) -> OptionsPlan {
-    let buffer = |dice: &mut Dice| dice.one_in(4).then(|| dice.skewed(11, 17) as u32);
-    OptionsPlan {
-        new_reno: dice.one_in(3),
-        no_sack: dice.one_in(5),
-        no_timestamps: dice.one_in(5),
-        no_scaling: dice.one_in(8),
-        ecn: dice.one_in(2),
-        accurate_ecn: dice.one_in(2),
-        nodelay: dice.one_in(2),
-        cork: dice.one_in(6),
-        send_buffer: buffer(dice),
-        receive_buffer: buffer(dice),
-    }
-}
-
-fn link(dice: &mut Dice, ends: [usize; 2]) -> LinkPlan {
-    let mut faults = vec![Fault { way: None, what: What::Delay(dice.skewed(3, 16)) }];
-    for _ in 0..dice.within(0, 5) {
-        let way = dice.one_in(2).then(|| dice.within(0, 1) as u8);
-        faults.push(Fault { way, what: fault(dice) });
-    }
-    LinkPlan { ends, faults }
-}
-
-/// Leaves one link at most that damages packets. Two of them may flip the same bit of two words in opposite directions,
-/// which the Internet checksum cannot notice, and which no TCP can make good (seed 314 once found such a packet).
-fn corrupt_once(links: &mut [LinkPlan]) {
-    let mut found = false;
-    for link in links {
-        let before = found;
-        let corrupts = |fault: &Fault| matches!(fault.what, What::Corrupt(_));
-        found |= link.faults.iter().any(corrupts);
-        link.faults.retain(|fault| !(before && corrupts(fault)));
-    }
-}
-
-fn fault(dice: &mut Dice) -> What {
-    let kbit = |dice: &mut Dice| dice.skewed(9, 16) as u32;
-    let kinds = [Kind::DropTail, Kind::CoDel, Kind::FqCoDel, Kind::StepMark];
-    match dice.within(0, 13) {
-        0 | 1 => What::Kbit(kbit(dice)),
-        2 => What::Queue(dice.of(&kinds), dice.skewed(11, 18) as usize),
-        3 => What::Police { kbit: kbit(dice), burst: dice.skewed(12, 17) as usize },
-        4 => What::Delay(dice.skewed(3, 18)),
-        5 => What::Jitter(dice.skewed(3, 14)),
-        6 => What::Loss(dice.within(1, 150) as u32),
-        7 => What::Bursts { begin: dice.within(1, 20) as u32, end: dice.within(50, 500) as u32 },
-        8 => What::Duplicate(dice.within(1, 200) as u32),
-        9 => What::Corrupt(dice.within(1, 50) as u32),
-        10 => What::Reorder {
-            share: dice.within(1, 300) as u32,
-            gap: dice.within(1, 20) as u16,
-            hold: dice.skewed(8, 17),
-        },
-        11 => What::Mtu(dice.within(1280, 1500) as u16),
-        12 => What::BlackHole(dice.within(600, 1500) as u16),
-        _ => {
-            let from = dice.within(0, HEALED - 1_000);
-            What::Cut(from, (from + dice.skewed(6, 13)).min(HEALED))
-        }
-    }
-}
-
-fn flow(dice: &mut Dice, hosts: u64) -> FlowPlan {
-    let from = dice.within(0, hosts - 1);
-    let to = (from + dice.within(1, hosts - 1)) % hosts;
-    let bytes = [dice.skewed(0, 18), dice.skewed(0, 18)].map(|bytes| bytes - 1);
-    FlowPlan {
-        ends: [from as usize, to as usize],
-        v6: dice.one_in(3),
-        start: dice.within(0, HEALED / 2),
-        bytes,
-        chunk: dice.skewed(8, 15) as usize,
-        rest: if dice.one_in(4) { dice.skewed(5, 14) } else { 0 },
-        half_close: dice.one_in(2),
-        abort: dice.one_in(6).then(|| dice.within(0, bytes[0])),
-        options: options(dice),
+        u32::try_from(most / smallest.clamp(64, 1_000)).unwrap_or(u32::MAX)
     }
 }

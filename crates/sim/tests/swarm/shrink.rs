@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::life;
-use crate::plan::{OptionsPlan, Plan};
+use crate::plan::{Manner, Pen, Plan};
+use crate::settings::Settings;
 
 /// How long shrinking may take, in the time of those who wait for it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -48,20 +49,38 @@ fn simpler(plan: &Plan) -> Vec<Plan> {
     if let Some(last) = plan.hosts.len().checked_sub(1).filter(|last| *last >= 2) {
         push(&|plan| remove_host(plan, last));
     }
+    push(&|plan| plan.keys = 0);
+    push(&|plan| plan.jumps.clear());
     for host in 0..plan.hosts.len() {
-        push(&|plan| plan.hosts[host].options = OptionsPlan::default());
+        push(&|plan| plan.hosts[host].options.clear());
+        push(&|plan| plan.hosts[host].host.clear());
         push(&|plan| plan.hosts[host].mtu = 1500);
     }
     for flow in 0..plan.flows.len() {
-        push(&|plan| plan.flows[flow].options = OptionsPlan::default());
+        push(&|plan| plan.flows[flow].options.clear());
         push(&|plan| plan.flows[flow].rest = 0);
-        push(&|plan| plan.flows[flow].half_close = false);
+        push(&|plan| plan.flows[flow].manner = Manner::Together);
+        push(&|plan| plan.flows[flow].pen = Pen::Copied);
+        push(&|plan| plan.flows[flow].restless = false);
         push(&|plan| plan.flows[flow].v6 = false);
-        push(&|plan| plan.flows[flow].abort = None);
+        push(&|plan| plan.flows[flow].leave = None);
         push(&|plan| plan.flows[flow].bytes[0] /= 2);
         push(&|plan| plan.flows[flow].bytes[1] /= 2);
     }
+    for set in 0..settings(&mut plan.clone()).len() {
+        for name in settings(&mut plan.clone())[set].keys() {
+            push(&|plan| {
+                settings(plan)[set].remove(name);
+            });
+        }
+    }
     all
+}
+
+/// All that is set anywhere.
+fn settings(plan: &mut Plan) -> Vec<&mut Settings> {
+    let hosts = plan.hosts.iter_mut().flat_map(|host| [&mut host.host, &mut host.options]);
+    hosts.chain(plan.flows.iter_mut().map(|flow| &mut flow.options)).collect()
 }
 
 /// The last host goes, if nothing flows from or to it.
