@@ -75,6 +75,7 @@ knobs! {
     "fin_wait2" TIMES, |o, v| o.fin_wait2 = time(v);
     "max_segment" MAYBE_SIZES, |o, v| o.max_segment = v.checked_sub(1).map(|size| size as u16);
     "announce_mss" FLAG, |o, v| o.announce_mss = v > 0;
+    "announce_path" FLAG, |o, v| o.announce_path = v > 0;
     "full_syns" BYTES, |o, v| o.full_syns = v as u8;
     "mtu_probing" &[0, 1, 2],
         |o, v| o.mtu_probing = one_of(v, [MtuProbing::Off, MtuProbing::BlackHole, MtuProbing::Always]);

@@ -52,6 +52,7 @@ const OF_CONNECTIONS: &[Drawn] = &[
     ("fin_wait2", 6, [0, 120 * S]),
     ("max_segment", 5, [89, 9001]),
     ("announce_mss", 8, [0, 0]),
+    ("announce_path", 4, [1, 1]),
     ("full_syns", 6, [0, 3]),
     ("mtu_probing", 2, [0, 2]),
     ("base_mss", 6, [512, 1460]),
