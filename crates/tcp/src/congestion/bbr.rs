@@ -11,12 +11,14 @@
 //! | `startup` | whether the pipe is full, the exit from Startup, and Drain |
 //! | `probe_bw` | the cycle DOWN, CRUISE, REFILL, UP, and the bound that losses while probing impose |
 //! | `probe_rtt` | the shortest round trip, and the pauses in which it is measured |
+//! | `floor` | what share is lost whatever we do |
 //! | `loss` | what losses and marks of congestion say, and what is taken back if there were none |
 //! | `control` | the window, the rate and the quantum that follow from the model |
 //!
 //! Names are the draft's. Rates are in bytes a second, volumes in bytes, gains in percent. Where it differs from the draft, on
-//! purpose: marks of congestion (RFC 3168) are answered like losses, which the draft leaves open; and a round that lost less than
-//! the share that probes may lose ([`LOSS_THRESH`]) does not lower what is believed. The draft lowers it for any loss, and 1 % of
+//! purpose: marks of congestion (RFC 3168) are answered like losses, which the draft leaves open; the share that a round may lose
+//! ([`LOSS_THRESH`]) begins above what is lost whatever we do (`floor`; docs/adr/0015), and Startup is not left for its losses while it
+//! grows; and a round that lost less than that share does not lower what is believed. The draft lowers it for any loss, and 1 % of
 //! chance loss then costs a third of the bandwidth of a path of 100 ms: each round is paced by 1 % less than was delivered in
 //! the one before, and 1 % of that is lost.
 
@@ -25,6 +27,7 @@ use core::time::Duration;
 use bowline_base::Instant;
 
 use self::filter::WindowedMax;
+use self::floor::LossFloor;
 use self::loss::Saved;
 use self::model::Latest;
 use self::probe_bw::AckPhase;
@@ -33,6 +36,7 @@ use crate::recovery::Phase;
 
 mod control;
 mod filter;
+mod floor;
 mod loss;
 mod model;
 mod probe_bw;
@@ -45,7 +49,7 @@ const INFINITE: u64 = u64::MAX;
 const MIN_PIPE_SEGMENTS: u64 = 4;
 /// BBR.Beta: what is kept of a bound for each round with losses, in percent.
 const BETA: u64 = 70;
-/// BBR.LossThresh: the share of lost data that is too much, in percent.
+/// BBR.LossThresh: the share of lost data that is too much, in percent, above what is lost whatever we do.
 const LOSS_THRESH: u64 = 2;
 
 /// Where the state machine stands.
@@ -187,6 +191,7 @@ pub struct Bbr {
     idle_restart: bool,
 
     // Losses and marks.
+    floor: LossFloor,
     saved: Option<Saved>,
     /// The round of the last mark of congestion, and how many rounds in a row had one.
     marked: (u64, u8),
@@ -253,6 +258,7 @@ impl Bbr {
             probe_rtt_done_stamp: None,
             probe_rtt_round_done: false,
             idle_restart: false,
+            floor: LossFloor::new(),
             saved: None,
             marked: (0, 0),
         };
@@ -299,6 +305,7 @@ impl Controller for Bbr {
             self.update_latest_delivery_signals(sample.rate.as_ref());
             self.update_congestion_signals(rs);
             self.note_use(sample);
+            self.update_loss_floor(now, sample.acked, sample.rtt);
             self.update_ack_aggregation(now, sample.acked);
             self.check_full_bw_reached(rs);
             self.check_startup_done(rs);

@@ -1,8 +1,13 @@
 //! What losses and marks of congestion say of the model, and how it is as before where there were none (the draft's 5.5.10 and
 //! 5.5.11).
 
+use core::time::Duration;
+
 use bowline_base::Instant;
 
+use super::floor::Kind;
+use super::model::share;
+use super::probe_bw::AckPhase;
 use super::{Bbr, LOSS_THRESH, State};
 use crate::recovery::LossSample;
 
@@ -22,7 +27,25 @@ pub(super) struct Saved {
 impl Bbr {
     /// IsInflightTooHigh: of so much in flight so much was lost.
     pub(super) fn is_inflight_too_high(&self, lost: u64, in_flight: u64) -> bool {
-        lost > super::model::share(in_flight, LOSS_THRESH) || (lost > 0 && !self.sack)
+        lost > self.bearable_loss(in_flight) || (lost > 0 && !self.sack)
+    }
+
+    /// What of so much in flight may be lost before that is too much: its share, and what is lost whatever we do.
+    fn bearable_loss(&self, in_flight: u64) -> u64 {
+        share(in_flight, LOSS_THRESH).saturating_add(self.floor.of(in_flight, self.mss))
+    }
+
+    /// Counts what is lost of what was sent no faster than the path was believed to deliver; or at the beginning.
+    pub(super) fn update_loss_floor(&mut self, now: Instant, acked: u64, rtt: Option<Duration>) {
+        if self.round_start {
+            let kind = match self.ack_phase {
+                AckPhase::ProbeStarting | AckPhase::ProbeFeedback | AckPhase::ProbeStopping => Kind::Probe,
+                AckPhase::Init | AckPhase::Refilling if self.state == State::ProbeRtt => Kind::Pause,
+                AckPhase::Init | AckPhase::Refilling => Kind::Quiet,
+            };
+            self.floor.on_round(now, kind, self.mss, self.min_rtt);
+        }
+        self.floor.on_delivered(acked, rtt);
     }
 
     /// HandleLostPacket.
@@ -33,9 +56,10 @@ impl Bbr {
         }
         self.note_loss();
         self.lost_in_round = self.lost_in_round.saturating_add(loss.bytes);
+        self.floor.on_lost(loss.bytes);
         self.loss_stretches = self.loss_stretches.saturating_add(loss.stretches);
         if self.is_bw_probe_sample && self.is_inflight_too_high(loss.lost, loss.sent_in_flight) {
-            self.handle_inflight_too_high(now, inflight_at_loss(loss), loss.app_limited);
+            self.handle_inflight_too_high(now, self.inflight_at_loss(loss), loss.app_limited);
         }
     }
 
@@ -78,6 +102,7 @@ impl Bbr {
         let Some(saved) = self.saved.take() else { return };
         self.recovering = false;
         self.restore_cwnd();
+        self.floor.forget();
         self.is_loss_in_round = false;
         self.lost_in_round = 0;
         self.loss_stretches = 0;
@@ -97,15 +122,17 @@ impl Bbr {
             _ => {}
         }
     }
-}
 
-/// InflightAtLoss: how much was in flight when the share of losses became too large, which may have been in the middle of what was
-/// found lost: with `x` of it, (lost before + x) / (in flight before + x) is the threshold.
-fn inflight_at_loss(loss: &LossSample) -> u64 {
-    let size = loss.bytes.min(loss.lost).min(loss.sent_in_flight);
-    let flying = loss.sent_in_flight - size;
-    let lost = loss.lost - size;
-    let prefix =
-        super::model::share(flying, LOSS_THRESH).saturating_sub(lost).saturating_mul(100) / (100 - LOSS_THRESH);
-    flying.saturating_add(prefix.min(size))
+    /// InflightAtLoss: how much was in flight when the share of losses became too large, which may have been in the middle of what
+    /// was found lost: with `x` of it, (lost before + x) / (in flight before + x) is the threshold.
+    fn inflight_at_loss(&self, loss: &LossSample) -> u64 {
+        let sent = loss.sent_in_flight;
+        let size = loss.bytes.min(loss.lost).min(sent);
+        let (flying, lost) = (sent - size, loss.lost - size);
+        let bearable = self.bearable_loss(sent).min(sent.saturating_sub(1));
+        // threshold * flying - lost, over 1 - threshold, where the threshold is bearable / sent.
+        let above = (u128::from(bearable) * u128::from(flying)).saturating_sub(u128::from(lost) * u128::from(sent));
+        let prefix = above / u128::from(sent.saturating_sub(bearable).max(1));
+        flying.saturating_add(u64::try_from(prefix).unwrap_or(u64::MAX).min(size))
+    }
 }

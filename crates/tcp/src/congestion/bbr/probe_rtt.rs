@@ -10,7 +10,7 @@ use super::{Bbr, State};
 /// BBR.MinRTTFilterLen.
 const MIN_RTT_FILTER: Duration = Duration::from_secs(10);
 /// BBR.ProbeRTTInterval: no pause if there was as short a round trip within it.
-const PROBE_RTT_INTERVAL: Duration = Duration::from_secs(5);
+pub(super) const PROBE_RTT_INTERVAL: Duration = Duration::from_secs(5);
 /// BBR.ProbeRTTDuration: long enough for connections of different round trips to pause together.
 const PROBE_RTT_DURATION: Duration = Duration::from_millis(200);
 

@@ -49,12 +49,15 @@ impl Bbr {
         }
     }
 
-    /// CheckStartupHighLoss: a round trip of recovery that lost more than its share, at many places.
+    /// CheckStartupHighLoss: a round trip of recovery that lost more than its share, at many places, and was not a quarter faster
+    /// than the one before: as long as more arrives the faster we send, the pipe is not full, whatever is lost.
     fn check_startup_high_loss(&mut self, rs: &RateSample) {
         if self.state != State::Startup || self.full_bw_reached || !self.loss_round_start || !self.recovering {
             return;
         }
-        let many = self.loss_stretches >= FULL_LOSS_STRETCHES && self.is_inflight_too_high(rs.lost, rs.sent_in_flight);
+        let flat = self.full_bw_count > 0;
+        let many =
+            flat && self.loss_stretches >= FULL_LOSS_STRETCHES && self.is_inflight_too_high(rs.lost, rs.sent_in_flight);
         let blind = !self.sack && self.loss_stretches > 0;
         if many || blind {
             self.leave_startup();
