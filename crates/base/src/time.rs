@@ -63,6 +63,12 @@ impl Instant {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+
+    /// The same as a [`Span`]: without the division that a [`Duration`] needs.
+    #[must_use]
+    pub const fn span_since(self, earlier: Self) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
+    }
 }
 
 /// A length of time in eight bytes, where [`Duration`] takes sixteen: for what every connection keeps. Nanoseconds.
@@ -72,6 +78,18 @@ pub struct Span(u64);
 impl Span {
     /// No time.
     pub const ZERO: Self = Self(0);
+
+    /// So many nanoseconds.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Its nanoseconds.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
 
     /// Whether it is no time at all.
     #[must_use]
@@ -96,6 +114,19 @@ impl From<Duration> for Span {
 impl AddAssign<Duration> for Span {
     fn add_assign(&mut self, d: Duration) {
         self.0 = self.0.saturating_add(nanos(d));
+    }
+}
+
+impl AddAssign for Span {
+    fn add_assign(&mut self, other: Self) {
+        self.0 = self.0.saturating_add(other.0);
+    }
+}
+
+impl Add<Span> for Instant {
+    type Output = Self;
+    fn add(self, span: Span) -> Self {
+        Self(self.0.saturating_add(span.0))
     }
 }
 

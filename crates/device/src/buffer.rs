@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bowline_wire::packet::{RxChecksum, RxPacket, Stretch, Stretches, TxPacket};
+use bowline_wire::total_len;
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 
@@ -136,14 +137,16 @@ impl Arena {
     /// Carves one packet of the concatenated `parts`.
     #[must_use]
     pub fn carve(&mut self, parts: &[&[u8]]) -> Bytes {
-        let len = parts.iter().map(|part| part.len()).sum();
-        self.carve_parts(len, parts.iter().copied())
+        self.carve_packet(&[], parts)
     }
 
-    fn carve_parts<'a>(&mut self, len: usize, parts: impl Iterator<Item = &'a [u8]>) -> Bytes {
+    /// The same, for a packet that begins with `head`.
+    fn carve_packet(&mut self, head: &[u8], parts: &[&[u8]]) -> Bytes {
+        let len = head.len() + total_len(parts);
         if self.current.capacity() < len {
             self.next_chunk(len);
         }
+        self.current.extend_from_slice(head);
         for part in parts {
             self.current.extend_from_slice(part);
         }
@@ -195,7 +198,7 @@ impl PacketMemory {
     /// exceed [`PACKET_BUFFER`].
     #[must_use]
     pub fn copy(&mut self, parts: &[&[u8]]) -> Option<(Bytes, usize)> {
-        self.copy_parts(parts.iter().copied())
+        self.copy_packet(&[], parts)
     }
 
     /// What the other end of a cable receives when `packet` is sent: its metadata, and a copy of its bytes, but for the
@@ -208,7 +211,7 @@ impl PacketMemory {
         };
         let first = (0..packet.owners.len().min(packet.payload.len())).find(|part| is_shared(*part));
         let copied = packet.payload.get(..first.unwrap_or(packet.payload.len()))?;
-        let (data, pinned) = self.copy_parts(core::iter::once(packet.head).chain(copied.iter().copied()))?;
+        let (data, pinned) = self.copy_packet(packet.head, copied)?;
         let checksum = if packet.checksum.is_some() { RxChecksum::Partial } else { RxChecksum::Unverified };
         let segment_size = packet.segment.map(|(_, size)| size);
         let Some(first) = first else {
@@ -229,15 +232,15 @@ impl PacketMemory {
         (received.len() <= PACKET_BUFFER).then_some(received)
     }
 
-    fn copy_parts<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]> + Clone) -> Option<(Bytes, usize)> {
-        let len: usize = parts.clone().map(<[u8]>::len).sum();
+    fn copy_packet(&mut self, head: &[u8], parts: &[&[u8]]) -> Option<(Bytes, usize)> {
+        let len = head.len() + total_len(parts);
         if len <= CARVE_MAX {
-            return Some((self.arena.carve_parts(len, parts), CHUNK));
+            return Some((self.arena.carve_packet(head, parts), CHUNK));
         }
         let pool = if len <= Self::MEDIUM { &self.medium } else { &self.large };
         let mut buffer = pool.take();
         let mut at = 0;
-        for part in parts {
+        for part in core::iter::once(head).chain(parts.iter().copied()) {
             buffer.space().get_mut(at..at + part.len())?.copy_from_slice(part);
             at += part.len();
         }

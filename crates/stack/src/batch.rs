@@ -99,7 +99,9 @@ impl Stack {
             self.take_in(now, interface, &mut packet);
         }
         self.runs.open = false;
-        self.flush(now, interface);
+        if !self.runs.held.is_empty() {
+            self.flush(now, interface);
+        }
     }
 
     /// Takes in all packets, some at a time: TCP fetches what these are going to need at once.
@@ -131,16 +133,14 @@ impl Stack {
     /// Takes in a packet of a batch.
     #[inline]
     fn take_in(&mut self, now: Instant, interface: IfaceId, packet: &mut RxPacket) {
-        if !self.join(now, interface, packet) {
+        if self.runs.held.is_empty() || !self.join(now, interface, packet) {
             self.take_packet(now, interface, packet);
         }
     }
 
     /// Adds a packet to the run that it continues, if there is one. Returns whether it did.
+    #[inline(never)]
     fn join(&mut self, now: Instant, interface: IfaceId, packet: &mut RxPacket) -> bool {
-        if self.runs.held.is_empty() {
-            return false;
-        }
         let flow = match Flow::of(&packet.data) {
             Flow::Tcp(flow) => flow,
             Flow::Foreign => return false,
@@ -172,6 +172,7 @@ impl Stack {
     }
 
     /// Keeps a verified segment until the end of its batch, if others may follow it. Returns whether it does.
+    #[inline]
     pub(crate) fn hold(
         &mut self,
         now: Instant,
@@ -182,9 +183,18 @@ impl Stack {
     ) -> bool {
         // A signature belongs to one segment.
         let alone = packet.segment_size.is_some() || header.options.signature.is_some();
-        if !self.runs.open || alone {
-            return false;
-        }
+        self.runs.open && !alone && self.begin_run(now, interface, ip, (header, header_len), packet)
+    }
+
+    #[inline(never)]
+    fn begin_run(
+        &mut self,
+        now: Instant,
+        interface: IfaceId,
+        ip: &IpHeader,
+        (header, header_len): (&TcpHeader, usize),
+        packet: &mut RxPacket,
+    ) -> bool {
         let Some(run) = Run::begin(&packet.data, ip, header, header_len) else { return false };
         if self.runs.held.len() >= MAX_RUNS {
             let oldest = self.runs.held.remove(0);
@@ -202,10 +212,8 @@ impl Stack {
     }
 
     /// Ends all runs, in the order in which they began.
+    #[inline(never)]
     fn flush(&mut self, now: Instant, interface: IfaceId) {
-        if self.runs.held.is_empty() {
-            return;
-        }
         let mut held = mem::take(&mut self.runs.held);
         for run in held.drain(..) {
             self.deliver_run(now, interface, run);

@@ -199,11 +199,13 @@ impl Stack {
         if self.hold(now, interface, ip, (&header, header_len), packet) {
             return;
         }
-        let mut text = Piece { data: mem::take(&mut packet.data), pinned: packet.pinned };
-        text.data.truncate(ip.header_len + ip.payload_len);
-        text.data.advance(ip.header_len + header_len);
-        let text = core::slice::from_ref(&text);
-        self.deliver_segment(now, interface, (ip, &header, &head), text, packet.segment_size);
+        let text = (ip.payload_len > header_len).then(|| {
+            let mut data = mem::take(&mut packet.data);
+            data.truncate(ip.header_len + ip.payload_len);
+            data.advance(ip.header_len + header_len);
+            Piece { data, pinned: packet.pinned }
+        });
+        self.deliver_segment(now, interface, (ip, &header, &head), text.as_slice(), packet.segment_size);
     }
 
     /// Hands TCP a segment for an address of ours, its checksum verified. Its header as it came may be left out where it is not

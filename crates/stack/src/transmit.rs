@@ -11,7 +11,9 @@ use bowline_tcp::Departure;
 use bowline_wire::checksum::Accumulator;
 use bowline_wire::ip::{self, IpHeader, Protocol, TrafficClass};
 use bowline_wire::packet::MAX_PACKET;
-use bowline_wire::{Capabilities, Fragment, PartialChecksum, SegmentKind, Segmenter, TxPacket, UdpHeader, tcp, udp};
+use bowline_wire::{
+    Capabilities, Fragment, PartialChecksum, SegmentKind, Segmenter, TxPacket, UdpHeader, ipv6, tcp, udp,
+};
 use bytes::Bytes;
 
 use crate::counters::Counters;
@@ -114,13 +116,17 @@ impl Exit<'_> {
         ip.hop_limit = departure.hop_limit;
         ip.traffic_class = TrafficClass(departure.traffic_class);
         ip.flow_label = self.flow_label(src, dst, departure.header.src_port, departure.header.dst_port);
+        // The IP header ends where TCP's begins, whatever its length: that place is known here.
         let mut head = [0; MAX_HEAD];
-        let tcp_len = head.get_mut(ip.emit_len()..).map_or(0, |rest| departure.header.emit(rest));
+        let (before, after) = head.split_at_mut(ipv6::HEADER);
+        let tcp_len = departure.header.emit(after);
         ip.payload_len += tcp_len;
-        let ip_len = ip::emit(&ip, &mut head);
+        let ip_len = ip.emit_len();
+        let start = before.len() - ip_len;
+        ip::emit(&ip, before.get_mut(start..).unwrap_or_default());
         let kind = if is_v4 { SegmentKind::Tcp4 } else { SegmentKind::Tcp6 };
         let size = departure.segment_size.filter(|size| usize::from(*size) < payload_len);
-        let Some(head) = head.get_mut(..ip_len + tcp_len) else { return };
+        let Some(head) = head.get_mut(start..ipv6::HEADER + tcp_len) else { return };
         let parts = Parts {
             ip: &ip,
             ip_len,

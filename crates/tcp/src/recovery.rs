@@ -308,7 +308,7 @@ impl Recovery {
 
     /// Starts the retransmission timer anew if anything is outstanding, and stops it otherwise (RFC 6298 5.2, 5.3).
     pub fn rearm(&mut self, now: Instant) {
-        self.deadline = if self.is_idle() { Instant::MAX } else { now + self.rtt.rto() };
+        self.deadline = if self.is_idle() { Instant::MAX } else { now + self.rtt.rto_span() };
     }
 
     /// The steps of the clock that the caller reads (G of RFC 6298).

@@ -94,7 +94,7 @@ impl Departure<'_> {
     /// The length of the text in bytes.
     #[must_use]
     pub fn payload_len(&self) -> usize {
-        self.payload.iter().map(|part| part.len()).sum()
+        bowline_wire::total_len(self.payload)
     }
 }
 

@@ -25,7 +25,9 @@ pub fn parse(packet: &[u8]) -> Result<IpHeader, IpError> {
     }
     // A header without options has a length that is known here: its sum is a few additions.
     let sum = match packet.first_chunk::<MIN_HEADER>().filter(|_| header.header_len == MIN_HEADER) {
-        Some(fixed) => checksum::checksum(fixed),
+        Some(fixed) => {
+            !checksum::fold(fixed.as_chunks::<4>().0.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum())
+        }
         None => checksum::checksum(packet.get(..header.header_len).ok_or(IpError::Truncated)?),
     };
     if sum != 0 {

@@ -354,10 +354,10 @@ impl Tcb {
 
     /// When the user timeout ends the connection (RFC 9293 3.8.3, MUST-21; RFC 5482).
     pub(crate) fn user_deadline(&self) -> Instant {
-        match (self.options.user_timeout, self.stuck_since) {
-            (Some(timeout), since) if since != Instant::MAX => since + timeout,
-            _ => Instant::MAX,
+        if self.stuck_since == Instant::MAX {
+            return Instant::MAX;
         }
+        self.options.user_timeout.map_or(Instant::MAX, |timeout| self.stuck_since + timeout)
     }
 
     /// Accounts for the time under the old hold, and takes the new one.
@@ -365,7 +365,7 @@ impl Tcb {
         if self.snd.hold == hold {
             return;
         }
-        let spent = cx.now.since(self.stats.hold_since);
+        let spent = cx.now.span_since(self.stats.hold_since);
         match self.snd.hold {
             Hold::Window | Hold::SillyWindow => self.stats.rwnd_limited += spent,
             Hold::Congestion | Hold::Pacing => self.stats.cwnd_limited += spent,

@@ -137,11 +137,12 @@ impl Recovery {
         let own = if delivery.resent { None } else { delivery.ack_sent.or(delivery.sack_sent) };
         if let Some((oldest, newest)) = own {
             // The oldest, because the time-out must outlast a delayed acknowledgement.
-            self.rtt.on_sample(now, now.since(oldest));
-            let rtt = now.since(newest);
-            self.rtt.observe(now, rtt);
+            self.rtt.on_sample(now, now.span_since(oldest));
+            if newest != oldest {
+                self.rtt.observe(now, now.span_since(newest));
+            }
             self.sampled = true;
-            return Some(rtt);
+            return Some(now.since(newest));
         }
         // RFC 7323 4: the echo tells originals and copies apart, but only for ACKs that advance.
         let rtt = echo?.max(ECHO_GRANULARITY);

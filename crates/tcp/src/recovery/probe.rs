@@ -4,22 +4,23 @@
 //! It decides when to probe, and what the answer says. Which segment the probe is, the connection decides.
 
 use core::ops::Range;
-use core::time::Duration;
 
 use alloc::boxed::Box;
-use bowline_base::{Instant, Position};
+use bowline_base::{Instant, Position, Span};
 
 use super::ack::Work;
 use super::episode::Episode;
 use super::{Ack, Phase, Recovery};
 use crate::reason::LossReason;
 
-/// TLP.max_ack_delay: how long a peer may keep the acknowledgement of a single segment to itself. As Linux.
-const MAX_ACK_DELAY: Duration = Duration::from_millis(200);
-/// What is added where more is in flight: the peer's threads have to run, too. As Linux with a clock of 1000 Hz.
-const SLACK: Duration = Duration::from_millis(2);
-/// The time before a probe when there is no round-trip time (RFC 8985 7.2).
-const INITIAL: Duration = Duration::from_secs(1);
+/// TLP.max_ack_delay: how long a peer may keep the acknowledgement of a single segment to itself, in nanoseconds. As
+/// Linux.
+const MAX_ACK_DELAY: u64 = 200_000_000;
+/// What is added where more is in flight: the peer's threads have to run, too; in nanoseconds. As Linux with a clock of
+/// 1000 Hz.
+const SLACK: u64 = 2_000_000;
+/// The time before a probe when there is no round-trip time, in nanoseconds (RFC 8985 7.2).
+const INITIAL: u64 = 1_000_000_000;
 
 /// A probe.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -46,8 +47,11 @@ impl Recovery {
             return;
         }
         let one = self.ring.outstanding() <= u64::from(self.mss);
-        let wait = self.rtt.srtt().map_or(INITIAL, |srtt| srtt * 2 + if one { MAX_ACK_DELAY } else { SLACK });
-        self.probe_at = (now + wait).min(self.deadline);
+        let wait = match self.rtt.srtt_nanos() {
+            0 => INITIAL,
+            srtt => srtt * 2 + if one { MAX_ACK_DELAY } else { SLACK },
+        };
+        self.probe_at = (now + Span::from_nanos(wait)).min(self.deadline);
     }
 
     /// The time of a probe has come: [`is_probe_due`](Self::is_probe_due) until one was sent.

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use bowline_base::Instant;
+use bowline_base::{Instant, Span};
 
 /// The time-out before the first sample, in microseconds (RFC 6298 2.1, RFC6298-2-1).
 const INITIAL_RTO: u32 = 1_000_000;
@@ -117,8 +117,9 @@ impl RttEstimator {
     }
 
     /// Takes a sample. The backoff ends with it (RFC 6298 5, note after 5.7; Karn's rule).
-    pub fn on_sample(&mut self, now: Instant, rtt: Duration) {
-        let r = nanos(rtt).clamp(1, u64::MAX >> 8);
+    pub fn on_sample(&mut self, now: Instant, rtt: impl Into<Span>) {
+        let rtt = rtt.into();
+        let r = rtt.as_nanos().clamp(1, u64::MAX >> 8);
         if self.srtt == 0 {
             // RFC 6298 2.2, RFC6298-2-2.
             self.srtt = r;
@@ -146,8 +147,8 @@ impl RttEstimator {
     }
 
     /// Takes a sample for the extremes only.
-    pub fn observe(&mut self, now: Instant, rtt: Duration) {
-        let r = micros(nanos(rtt).max(1));
+    pub fn observe(&mut self, now: Instant, rtt: Span) {
+        let r = micros(rtt.as_nanos().max(1));
         self.max_rtt = self.max_rtt.max(r);
         let seconds = (now.as_nanos() / 1_000_000_000) as u32;
         let age = seconds.saturating_sub(self.window);
@@ -184,6 +185,11 @@ impl RttEstimator {
         if self.srtt == 0 { None } else { Some(Duration::from_nanos(self.srtt)) }
     }
 
+    /// Its nanoseconds; zero before the first sample.
+    pub(super) const fn srtt_nanos(&self) -> u64 {
+        self.srtt
+    }
+
     /// The round-trip time's mean deviation; zero before the first sample.
     #[must_use]
     pub const fn rttvar(&self) -> Duration {
@@ -212,9 +218,14 @@ impl RttEstimator {
     /// The retransmission time-out with backoff, at most `max_rto` (RFC 6298 2.5, RFC6298-2-5).
     #[must_use]
     pub fn rto(&self) -> Duration {
+        self.rto_span().get()
+    }
+
+    /// The same, to add to an instant.
+    pub(super) fn rto_span(&self) -> Span {
         let shift = u32::from(self.backoff.min(MAX_BACKOFF));
         let backed_off = (u64::from(self.rto) << shift) + u64::from(self.slop());
-        Duration::from_micros(backed_off.min(self.max_rto.into()))
+        Span::from_nanos(backed_off.min(self.max_rto.into()) * 1_000)
     }
 
     /// Doublings since the last sample.

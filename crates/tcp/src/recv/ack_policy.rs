@@ -22,7 +22,7 @@ const MAX_PENDING: u8 = 16;
 /// Segments that are acknowledged at once because the user wants it (as Linux).
 const QUICK: u8 = 16;
 /// A pause: the peer's window may have been reset, so it is helped again. RFC 5681 4.1 speaks of one RTO.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Span = Span::from_nanos(1_000_000_000);
 /// RFC 9293 3.8.6.3, MUST-40, RFC 5681 4.2, RFC5681-4.2-1: less than half a second.
 const MAX_DELAY: Duration = Duration::from_millis(499);
 /// Full-sized segments are at least this large (RFC 9293 3.7.1: the default MSS, less room for options).
@@ -131,7 +131,7 @@ impl AckPolicy {
 
     /// A segment with data or FIN was taken in, in whole, in part or not at all.
     pub fn on_segment(&mut self, now: Instant, inserted: &Inserted, arrived: Arrived) {
-        let idle = now.since(core::mem::replace(&mut self.last_data, now));
+        let idle = now.span_since(core::mem::replace(&mut self.last_data, now));
         if idle > PAUSE && !self.interactive {
             self.quick = self.quick.max(self.most_quick);
         }
@@ -158,7 +158,7 @@ impl AckPolicy {
             self.quick = self.quick.saturating_sub(segments.min(usize::from(u8::MAX)) as u8);
         } else {
             // RFC 9293 3.8.6.3, SHLD-18.
-            self.deadline = self.deadline.min(now + self.delay.get());
+            self.deadline = self.deadline.min(now + self.delay);
         }
     }
 
@@ -177,7 +177,7 @@ impl AckPolicy {
             (self.interactive, self.quick) = (true, 0);
         }
         if may_answer && self.interactive && self.ack.is_none() {
-            self.deadline = self.deadline.min(now + self.delay.get());
+            self.deadline = self.deadline.min(now + self.delay);
         } else {
             self.on_immediate(SendReason::Ack);
         }
@@ -223,6 +223,11 @@ impl AckPolicy {
         (self.deadline < Instant::MAX).then_some(self.deadline)
     }
 
+    /// Whether [`take_dsack`](Self::take_dsack) has something to report.
+    pub(crate) const fn has_dsack(&self) -> bool {
+        self.dsack.is_some()
+    }
+
     /// The part of a segment that came twice, to be reported as the first SACK block of the next segment, once
     /// (RFC 2883 4).
     pub fn take_dsack(&mut self) -> Option<Range<Position>> {
@@ -247,7 +252,7 @@ impl AckPolicy {
     /// A segment with data, or a SYN or FIN, went out, and acknowledged what has arrived. Duplicates are still owed: a
     /// segment with data is not one (RFC 5681 2).
     pub fn on_data_sent(&mut self, now: Instant) {
-        if now.since(self.last_data) < self.delay.get() {
+        if now.span_since(self.last_data) < self.delay {
             self.interactive = true;
             self.quick = 0;
         }

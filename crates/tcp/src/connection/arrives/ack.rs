@@ -112,7 +112,10 @@ impl Tcb {
     }
 
     fn sack_blocks(&self, segment: &Segment<'_>) -> ArrayVec<Range<Position>, 4> {
-        let blocks = if self.sack { segment.header.options.sack.as_slice() } else { &[] };
+        let blocks = segment.header.options.sack.as_slice();
+        if blocks.is_empty() || !self.sack {
+            return ArrayVec::new();
+        }
         blocks.iter().map(|b| self.snd.una.nearest(b.left.0)..self.snd.una.nearest(b.right.0)).collect()
     }
 
@@ -136,7 +139,7 @@ impl Tcb {
             self.notify(Readiness::FLUSHED);
             let since = core::mem::replace(&mut self.stats.busy_since, Instant::ZERO);
             if since != Instant::ZERO {
-                self.stats.busy += cx.now.since(since);
+                self.stats.busy += cx.now.span_since(since);
             }
         }
     }
@@ -149,7 +152,7 @@ impl Tcb {
         outcome: &AckOutcome,
         (before, advances): (Phase, bool),
     ) {
-        let rate = self.tell_losses(cx.now);
+        let rate = if self.recovery.is_sampled() { self.tell_losses(cx.now) } else { None };
         if self.congestion.listens() {
             self.tell_delivery(cx, outcome, (before, advances), rate);
         }

@@ -10,7 +10,7 @@ use crate::state::{Cause, State};
 impl Tcb {
     /// Remembers where the FIN lies, and takes it when its turn has come.
     pub(super) fn check_fin(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
-        if self.rcv.fin_received {
+        if self.rcv.fin_received || (segment.fin.is_none() && self.rcv.fin_at.is_none()) {
             return Check::Continue(());
         }
         // Of several the first counts, unless text has gone on beyond it: a forged FIN ahead of a hole must not hide the true one.

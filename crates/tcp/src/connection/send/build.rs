@@ -80,13 +80,7 @@ impl Tcb {
         }
         // RFC 9293 3.7.1, MUST-65, RFC 7323 2.2, RFC 2018 2, RFC2018-2-1: what is negotiated stands on SYNs only.
         if syn {
-            header.options = self.syn_options(cx);
-            header.options.signature = self.blank_signature();
-            self.add_syn_ack_option(header, plan.again);
-            let known = self.state != State::SynSent && self.timestamps.is_some();
-            let mss = self.announced_mss().saturating_sub(timestamps_len(known));
-            header.window = initial_window(&self.options, mss);
-            return;
+            return self.fill_syn(cx, plan, header);
         }
         header.window = self.rcv.window.advertise(&self.rcv.queue);
         header.options.signature = self.blank_signature();
@@ -94,22 +88,40 @@ impl Tcb {
         header.options.timestamps = self.timestamps.map(|clock| clock.option(cx.now));
         // RFC 2018 4, RFC2018-4-1: in every acknowledgement, as many blocks as there is room for.
         let mut twice = None;
-        if self.sack && plan.range.is_empty() {
-            let most = header.options.room_for_blocks();
-            let dsack = self.rcv.acks.take_dsack();
-            twice = dsack.as_ref().map(|range| range.start);
-            let blocks = self.rcv.queue.sack_blocks(dsack, most);
-            // A FIN has arrived with the text before it (as Linux reports it). If it were left out, the sender would take
-            // the ACK that ends a recovery for news of its FIN alone, and the recovery for needless (RFC 5682).
-            let fin = self.rcv.fin_at;
-            let end = |end| if fin == Some(end) { end + 1 } else { end };
-            let blocks = blocks.iter().map(|b| SackBlock { left: wire(b.start), right: wire(end(b.end)) });
-            header.options.sack.extend(blocks);
+        if self.sack && plan.range.is_empty() && (self.rcv.acks.has_dsack() || self.rcv.queue.holes() > 0) {
+            twice = self.add_blocks(header);
         }
         if self.ecn.is_some() {
             self.add_option(cx.now, header, twice);
         }
         self.mark_urgent(header, plan);
+    }
+
+    /// What a SYN or SYN-ACK has: options, and a window that is not scaled.
+    #[inline(never)]
+    fn fill_syn(&self, cx: &Context<'_>, plan: &Plan, header: &mut TcpHeader) {
+        header.options = self.syn_options(cx);
+        header.options.signature = self.blank_signature();
+        self.add_syn_ack_option(header, plan.again);
+        let known = self.state != State::SynSent && self.timestamps.is_some();
+        let mss = self.announced_mss().saturating_sub(timestamps_len(known));
+        header.window = initial_window(&self.options, mss);
+    }
+
+    /// The SACK blocks. Where the first tells what has come twice, its beginning is returned.
+    #[inline(never)]
+    fn add_blocks(&mut self, header: &mut TcpHeader) -> Option<Position> {
+        let most = header.options.room_for_blocks();
+        let dsack = self.rcv.acks.take_dsack();
+        let twice = dsack.as_ref().map(|range| range.start);
+        let blocks = self.rcv.queue.sack_blocks(dsack, most);
+        // A FIN has arrived with the text before it (as Linux reports it). If it were left out, the sender would take
+        // the ACK that ends a recovery for news of its FIN alone, and the recovery for needless (RFC 5682).
+        let fin = self.rcv.fin_at;
+        let end = |end| if fin == Some(end) { end + 1 } else { end };
+        let blocks = blocks.iter().map(|b| SackBlock { left: wire(b.start), right: wire(end(b.end)) });
+        header.options.sack.extend(blocks);
+        twice
     }
 
     /// The RST that tells the peer of an abort (RFC 9293 3.10.5): <SEQ=SND.NXT><CTL=RST>, with an ACK so that a peer in

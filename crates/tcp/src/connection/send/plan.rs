@@ -244,9 +244,11 @@ impl Tcb {
         if self.rare.is_some() && self.options.window_validation {
             return self.expire_window(now);
         }
+        if !self.recovery.is_idle() || self.stats.bytes_sent == 0 {
+            return false;
+        }
         let (idle, rto) = (now.since(self.stats.last_data_sent), self.recovery.rtt().base_rto());
-        let restarts =
-            self.recovery.is_idle() && self.stats.bytes_sent > 0 && idle > rto && self.options.restart_after_idle;
+        let restarts = idle > rto && self.options.restart_after_idle;
         if restarts {
             self.congestion.on_idle_restart(now, idle, rto);
         }
