@@ -80,6 +80,7 @@ impl Stack {
     }
 
     /// RFC 8200 4.2 and 4.4 want the sender of some malformed packets told.
+    #[cold]
     fn on_bad_header(&mut self, now: Instant, interface: IfaceId, data: &Bytes, error: IpError) {
         let is_v4 = data.first().is_none_or(|byte| byte >> 4 != 6);
         self.counters.ip_of(is_v4).in_hdr_errors += 1;
@@ -97,6 +98,7 @@ impl Stack {
         }
     }
 
+    #[inline(never)]
     fn on_fragment(&mut self, now: Instant, inbound: &Inbound<'_>, fragment: Fragment) {
         let header = inbound.header;
         let is_v4 = header.src.is_ipv4();
@@ -157,6 +159,7 @@ impl Stack {
     }
 
     /// RFC 1122 3.2.2.1 and RFC 8200 4: a transport that we do not know.
+    #[cold]
     fn on_unknown_protocol(&mut self, now: Instant, inbound: &Inbound<'_>) {
         let Inbound { header, packet, .. } = *inbound;
         let is_v4 = header.src.is_ipv4();
@@ -233,6 +236,7 @@ impl Stack {
         self.tcp.handle_segment(now, &arrival);
     }
 
+    #[cold]
     fn trace_bad_checksum(&mut self, at: Instant, ip: &IpHeader, header: TcpHeader, len: usize) {
         let trace = self.tcp.trace();
         if trace.is_enabled() {
@@ -244,6 +248,7 @@ impl Stack {
         }
     }
 
+    #[inline(never)]
     fn on_udp(&mut self, now: Instant, inbound: &Inbound<'_>) {
         let Inbound { header: ip, cast, packet, .. } = *inbound;
         let check = packet.checksum;

@@ -14,6 +14,7 @@ use crate::stack::Stack;
 
 impl Stack {
     /// Takes a packet in pieces; `None` where it has to be put together first, and nothing has been done.
+    #[inline(never)]
     pub(crate) fn on_scattered(&mut self, now: Instant, interface: IfaceId, packet: &mut RxPacket) -> Option<()> {
         let (ip, header, start) = plain_headers(packet)?;
         let counters = self.counters.ip_of(ip.src.is_ipv4());

@@ -291,6 +291,7 @@ impl Exit<'_> {
 }
 
 /// Sends a super-segment as wire packets with complete checksums. Their payload is borrowed from its parts.
+#[inline(never)]
 fn cut(id: IfaceId, packet: &TxPacket<'_>, transmit: &mut impl FnMut(IfaceId, TxPacket<'_>)) {
     let (mut head, mut parts) = ([0; MAX_HEAD], ArrayVec::new());
     let mut segmenter = Segmenter::new(packet);

@@ -208,6 +208,7 @@ impl Recovery {
     }
 
     /// Returns the run that it went out in.
+    #[inline(never)]
     fn on_resent(&mut self, now: Instant, range: &Range<Position>) -> u32 {
         let una = self.ring.una();
         let run = self.episode.as_deref_mut().map_or(0, |episode| episode.run_of_copies(range));

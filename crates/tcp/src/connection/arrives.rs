@@ -169,6 +169,7 @@ impl Tcb {
     }
 
     /// An ACK that states where we are, within the connection's budget (RFC 5961 5.3 and 7, RFC5961-7-1).
+    #[cold]
     pub(super) fn challenge(&mut self, cx: &mut Context<'_>) {
         if self.challenge.take(cx.now) {
             cx.counters.challenge_acks += 1;

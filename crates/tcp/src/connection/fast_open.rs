@@ -126,6 +126,7 @@ impl Tcb {
     }
 
     /// Our SYN has taken along so much text.
+    #[inline(never)]
     pub(crate) fn note_syn_text(&mut self, len: u64) {
         if let Some(FastOpening { side: Side::Client { sent, .. }, .. }) = self.fast_open_mut() {
             *sent = len as u32;
@@ -234,6 +235,7 @@ impl Tcb {
     // ---- either
 
     /// The state has changed: a listener counts those in their handshake, and an end tells of the path.
+    #[inline(never)]
     pub(super) fn on_fast_open_state(&mut self, cx: &mut Context<'_>, from: State, cause: Cause) {
         let Some(opening) = self.fast_open() else { return };
         match opening.side {

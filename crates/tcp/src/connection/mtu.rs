@@ -176,6 +176,7 @@ impl Tcb {
 
     /// Whether a probe is to be sent now: where there is text enough for it and for what tells of its loss, nothing is
     /// amiss, and the windows are wide enough that its loss would not take a time-out to notice (RFC 4821 7.4).
+    #[inline(never)]
     pub(crate) fn plan_mtu_probe(&mut self, now: Instant) -> Probing {
         let Some(search) = self.mtu_search.as_deref() else { return Probing::Nothing };
         if search.probe.is_some() || !self.recovery.is_calm() {
@@ -204,6 +205,7 @@ impl Tcb {
     }
 
     /// The probe has left.
+    #[inline(never)]
     pub(crate) fn on_mtu_probe_sent(&mut self, range: Range<Position>) {
         if let Some(search) = self.mtu_search.as_deref_mut() {
             search.probe = Some((range, search.next_size()));
@@ -211,6 +213,7 @@ impl Tcb {
     }
 
     /// SND.UNA has moved. RFC 8899 5.2, SEARCHING: a probe that has arrived raises the size.
+    #[inline(never)]
     pub(crate) fn hear_of_mtu_probe(&mut self, cx: &mut Context<'_>) {
         let Some(search) = self.mtu_search.as_deref_mut() else { return };
         let Some((_, size)) = search.probe.take_if(|(range, _)| range.end <= self.snd.una) else { return };
@@ -240,6 +243,7 @@ impl Tcb {
     }
 
     /// `range` is sent again: what becomes of a probe in it says nothing of its size.
+    #[inline(never)]
     pub(crate) fn forget_mtu_probe(&mut self, range: &Range<Position>) {
         if let Some(search) = self.mtu_search.as_deref_mut() {
             search.probe.take_if(|(probe, _)| probe.start < range.end && range.start < probe.end);

@@ -21,6 +21,7 @@ use crate::state::Cause;
 
 impl Tcb {
     /// The four checks of 3.10.7.3, then what follows the ACK in every state.
+    #[inline(never)]
     pub(super) fn in_syn_sent(&mut self, cx: &mut Context<'_>, segment: &mut Segment<'_>) -> Check {
         let acknowledges = self.check_ack_in_syn_sent(cx, segment)?;
         if segment.has(TcpFlags::RST) {

@@ -139,6 +139,7 @@ impl Tcb {
     }
 
     /// Something was acknowledged; whether the window is not validated.
+    #[inline(never)]
     pub(super) fn validate_window(&mut self, now: Instant) -> bool {
         let (una, rtt, cwnd) = (self.snd.una, self.round_trip(), self.congestion.cwnd());
         let repairs = matches!(self.recovery.phase(), Phase::FastRecovery | Phase::Timeout);
@@ -153,6 +154,7 @@ impl Tcb {
     }
 
     /// Text is about to leave. Returns whether the window became another one by that: it does when the phase has lasted too long.
+    #[inline(never)]
     pub(super) fn expire_window(&mut self, now: Instant) -> bool {
         let (una, rtt, cwnd) = (self.snd.una, self.round_trip(), self.congestion.cwnd());
         let (is_idle, least) = (self.recovery.is_idle(), initial_window(self.snd.mss));

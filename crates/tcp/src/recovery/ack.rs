@@ -152,6 +152,7 @@ impl Recovery {
     }
 
     /// The ACK in a disorder or a recovery, or at the beginning of one.
+    #[inline(never)]
     fn sort_out(&mut self, now: Instant, ack: &Ack<'_>, mut work: Work) -> AckOutcome {
         let old_una = self.ring.una();
         let mut boxed = self.episode.take().unwrap_or_else(|| Box::new(Episode::new(&self.ring)));
@@ -189,6 +190,7 @@ impl Recovery {
     }
 
     /// `delivered` bytes have left the network, of which the newest transmission was this; what was believed lost by it.
+    #[inline(never)]
     fn take_rate(&mut self, now: Instant, delivered: u64, losses: &Losses, newest: Option<Transmission>) {
         if let Some(rate) = self.rate.as_deref_mut() {
             rate.on_delivered(now, delivered);

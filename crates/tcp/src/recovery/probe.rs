@@ -79,6 +79,7 @@ impl Recovery {
     }
 
     /// The probe went out (RFC 8985 7.3). `resent`: as [`on_sent`](Self::on_sent)'s `retransmit`.
+    #[inline(never)]
     pub fn on_probe_sent(&mut self, now: Instant, range: Range<Position>, resent: bool) {
         self.on_sent(now, range.clone(), resent);
         if let Some(episode) = self.episode.as_deref_mut() {

@@ -117,8 +117,13 @@ impl RttEstimator {
     }
 
     /// Takes a sample. The backoff ends with it (RFC 6298 5, note after 5.7; Karn's rule).
+    #[inline]
     pub fn on_sample(&mut self, now: Instant, rtt: impl Into<Span>) {
-        let rtt = rtt.into();
+        self.take(now, rtt.into());
+    }
+
+    #[inline(never)]
+    fn take(&mut self, now: Instant, rtt: Span) {
         let r = rtt.as_nanos().clamp(1, u64::MAX >> 8);
         if self.srtt == 0 {
             // RFC 6298 2.2, RFC6298-2-2.

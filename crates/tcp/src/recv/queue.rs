@@ -141,6 +141,7 @@ impl ReceiveQueue {
         }
     }
 
+    #[inline(never)]
     fn insert_each(&mut self, mut at: Position, (pieces, len): (&[Piece], usize), limit: usize) -> Inserted {
         if let Some(inserted) = self.copy_run(at, (pieces, len), limit) {
             return inserted;
@@ -249,6 +250,7 @@ impl ReceiveQueue {
     }
 
     /// Takes in data that may overlap what is here, or lie beyond a hole.
+    #[inline(never)]
     fn insert_around(&mut self, at: Position, mut data: Bytes, pinned: usize, limit: usize) -> Inserted {
         let mut out = Inserted::default();
         let (before, had_hole) = (self.rcv_nxt, self.beyond.is_some());

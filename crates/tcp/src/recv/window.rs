@@ -116,7 +116,7 @@ impl ReceiveWindow {
         let exact = self.right.since(rcv_nxt);
         // RFC 7323 2.4: rounding down would take back up to 2^shift - 1 bytes. Rounding up gives these away, until that
         // adds up to a quarter of the buffer: else a peer who sends single bytes would never see the window close.
-        let up = exact.div_ceil(1 << self.shift).min(most);
+        let up = ((exact + (1 << self.shift) - 1) >> self.shift).min(most);
         let most_data = u64::from(self.buffer) + u64::from(self.buffer / 4);
         let data = queue.len() as u64 + (up << self.shift);
         let field = if data <= most_data { up } else { (exact >> self.shift).min(most) };

@@ -19,6 +19,12 @@ impl Tcb {
         if self.in_window(segment) {
             return Check::Continue(());
         }
+        self.refuse(cx, segment)
+    }
+
+    /// A segment out of the window.
+    #[cold]
+    fn refuse(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
         // RFC 5961 3.2, RFC5961-3.2-1.
         if segment.has(TcpFlags::RST) {
             return discard(DropReason::ResetIgnored);
@@ -78,23 +84,29 @@ impl Tcb {
         };
         // RFC 7323 5.3, RFC7323-5.3-1.
         if clock.is_old(cx.now, timestamps.value) && !self.is_late(segment, timestamps.value) {
-            cx.counters.paws_estab += 1;
-            if segment.text_len() > 0 && segment.end <= self.rcv_nxt() {
-                // As Linux does: it may be the original of a copy that was not needed, and its sender should know (RFC 2883 4).
-                self.rcv.acks.set_dsack(segment.seq..segment.end);
-            }
-            if segment.len() > 0 {
-                self.rcv.acks.on_immediate(SendReason::DuplicateAck);
-            } else {
-                self.challenge(cx);
-            }
-            return discard(DropReason::Paws);
+            return self.refuse_old(cx, segment);
         }
         Check::Continue(())
     }
 
+    #[cold]
+    fn refuse_old(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
+        cx.counters.paws_estab += 1;
+        if segment.text_len() > 0 && segment.end <= self.rcv_nxt() {
+            // As Linux does: it may be the original of a copy that was not needed, and its sender should know (RFC 2883 4).
+            self.rcv.acks.set_dsack(segment.seq..segment.end);
+        }
+        if segment.len() > 0 {
+            self.rcv.acks.on_immediate(SendReason::DuplicateAck);
+        } else {
+            self.challenge(cx);
+        }
+        discard(DropReason::Paws)
+    }
+
     /// Whether it is text that fills holes and was sent since these opened: only the copy of something before it has made it look
     /// old.
+    #[cold]
     fn is_late(&self, segment: &Segment<'_>, time: u32) -> bool {
         self.options.odd.take_late_text
             && segment.text_len() > 0
@@ -119,6 +131,7 @@ impl Tcb {
 
     /// The peer's SYN once more. With the ACK of our SYN, and of what it took along, it completes a simultaneous open
     /// (RFC 9293 3.5, figure 8); without, our SYN-ACK was lost, and is sent again.
+    #[cold]
     fn take_syn_again(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
         if segment.has(TcpFlags::ACK) && self.snd.una < segment.ack && segment.ack <= self.snd.nxt {
             self.take_crossing_syn_ack(segment.mark);

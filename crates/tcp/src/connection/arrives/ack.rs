@@ -46,6 +46,7 @@ impl Tcb {
     }
 
     /// In SYN-RECEIVED, and where the user closed in it: the ACK must be that of our SYN.
+    #[inline(never)]
     fn check_handshake_ack(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
         if segment.ack <= self.snd.iss || segment.ack > self.snd.nxt {
             return reset(DropReason::BadAck);
@@ -105,7 +106,9 @@ impl Tcb {
         );
         if advances {
             self.advance_una(cx, segment.ack);
-            self.hear_of_mtu_probe(cx);
+            if self.mtu_search.is_some() {
+                self.hear_of_mtu_probe(cx);
+            }
         }
         self.tell_congestion(cx, segment, &outcome, (phase, advances));
         self.after_window_change(before);
@@ -163,6 +166,7 @@ impl Tcb {
     }
 
     /// What left the network.
+    #[inline(never)]
     fn tell_delivery(
         &mut self,
         cx: &mut Context<'_>,
@@ -231,6 +235,7 @@ impl Tcb {
         }
     }
 
+    #[inline(never)]
     fn take_events(&mut self, cx: &mut Context<'_>, outcome: &AckOutcome) {
         if let Some((range, why)) = outcome.lost.clone() {
             cx.record(self.tuple, self.id, || Trace::Lost { range, why });

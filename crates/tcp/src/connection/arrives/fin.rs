@@ -35,6 +35,7 @@ impl Tcb {
         }
     }
 
+    #[inline(never)]
     fn take_fin(&mut self, cx: &mut Context<'_>) {
         self.rcv.queue.skip_one();
         self.rcv.fin_received = true;

@@ -16,6 +16,11 @@ impl Tcb {
         if !segment.has(TcpFlags::RST) {
             return Check::Continue(());
         }
+        self.take_reset(cx, segment)
+    }
+
+    #[cold]
+    fn take_reset(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
         // RFC 9293 3.5.3, SHLD-2: text that came along is no hindrance. RFC 5961 3.2, RFC5961-3.2-2, RFC5961-3.2-3.
         if segment.seq != self.rcv_nxt() && self.options.odd.challenge_resets {
             self.challenge(cx);

@@ -43,6 +43,7 @@ impl Tcb {
     }
 
     /// Nobody will read it, and the peer must know (RFC 9293 3.6.1, SHLD-3).
+    #[cold]
     fn refuse_text(&mut self, cx: &mut Context<'_>) -> Check {
         cx.counters.abort_on_close += 1;
         self.end(cx, Cause::Abort, Some(ConnectionError::Aborted));

@@ -31,6 +31,7 @@ impl Accurate {
 
 impl Tcb {
     /// A segment that is no SYN has passed the checks, or repeats what we have just acknowledged: its mark.
+    #[inline(never)]
     pub(in crate::connection) fn take_mark(&mut self, segment: &Segment<'_>) {
         let waiting = self.rcv.acks.is_waiting();
         let sack = self.sack;
@@ -79,6 +80,7 @@ impl Tcb {
     }
 
     /// What an acknowledgement tells of marks on what we have sent.
+    #[inline(never)]
     pub(in crate::connection) fn take_ecn_feedback(
         &mut self,
         cx: &mut Context<'_>,

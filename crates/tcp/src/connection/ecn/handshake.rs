@@ -37,6 +37,7 @@ impl Tcb {
 
     /// The acknowledgement that ends a passive open: what it says of our SYN-ACK's mark.
     // RFC 9768 3.2.2.1, RFC9768-3.2.2.1-4, table 4: only a pure one, without SACK, says so; all others have the counter already.
+    #[inline(never)]
     pub(in crate::connection) fn take_handshake_feedback(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
         let (verify, cwnd) = (self.options.ecn_fallback, self.congestion.cwnd());
         let Some(accurate) = self.accurate_mut() else { return };
@@ -118,6 +119,7 @@ impl Tcb {
     }
 
     /// The flags of a SYN or SYN-ACK of ours.
+    #[inline(never)]
     pub(in crate::connection) fn mark_syn(&mut self, header: &mut TcpHeader) {
         let retries = self.snd.retries;
         if self.state == State::SynSent {

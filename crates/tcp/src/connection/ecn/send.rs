@@ -21,6 +21,7 @@ impl Tcb {
 
     /// The option of another segment, if it is to have one and has the room. `twice`: where a duplicate begins that the
     /// segment reports.
+    #[inline(never)]
     pub(in crate::connection) fn add_option(&mut self, now: Instant, header: &mut TcpHeader, twice: Option<Position>) {
         let (policy, beacon) = (self.options.ecn_option, self.options.ecn_option_beacon);
         let rtt = self.recovery.rtt().srtt().unwrap_or_default();
@@ -39,6 +40,7 @@ impl Tcb {
 
     /// The flags of a segment that is no SYN, and whether it is marked as capable: `text` that leaves for the first time is;
     /// with AccECN everything is, as on Linux, but acknowledgements of acknowledgements need SACK to be told from duplicates.
+    #[inline(never)]
     pub(in crate::connection) fn mark_segment(&mut self, header: &mut TcpHeader, text: bool, again: bool) -> Ecn {
         let (sack, len) = (self.sack, header.options.sack.len());
         // RFC 9768 3.1.5, RFC9768-3.1.5-4.

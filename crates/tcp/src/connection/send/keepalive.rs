@@ -17,6 +17,7 @@ impl Tcb {
     }
 
     /// Starts the patience of a corked segment, unless it runs: an RTO, as on Linux.
+    #[inline(never)]
     pub(super) fn arm_cork(&mut self, now: Instant) {
         if !self.timers.is_running(Timer::Cork) {
             self.timers.set(Timer::Cork, now + self.recovery.rtt().base_rto());

@@ -79,9 +79,11 @@ impl Tcb {
 
     /// How much of `len` bytes may leave now. If nothing, the timer is set that will ask again.
     pub(super) fn let_go(&mut self, now: Instant, len: u64) -> u64 {
-        if !self.paced {
-            return len;
-        }
+        if self.paced { self.pace(now, len) } else { len }
+    }
+
+    #[inline(never)]
+    fn pace(&mut self, now: Instant, len: u64) -> u64 {
         let at_once = self.unpaced_room();
         if at_once > 0 {
             return len.min(at_once);
@@ -105,6 +107,7 @@ impl Tcb {
 
     /// So much text leaves: the next departure is put off. One burst may be made up for, where a timer was late or there was
     /// nothing to send.
+    #[inline(never)]
     pub(super) fn note_departure(&mut self, now: Instant, len: u64) {
         let Some(rate) = self.pacing_rate() else { return };
         let takes = |len: u64| Duration::from_nanos(len.saturating_mul(1_000_000_000) / rate);

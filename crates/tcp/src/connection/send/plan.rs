@@ -100,6 +100,7 @@ impl Tcb {
     }
 
     /// Our SYN or SYN-ACK. Only the first SYN takes text along (RFC 7413 4.2.1).
+    #[inline(never)]
     fn plan_syn(&self) -> Option<Plan> {
         let why = if self.state == State::SynSent { SendReason::Syn } else { SendReason::SynAck };
         let range = self.snd.iss..self.snd.iss + 1;
@@ -119,6 +120,7 @@ impl Tcb {
 
     /// What is believed lost, a super-segment at a time, as far as recovery lets it go. RFC 9293 3.8.6, SHLD-16, MAY-7: the
     /// peer's window, which may have shrunk, does not hold it back. RFC 2018 8, RFC2018-8-1: it is all still in the queue.
+    #[inline(never)]
     fn plan_retransmission(&mut self, now: Instant) -> Option<Plan> {
         let lost = self.recovery.next_lost()?;
         if self.recovery.prefers_new_data() && self.snd.unsent().min(self.snd.usable()) >= u64::from(self.snd.mss) {
@@ -155,6 +157,7 @@ impl Tcb {
 
     /// A tail loss probe: a segment of new text where there is one, however much is in flight, or the last one again
     /// (RFC 8985 7.3).
+    #[inline(never)]
     fn plan_tail_loss_probe(&self) -> Option<Plan> {
         if !self.recovery.is_probe_due() {
             return None;
@@ -188,13 +191,15 @@ impl Tcb {
             }
             return None;
         }
-        match self.plan_mtu_probe(cx.now) {
-            Probing::Probe(plan) => return Some(plan),
-            Probing::Wait => {
-                self.set_hold(cx, Hold::Congestion);
-                return None;
+        if self.mtu_search.is_some() {
+            match self.plan_mtu_probe(cx.now) {
+                Probing::Probe(plan) => return Some(plan),
+                Probing::Wait => {
+                    self.set_hold(cx, Hold::Congestion);
+                    return None;
+                }
+                Probing::Nothing => {}
             }
-            Probing::Nothing => {}
         }
         let (mut len, mut hold) = if unsent == 0 { (0, Hold::Application) } else { self.sendable_text(unsent) };
         if len > 0 && self.restarts_after_idle(cx.now) {
