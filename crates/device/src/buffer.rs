@@ -8,8 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bowline_wire::packet::{RxChecksum, RxPacket, Stretch, Stretches, TxPacket};
-use bowline_wire::total_len;
+use bowline_wire::packet::{RxChecksum, RxPacket, Stretch, Stretches, TxPacket, total_len};
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 

@@ -1,7 +1,7 @@
 //! What the host hands to TCP and takes from it: segments as IP delivers and carries them.
 
 use bowline_wire::Ecn;
-use bowline_wire::packet::Piece;
+use bowline_wire::packet::{Piece, total_len};
 use bowline_wire::tcp::TcpHeader;
 use bytes::Bytes;
 
@@ -94,7 +94,7 @@ impl Departure<'_> {
     /// The length of the text in bytes.
     #[must_use]
     pub fn payload_len(&self) -> usize {
-        bowline_wire::total_len(self.payload)
+        total_len(self.payload)
     }
 }
 

@@ -55,22 +55,6 @@ pub use tcp::{
 };
 pub use udp::{UdpError, UdpHeader};
 
-/// The bytes of all parts together. Mostly there is one at most, and no loop is needed to count.
-#[inline]
-#[must_use]
-pub fn total_len(parts: &[&[u8]]) -> usize {
-    match parts {
-        [] => 0,
-        [only] => only.len(),
-        many => len_of_many(many),
-    }
-}
-
-#[inline(never)]
-fn len_of_many(parts: &[&[u8]]) -> usize {
-    parts.iter().map(|part| part.len()).sum()
-}
-
 /// `N` bytes of `data` from `at`, or `None` where it is shorter.
 pub(crate) fn bytes_at<const N: usize>(data: &[u8], at: usize) -> Option<[u8; N]> {
     data.get(at..)?.first_chunk::<N>().copied()

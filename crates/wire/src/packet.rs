@@ -153,6 +153,22 @@ impl RxPacket {
     }
 }
 
+/// The bytes of all parts together. Mostly there is one at most, and no loop is needed to count.
+#[inline]
+#[must_use]
+pub fn total_len(parts: &[&[u8]]) -> usize {
+    match parts {
+        [] => 0,
+        [only] => only.len(),
+        many => len_of_many(many),
+    }
+}
+
+#[inline(never)]
+fn len_of_many(parts: &[&[u8]]) -> usize {
+    parts.iter().map(|part| part.len()).sum()
+}
+
 /// The transport of a packet that a device shall cut into wire segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SegmentKind {
@@ -193,7 +209,7 @@ impl TxPacket<'_> {
     /// The length of the whole packet in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.head.len() + self.payload.iter().map(|p| p.len()).sum::<usize>()
+        self.head.len() + total_len(self.payload)
     }
 
     /// Whether there is nothing in it.

@@ -8,7 +8,7 @@ use arrayvec::ArrayVec;
 
 use crate::checksum::{self, Accumulator};
 use crate::ip::{self, IpHeader, Protocol};
-use crate::packet::{MAX_PACKET, PartialChecksum, SegmentKind, TxPacket};
+use crate::packet::{MAX_PACKET, PartialChecksum, SegmentKind, TxPacket, total_len};
 use crate::tcp::{self, TcpFlags};
 use crate::{ipv4, put, u16_at, u32_at, udp};
 
@@ -133,7 +133,7 @@ impl<'a> Segmenter<'a> {
     pub fn new(packet: &TxPacket<'a>) -> Self {
         let mut payload = Payload::Parts { parts: packet.payload, index: 0, offset: 0 };
         payload.advance(0); // an empty first part
-        let total = packet.payload.iter().map(|part| part.len()).sum();
+        let total = total_len(packet.payload);
         Self::build(packet.head, payload, total, packet.segment, packet.checksum)
     }
 

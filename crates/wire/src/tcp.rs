@@ -2,6 +2,7 @@
 
 use crate::checksum;
 use crate::ip::Protocol;
+use crate::packet::total_len;
 use crate::seq::SeqNumber;
 use core::fmt;
 use core::net::IpAddr;
@@ -181,7 +182,7 @@ pub fn set_checksum(segment: &mut [u8], checksum: u16) {
 /// Completes the checksum of a header that [`TcpHeader::emit`] wrote, over the payload that will follow it
 /// (RFC 9293 3.1, MUST-2).
 pub fn fill_checksum(src: IpAddr, dst: IpAddr, header: &mut [u8], payload: &[&[u8]]) {
-    let len = header.len() + crate::total_len(payload);
+    let len = header.len() + total_len(payload);
     let mut sum = checksum::Accumulator::pseudo_header(src, dst, Protocol::TCP, len);
     set_checksum(header, 0);
     sum.add(header);

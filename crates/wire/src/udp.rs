@@ -2,7 +2,7 @@
 
 use crate::checksum::{self, Accumulator};
 use crate::ip::Protocol;
-use crate::packet::RxChecksum;
+use crate::packet::{RxChecksum, total_len};
 use core::fmt;
 use core::net::IpAddr;
 
@@ -97,7 +97,7 @@ pub fn set_checksum(datagram: &mut [u8], checksum: u16) {
 
 /// Completes the checksum of a header that [`UdpHeader::emit`] wrote, over the payload that will follow it.
 pub fn fill_checksum(src: IpAddr, dst: IpAddr, header: &mut [u8], payload: &[&[u8]]) {
-    let len = header.len() + payload.iter().map(|part| part.len()).sum::<usize>();
+    let len = header.len() + total_len(payload);
     let mut sum = Accumulator::pseudo_header(src, dst, Protocol::UDP, len);
     crate::put(header, CHECKSUM_OFFSET, &[0, 0]);
     sum.add(header);
