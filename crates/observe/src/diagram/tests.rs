@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use bowline_base::{Instant, Position};
+use bowline_tcp::ConnectionError;
 use bowline_tcp::reason::{DropReason, LossReason, RecoveryChange, SendReason};
 use bowline_tcp::state::{Cause, State};
 use bowline_tcp::trace::Trace;
@@ -86,6 +87,20 @@ fn a_change_of_state_stands_beside_its_own_segment() {
     });
     let moved: Vec<_> = moved.collect();
     assert_eq!(moved[2..], [("FIN,ACK", "CLOSE-WAIT")]);
+}
+
+/// The change of state and the error are recorded before the segment that brings both.
+#[test]
+fn a_reset_stands_before_what_it_does() {
+    let mut s = Script::new(State::Listen);
+    s.handshake();
+    s.at(500).moves(Cause::Reset).what(Trace::Ended(ConnectionError::Reset)).got("RA", 1, 1, 0);
+    let diagram = draw(&s, Settings::default());
+    let drawn = text::render(&diagram, &Style::default());
+    let [.., segment, note] = drawn.trim_end().lines().collect::<Vec<_>>()[..] else { panic!("{drawn}") };
+    assert!(segment.contains("RST,ACK") && segment.ends_with("ESTABLISHED → CLOSED"), "{drawn}");
+    assert!(note.contains("· connection reset by peer"), "{drawn}");
+    assert_eq!(diagram.ending, Ending::Reset);
 }
 
 #[test]

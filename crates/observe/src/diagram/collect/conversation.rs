@@ -226,7 +226,13 @@ impl Conversation {
             _ => Ending::Failed,
         };
         self.diagram.ended_by = Some(why.to_string());
-        self.note(at, true, why.to_string());
+        match self.pending {
+            // a segment of the peer's ended it: that is recorded after this, and is to stand before it
+            Some((when, _, _, cause)) if when == at && is_from_peer(cause) => {
+                self.note_later(at, true, why.to_string());
+            }
+            _ => self.note(at, true, why.to_string()),
+        }
     }
 
     /// What happened to a segment between the two ends.
