@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bowline::{Datagram, Net};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use socket2::{Domain, Socket, Type};
 
 use crate::addresses::{GUEST_V4, GUEST_V6};
 use crate::flows::{Shared, relay};
@@ -18,6 +19,9 @@ use crate::target::as_seen_inside;
 
 /// Peers that a forwarded UDP port remembers, so that answers leave by it.
 const MAX_PEERS: usize = 1024;
+
+/// Connections that may wait to be accepted; the host's `net.core.somaxconn` is the limit where it is smaller.
+const BACKLOG: i32 = 4096;
 
 /// Ports that are bound and not served yet.
 #[derive(Debug, Default)]
@@ -34,22 +38,36 @@ impl Ports {
     pub fn bind(forwards: &[Forward]) -> Result<Self, (Forward, io::Error)> {
         let mut ports = Self::default();
         for forward in forwards {
-            ports.add(forward).map_err(|error| (*forward, error))?;
+            // the IPv6 socket of a port leaves IPv4 to that port's IPv4 socket, where there is one
+            let only_v6 = forwards.iter().any(|other| {
+                (other.protocol, other.listen.port()) == (forward.protocol, forward.listen.port())
+                    && other.listen.is_ipv4()
+            });
+            ports.add(forward, only_v6).map_err(|error| (*forward, error))?;
         }
         Ok(ports)
     }
 
-    fn add(&mut self, forward: &Forward) -> io::Result<()> {
+    fn add(&mut self, forward: &Forward, only_v6: bool) -> io::Result<()> {
+        let kind = match forward.protocol {
+            Protocol::Tcp => Type::STREAM,
+            Protocol::Udp => Type::DGRAM,
+        };
+        let socket = Socket::new(Domain::for_address(forward.listen), kind.cloexec().nonblocking(), None)?;
+        if forward.listen.is_ipv6() {
+            socket.set_only_v6(only_v6)?;
+        }
         match forward.protocol {
             Protocol::Tcp => {
-                let listener = std::net::TcpListener::bind(forward.listen)?;
-                listener.set_nonblocking(true)?;
-                self.tcp.push((listener, forward.guest));
+                // connections of an earlier run may still be in TIME-WAIT
+                socket.set_reuse_address(true)?;
+                socket.bind(&forward.listen.into())?;
+                socket.listen(BACKLOG)?;
+                self.tcp.push((socket.into(), forward.guest));
             }
             Protocol::Udp => {
-                let socket = std::net::UdpSocket::bind(forward.listen)?;
-                socket.set_nonblocking(true)?;
-                self.udp.push((socket, forward.guest));
+                socket.bind(&forward.listen.into())?;
+                self.udp.push((socket.into(), forward.guest));
             }
         }
         Ok(())

@@ -15,6 +15,7 @@ use bowline_gateway::ports::Ports;
 use bowline_gateway::rules::{Action, Rules};
 use bowline_gateway::target::Targets;
 use bowline_gateway::{Config, Gateway};
+use rustix::event::{PollFd, PollFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
@@ -102,6 +103,51 @@ async fn the_host_may_close_first() {
         got.clear();
         outside.read_to_end(&mut got).await.unwrap();
         assert_eq!(got, b"but listen");
+    })
+    .await;
+}
+
+/// Gets an urgent byte as the kernel's sockets have it, apart from the stream, and sends one.
+fn host_with_urgent_data(mut outside: std::net::TcpStream) -> std::net::TcpStream {
+    use std::io::{Read, Write};
+    let limit = rustix::time::Timespec { tv_sec: 9, tv_nsec: 0 };
+    let ready = rustix::event::poll(&mut [PollFd::new(&outside, PollFlags::PRI)], Some(&limit)).unwrap();
+    assert_eq!(ready, 1, "nothing urgent has come");
+    let mut urgent = [0; 2];
+    let (len, _) = rustix::net::recv(&outside, &mut urgent, rustix::net::RecvFlags::OOB).unwrap();
+    assert_eq!(urgent[..len], *b"X");
+    let mut stream = [0; 6];
+    outside.read_exact(&mut stream).unwrap();
+    assert_eq!(&stream, b"abcdef");
+    outside.write_all(b"ghi").unwrap();
+    socket2::SockRef::from(&outside).send_out_of_band(b"!").unwrap();
+    outside.write_all(b"jkl").unwrap();
+    outside
+}
+
+#[tokio::test]
+async fn urgent_data_is_urgent_on_the_other_side() {
+    behind(open(), Ports::default(), async |client, _gateway| {
+        for on in loopbacks() {
+            let (mut inside, outside) = connect(&client, on).await;
+            let outside = outside.into_std().unwrap();
+            outside.set_nonblocking(false).unwrap();
+            let at_host = tokio::task::spawn_blocking(move || host_with_urgent_data(outside));
+            inside.write_all(b"abc").await.unwrap();
+            assert_eq!(inside.send_urgent(b"X").await.unwrap(), 1);
+            inside.write_all(b"def").await.unwrap();
+            let outside = at_host.await.unwrap();
+
+            let mut got = [0; 7];
+            inside.read_exact(&mut got[..3]).await.unwrap();
+            while inside.urgent_left() != 1 {
+                tokio::task::yield_now().await;
+            }
+            // the host's end is open all the while: nothing but the data itself brings it here
+            inside.read_exact(&mut got[3..]).await.unwrap();
+            assert_eq!((&got, inside.urgent_left()), (b"ghi!jkl", 0));
+            drop(outside);
+        }
     })
     .await;
 }
@@ -268,4 +314,25 @@ async fn the_summary_counts_what_ended_and_what_did_not() {
         assert_eq!((summary.connections, summary.bytes_received), (2, 1000));
     })
     .await;
+}
+
+/// As Docker does it: the IPv6 socket would take IPv4 along, and the two stand in each other's way.
+#[tokio::test]
+async fn a_port_may_be_published_on_every_address_of_both_versions() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    let port = std::net::TcpListener::bind("[::]:0").unwrap().local_addr().unwrap().port();
+    for protocol in ["", "/udp"] {
+        let both = ["[::]", "0.0.0.0"].map(|ip| format!("{ip}:{port}:80{protocol}").parse::<Forward>().unwrap());
+        for order in [both, [both[1], both[0]]] {
+            let ports = Ports::bind(&order).map_err(|(forward, error)| format!("{forward:?}: {error}")).unwrap();
+            assert_eq!(ports.listening().unwrap().len(), 2);
+        }
+        let alone = Ports::bind(&both[..1]).map_err(|(forward, error)| format!("{forward:?}: {error}")).unwrap();
+        if protocol.is_empty() {
+            std::net::TcpStream::connect(("127.0.0.1", port)).expect("alone, it takes both");
+        }
+        drop(alone);
+    }
 }

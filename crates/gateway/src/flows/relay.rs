@@ -1,8 +1,12 @@
 //! The bytes of one connection, both ways, and its end: FIN for FIN, RST for RST, half-closed for as long as either side
 //! likes.
 //!
+//! Urgent data stays where it is in the stream and stays urgent (RFC 6093): [`urgent`] carries the byte that it ends with.
+//!
 //! Upwards, the slices of the TUN's buffers are written to the host's socket, and only then is more read, so that a slow
 //! host closes the program's window. Downwards, no more is read from the host than the program's side takes.
+
+mod urgent;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -82,6 +86,8 @@ pub(crate) async fn run(
 ) -> Result<(), Broken> {
     let carried = Carried::default();
     let _relay = shared.relays.begin();
+    // what is urgent comes in its place, so that none of it is lost
+    let _ = SockRef::from(&host).set_out_of_band_inline(true);
     let (reading, writing) = host.split();
     let result =
         tokio::try_join!(up(&guest, writing, &carried, outward), down(&guest, reading, &carried, &shared.buffers));
@@ -125,7 +131,7 @@ async fn up(
     outward: OutwardFlow<'_>,
 ) -> Result<(), Broken> {
     loop {
-        let mut data = guest.recv_bytes(UP_MAX).await.map_err(Broken::Guest)?;
+        let (mut data, is_urgent) = urgent::receive(guest, UP_MAX).await.map_err(Broken::Guest)?;
         if data.is_empty() {
             return match SockRef::from(host.as_ref()).shutdown(Shutdown::Write) {
                 Err(error) if error.kind() != io::ErrorKind::NotConnected => Err(Broken::Host(error)),
@@ -133,10 +139,15 @@ async fn up(
             };
         }
         carried.up.fetch_add(data.len() as u64, Ordering::Relaxed);
+        let last = if is_urgent { data.split_off(data.len() - 1) } else { Bytes::new() };
         while !data.is_empty() {
             let count = host.write(&data).await.map_err(Broken::Host)?;
             outward.moved(count);
             data.advance(count);
+        }
+        if let Some(&last) = last.first() {
+            urgent::send(host.as_ref(), last).await.map_err(Broken::Host)?;
+            outward.moved(1);
         }
     }
 }
@@ -165,5 +176,9 @@ async fn down(
         let data = if count < COPY_BREAK { Bytes::copy_from_slice(space.filled()) } else { buffer.freeze(0, count) };
         guest.send_bytes(data).await.map_err(Broken::Guest)?;
         carried.down.fetch_add(count as u64, Ordering::Relaxed);
+        // a read that left room was the last one, or has come to urgent data
+        if count < READ_SIZE && urgent::is_next(host.as_ref()) {
+            urgent::carry(guest, host.as_ref(), carried).await?;
+        }
     }
 }

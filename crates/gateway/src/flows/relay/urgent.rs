@@ -1,0 +1,73 @@
+//! Urgent data (RFC 9293 3.8.5, RFC 6093), which to a kernel's sockets is one byte out of band: the last one before the
+//! urgent pointer. Here it stays in the stream, and is urgent on the other side too.
+
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use super::{Broken, Carried};
+
+// SAFETY: as POSIX declares it; the libc crate does not.
+#[allow(unsafe_code)]
+unsafe extern "C" {
+    fn sockatmark(fd: libc::c_int) -> libc::c_int;
+}
+
+/// What is read at once behind urgent data, in bytes: programs that use it send keystrokes and commands.
+const READ_SIZE: usize = 2 << 10;
+
+/// Receives up to `max` bytes from the program, no further than urgent data reaches, and says whether the last one is the
+/// urgent one.
+pub(super) async fn receive(guest: &bowline::TcpStream, max: usize) -> io::Result<(Bytes, bool)> {
+    // both within one poll, so that nothing arrives in between
+    poll_fn(|cx| {
+        let left = usize::try_from(guest.urgent_left()).unwrap_or(usize::MAX);
+        let most = if left == 0 { max } else { left.min(max) };
+        guest.poll_recv_bytes(cx, most).map_ok(|data| {
+            let is_urgent = !data.is_empty() && data.len() == left;
+            (data, is_urgent)
+        })
+    })
+    .await
+}
+
+/// Sends one byte to the host as urgent.
+pub(super) async fn send(host: &TcpStream, byte: u8) -> io::Result<()> {
+    host.async_io(Interest::WRITABLE, || SockRef::from(host).send_out_of_band(&[byte])).await.map(drop)
+}
+
+/// Whether the next byte from the host is urgent. Its kernel ends a read before such a byte.
+pub(super) fn is_next(host: &impl AsFd) -> bool {
+    // SAFETY: the call takes a descriptor, which is open, and touches no memory of ours.
+    #[allow(unsafe_code)]
+    let at_mark = unsafe { sockatmark(host.as_fd().as_raw_fd()) };
+    at_mark == 1
+}
+
+/// Carries the urgent byte, which is next, and what came behind it: the runtime believes that the read before it, which left
+/// room, has emptied the socket, and will not announce these.
+pub(super) async fn carry(guest: &bowline::TcpStream, host: &TcpStream, carried: &Carried) -> Result<(), Broken> {
+    let mut space = [0; READ_SIZE];
+    loop {
+        let is_urgent = is_next(host);
+        let space = if is_urgent { &mut space[..1] } else { &mut space[..] };
+        let data = match rustix::net::recv(host, &mut *space, rustix::net::RecvFlags::DONTWAIT) {
+            Ok((0, _)) | Err(rustix::io::Errno::AGAIN) => return Ok(()),
+            Ok((count, _)) => space.get(..count).unwrap_or_default(),
+            Err(errno) => return Err(Broken::Host(errno.into())),
+        };
+        let sent = if is_urgent {
+            guest.send_urgent(data).await.map(drop)
+        } else {
+            guest.send_bytes(Bytes::copy_from_slice(data)).await.map(drop)
+        };
+        sent.map_err(Broken::Guest)?;
+        carried.down.fetch_add(data.len() as u64, Ordering::Relaxed);
+    }
+}
