@@ -146,7 +146,10 @@ async fn urgent_data_is_urgent_on_the_other_side() {
             // the host's end is open all the while: nothing but the data itself brings it here
             inside.read_exact(&mut got[3..]).await.unwrap();
             assert_eq!((&got, inside.urgent_left()), (b"ghi!jkl", 0));
-            drop(outside);
+            // one that comes alone, after all before it has been read
+            assert_eq!(socket2::SockRef::from(&outside).send_out_of_band(b"?").unwrap(), 1);
+            assert_eq!((inside.peek(&mut got).await.unwrap(), inside.urgent_left()), (1, 1));
+            assert_eq!((inside.read(&mut got).await.unwrap(), got[0]), (1, b'?'));
         }
     })
     .await;

@@ -158,9 +158,14 @@ async fn down(
     carried: &Carried,
     buffers: &BufferPool,
 ) -> Result<(), Broken> {
+    // a read that has filled its buffer has not come to urgent data, but by chance
+    let mut left_room = true;
     loop {
         guest.writable().await.map_err(Broken::Guest)?;
         host.readable().await.map_err(Broken::Host)?;
+        if left_room && urgent::carry(guest, host.as_ref(), carried).await? {
+            continue;
+        }
         let mut buffer = buffers.take();
         let mut space = ReadBuf::new(buffer.space());
         // Polled once, so that no buffer waits. Unlike `try_read`, it knows that a read which left room was the last one.
@@ -176,8 +181,9 @@ async fn down(
         let data = if count < COPY_BREAK { Bytes::copy_from_slice(space.filled()) } else { buffer.freeze(0, count) };
         guest.send_bytes(data).await.map_err(Broken::Guest)?;
         carried.down.fetch_add(count as u64, Ordering::Relaxed);
-        // a read that left room was the last one, or has come to urgent data
-        if count < READ_SIZE && urgent::is_next(host.as_ref()) {
+        left_room = count < READ_SIZE;
+        if left_room {
+            // the runtime believes that this read was the last one, and would not announce urgent data that ended it
             urgent::carry(guest, host.as_ref(), carried).await?;
         }
     }

@@ -43,22 +43,26 @@ pub(super) async fn send(host: &TcpStream, byte: u8) -> io::Result<()> {
 }
 
 /// Whether the next byte from the host is urgent. Its kernel ends a read before such a byte.
-pub(super) fn is_next(host: &impl AsFd) -> bool {
+fn is_next(host: &impl AsFd) -> bool {
     // SAFETY: the call takes a descriptor, which is open, and touches no memory of ours.
     #[allow(unsafe_code)]
     let at_mark = unsafe { sockatmark(host.as_fd().as_raw_fd()) };
     at_mark == 1
 }
 
-/// Carries the urgent byte, which is next, and what came behind it: the runtime believes that the read before it, which left
-/// room, has emptied the socket, and will not announce these.
-pub(super) async fn carry(guest: &bowline::TcpStream, host: &TcpStream, carried: &Carried) -> Result<(), Broken> {
-    let mut space = [0; READ_SIZE];
+/// If the next byte from the host is urgent, carries it and what came behind it, until nothing more is there. Says whether
+/// anything was.
+pub(super) async fn carry(guest: &bowline::TcpStream, host: &TcpStream, carried: &Carried) -> Result<bool, Broken> {
+    let mut is_urgent = is_next(host);
+    if !is_urgent {
+        return Ok(false);
+    }
+    // not a part of what each relay's task keeps
+    let (mut space, mut any) = (vec![0; READ_SIZE], false);
     loop {
-        let is_urgent = is_next(host);
         let space = if is_urgent { &mut space[..1] } else { &mut space[..] };
         let data = match rustix::net::recv(host, &mut *space, rustix::net::RecvFlags::DONTWAIT) {
-            Ok((0, _)) | Err(rustix::io::Errno::AGAIN) => return Ok(()),
+            Ok((0, _)) | Err(rustix::io::Errno::AGAIN) => return Ok(any),
             Ok((count, _)) => space.get(..count).unwrap_or_default(),
             Err(errno) => return Err(Broken::Host(errno.into())),
         };
@@ -69,5 +73,6 @@ pub(super) async fn carry(guest: &bowline::TcpStream, host: &TcpStream, carried:
         };
         sent.map_err(Broken::Guest)?;
         carried.down.fetch_add(data.len() as u64, Ordering::Relaxed);
+        (any, is_urgent) = (true, is_next(host));
     }
 }
