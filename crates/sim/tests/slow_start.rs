@@ -44,8 +44,19 @@ fn hystart_leaves_it_before_the_queue_overflows() -> Outcome {
         assert!(lost(&reno) > 0.05, "{place}: slow start to the end is no harm: {}\n{reno}", lost(&reno));
         assert!(cubic.goodput > reno.goodput, "{place}\n{cubic}\n{reno}");
     }
-    // What holds half as much as the path overflows by a fortieth at most.
-    let shallow = begin("cubic", 100, 0.5)?;
-    assert!(lost(&shallow) < 0.025, "{shallow}");
+    Ok(())
+}
+
+#[test]
+fn a_queue_of_half_of_what_the_path_holds_hardly_overflows() -> Outcome {
+    for rate in [10, 20, 45, 60, 80, 100, 150] {
+        let [cubic, reno] = [begin("cubic", rate, 0.5)?, begin("new-reno", rate, 0.5)?];
+        let lost = [lost(&cubic), lost(&reno)];
+        assert!(lost[0] < 0.01 && lost[0] < lost[1] / 4.0, "{rate} Mbit/s: {lost:?}\n{cubic}\n{reno}");
+        assert!(cubic.goodput > reno.goodput, "{rate} Mbit/s\n{cubic}\n{reno}");
+    }
+    // One of a quarter overflows by an eightieth at most.
+    let shallow = begin("cubic", 100, 0.25)?;
+    assert!(lost(&shallow) < 0.0125, "{shallow}");
     Ok(())
 }

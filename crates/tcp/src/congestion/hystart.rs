@@ -7,7 +7,9 @@
 //! times what the path does has overflowed. A paced sender therefore looks at the queue while it forms, too: sending at twice
 //! the rate of its window, it makes one only once half of the path is filled, and slow start is over when the round-trip time
 //! has risen by an eighth for an eighth of a window. (Linux ends it by the length of a train of ACKs, for the same reason. What is
-//! not paced makes queues in every round, and has the RFC's criterion alone.)
+//! not paced makes queues in every round, and has the RFC's criterion alone.) By then a queue of half of what the path holds is
+//! full. So it grows as in conservative slow start as soon, and only as long, as eight round-trip times in a row are longer than
+//! any of the last round: jitter has made those as long before, and a queue that begins has not.
 
 use core::time::Duration;
 
@@ -34,6 +36,11 @@ const CSS_GROWTH_DIVISOR: u64 = 4;
 /// Rounds of it: CSS_ROUNDS.
 const CSS_ROUNDS: u8 = 5;
 
+/// Steps of 64 µs, which need half the room; at most 4 s.
+fn steps(micros: u32) -> u16 {
+    u16::try_from(micros / 64).unwrap_or(u16::MAX)
+}
+
 /// What share of a window must be late, and how much later than without a queue: an eighth.
 const STANDING: u32 = 8;
 
@@ -41,9 +48,8 @@ const STANDING: u32 = 8;
 enum Stage {
     #[default]
     SlowStart,
-    /// Conservative slow start: the smallest round-trip time when it began, and the rounds left.
+    /// Conservative slow start, for so many rounds more.
     Conservative {
-        baseline: u32,
         rounds: u8,
     },
     Done,
@@ -57,10 +63,15 @@ pub(super) struct HyStart {
     stage: Stage,
     /// Bytes still to be delivered until the round ends.
     left: u32,
-    /// The smallest round-trip time of the last round, and of this one, in microseconds.
+    /// The smallest round-trip time of the last round, and of this one, in microseconds. In conservative slow start that of the
+    /// round in which it began: cssBaselineMinRtt.
     last: u32,
     current: u32,
     samples: u8,
+    /// The largest of the last round and of this one, in [`steps`].
+    slowest: [u16; 2],
+    /// Samples in a row that were larger than all of the last round.
+    slower: u8,
     /// Samples in a row that had to wait in a queue, and the bytes acknowledged with them.
     late: u8,
     late_bytes: u32,
@@ -68,7 +79,17 @@ pub(super) struct HyStart {
 
 impl Default for HyStart {
     fn default() -> Self {
-        Self { stage: Stage::SlowStart, left: 0, last: NONE, current: NONE, samples: 0, late: 0, late_bytes: 0 }
+        Self {
+            stage: Stage::SlowStart,
+            left: 0,
+            last: NONE,
+            current: NONE,
+            samples: 0,
+            slowest: [0; 2],
+            slower: 0,
+            late: 0,
+            late_bytes: 0,
+        }
     }
 }
 
@@ -80,7 +101,8 @@ impl HyStart {
 
     /// By how much the growth of slow start is divided.
     pub(super) const fn divisor(&self) -> u64 {
-        if matches!(self.stage, Stage::Conservative { .. }) { CSS_GROWTH_DIVISOR } else { 1 }
+        let careful = matches!(self.stage, Stage::Conservative { .. }) || self.slower >= N_RTT_SAMPLE;
+        if careful { CSS_GROWTH_DIVISOR } else { 1 }
     }
 
     /// Whether slow start is over; said once. A later slow start, after a silence, is as in RFC 5681: that this one has
@@ -88,7 +110,7 @@ impl HyStart {
     pub(super) fn ends(&mut self) -> bool {
         let ends = self.stage == Stage::Done;
         if ends {
-            self.stage = Stage::Off;
+            *self = Self::off();
         }
         ends
     }
@@ -98,18 +120,26 @@ impl HyStart {
         if matches!(self.stage, Stage::Off | Stage::Done) {
             return;
         }
-        if sample.paced && self.is_queue_standing(sample) {
-            self.stage = Stage::Done;
-            return;
+        if sample.paced {
+            self.look_for_a_rise(sample);
+            if self.is_queue_standing(sample) {
+                self.stage = Stage::Done;
+                return;
+            }
         }
         if self.left == 0 {
             // RFC 9406 4.2: a round ends when what was in flight at its beginning is acknowledged.
             self.left = u32::try_from(sample.in_flight_before).unwrap_or(u32::MAX).max(1);
-            self.last = core::mem::replace(&mut self.current, NONE);
+            let least = core::mem::replace(&mut self.current, NONE);
+            if self.stage == Stage::SlowStart {
+                self.last = least;
+            }
+            self.slowest = [self.slowest[1], 0];
             self.samples = 0;
         }
         if let Some(rtt) = sample.rtt {
             self.current = self.current.min(micros(rtt));
+            self.slowest[1] = self.slowest[1].max(steps(micros(rtt)));
             self.samples = self.samples.saturating_add(1);
         }
         self.left = self.left.saturating_sub(u32::try_from(sample.acked).unwrap_or(u32::MAX));
@@ -117,7 +147,7 @@ impl HyStart {
             self.judge();
         }
         match &mut self.stage {
-            Stage::Conservative { rounds, .. } if self.left == 0 => {
+            Stage::Conservative { rounds } if self.left == 0 => {
                 *rounds = rounds.saturating_sub(1);
                 if *rounds == 0 {
                     self.stage = Stage::Done;
@@ -125,6 +155,15 @@ impl HyStart {
             }
             _ => {}
         }
+    }
+
+    /// Whether a queue begins: counts the round-trip times in a row that are longer than any of the last round, by what counts at
+    /// least. One that is not ends the suspicion.
+    fn look_for_a_rise(&mut self, sample: &AckSample) {
+        let Some((rtt, least)) = sample.rtt.zip(sample.min_rtt).filter(|_| sample.cwnd_limited) else { return };
+        let rtt = micros(rtt);
+        let slower = (1..steps(rtt)).contains(&self.slowest[0]) && rtt >= micros(least).saturating_add(MIN_RTT_THRESH);
+        self.slower = if slower { self.slower.saturating_add(1) } else { 0 };
     }
 
     /// Whether a queue stands in a path that the window fills: all round-trip times of at least eight samples in a row and an eighth
@@ -150,11 +189,12 @@ impl HyStart {
             Stage::SlowStart => {
                 let threshold = (last / MIN_RTT_DIVISOR).clamp(MIN_RTT_THRESH, MAX_RTT_THRESH);
                 if current >= last.saturating_add(threshold) {
-                    self.stage = Stage::Conservative { baseline: current, rounds: CSS_ROUNDS };
+                    self.stage = Stage::Conservative { rounds: CSS_ROUNDS };
+                    self.last = current;
                 }
             }
             // The rise was jitter: on with slow start.
-            Stage::Conservative { baseline, .. } if current < baseline => self.stage = Stage::SlowStart,
+            Stage::Conservative { .. } if current < last => self.stage = Stage::SlowStart,
             Stage::Conservative { .. } | Stage::Done | Stage::Off => {}
         }
     }

@@ -88,3 +88,40 @@ fn one_that_had_not_to_wait_shows_that_it_was_jitter() {
     }
     assert!(!h.ends());
 }
+
+#[test]
+fn a_rise_above_all_of_the_last_round_makes_it_careful_as_long_as_it_lasts() {
+    // (the longest of the last round, a run of ACKs and how long they took, paced, whether it grows more slowly)
+    let table = [
+        (50, 8, 54, true, true),
+        (50, 7, 54, true, false),
+        (50, 8, 53, true, false),
+        // Jitter: there were such ones in the last round, too.
+        (56, 20, 56, true, false),
+        (56, 8, 57, true, true),
+        (50, 8, 54, false, false),
+    ];
+    for (longest, count, rtt, paced, slower) in table {
+        let mut h = HyStart::default();
+        acks(&mut h, 79, ms(50), paced);
+        acks(&mut h, 1, ms(longest), paced);
+        acks(&mut h, 1, ms(50), paced);
+        acks(&mut h, count, ms(rtt), paced);
+        assert_eq!(
+            h.divisor(),
+            if slower { 4 } else { 1 },
+            "{count} ACKs after {rtt} ms, {longest} before, paced: {paced}"
+        );
+        acks(&mut h, 1, ms(53), paced);
+        assert_eq!((h.divisor(), h.ends()), (1, false), "one that is not ends it");
+    }
+}
+
+#[test]
+fn once_it_is_over_nothing_is_careful_any_more() {
+    let mut h = HyStart::default();
+    acks(&mut h, 81, ms(50), true);
+    acks(&mut h, 10, ms(60), true);
+    assert!(h.ends());
+    assert_eq!((h.divisor(), h.ends()), (1, false), "a later slow start is as in RFC 5681");
+}
