@@ -106,6 +106,9 @@ const DRAWN: [(u16, u16); 64] = [
     (127, 144),
 ];
 
+/// Ten segments, with timestamps in a packet of 1500 bytes.
+const INITIAL_WINDOW: u64 = 14_480;
+
 impl World {
     /// smoltcp's world with so many flows. Seed 0 gives the delays of its own test, as far as that has flows; any other seed draws
     /// them as it does, each way half of 50 to 150 ms.
@@ -122,6 +125,22 @@ impl World {
         let half = |halves: u16| Duration::from_micros(500 * u64::from(halves));
         let delays = drawn.chain(others).take(flows).map(|(there, back)| [half(there), half(back)]).collect();
         Self { rate: 25_000_000, queue: 64 << 10, bytes: 2 << 20, buffer: 256 << 10, delays }
+    }
+
+    /// What no sender exceeds that has the link for itself and begins as RFC 6928 lets it, in MB/s: a round trip for the handshake,
+    /// ten segments in the next, twice as many in each that follows until the buffer is full, nothing lost, and the rest of
+    /// the bytes as fast as the link takes them. `None` with several flows.
+    #[must_use]
+    pub fn bound(&self) -> Option<f64> {
+        let &[[there, back]] = self.delays.as_slice() else { return None };
+        let (mut window, mut rest, mut rounds) = (INITIAL_WINDOW, self.bytes, 1);
+        while rest > window {
+            rest -= window;
+            window = (2 * window).min(self.buffer.into());
+            rounds += 1;
+        }
+        let seconds = (rounds * (there + back) + there).as_secs_f64() + rest as f64 / self.rate as f64;
+        Some(self.bytes as f64 / 1e6 / seconds)
     }
 }
 
@@ -179,6 +198,9 @@ pub fn multi_flow(contenders: &[Box<dyn Contender>], plan: &Plan, told: &dyn Fn(
         let measures = Measures::new(flows);
         for seed in 0..plan.runs as u64 {
             let world = World::multi_flow(flows, seed);
+            if let Some(bound) = world.bound() {
+                measures.add_bound(&mut report, &plan.only, bound);
+            }
             for contender in contenders.iter().filter(|contender| measures.wanted(contender.name(), &plan.only)) {
                 told(&format!("sim: {}: {flows} flow(s), seed {seed}", contender.name()));
                 let outcome = world::run(&world, contender.as_ref());
@@ -188,6 +210,9 @@ pub fn multi_flow(contenders: &[Box<dyn Contender>], plan: &Plan, told: &dyn Fn(
     }
     report
 }
+
+/// Whom the bound is told of.
+const BOUND: &str = "nobody: the bound";
 
 /// The names of what is measured with so many flows.
 struct Measures {
@@ -208,6 +233,12 @@ impl Measures {
 
     fn wanted(&self, contender: &str, only: &str) -> bool {
         [contender, &self.goodput, &self.fairness, &self.dropped].iter().any(|name| name.contains(only))
+    }
+
+    fn add_bound(&self, report: &mut Report, only: &str, bound: f64) {
+        if BOUND.contains(only) || self.goodput.contains(only) {
+            report.add((&self.goodput, "MB/s", Better::Higher), BOUND, bound);
+        }
     }
 
     fn add(&self, report: &mut Report, contender: &str, only: &str, outcome: Result<Outcome>) {
