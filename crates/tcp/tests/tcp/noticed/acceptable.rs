@@ -1,7 +1,8 @@
 //! First check: the edges of the window, old timestamps, the SYN again, and old segments whose acknowledgement counts.
 
 use bowline_tcp::state::State;
-use bowline_tcp::{ConnectionKey, OddSegments, Options};
+use bowline_tcp::trace::Trace;
+use bowline_tcp::{ConnectionKey, DropReason, OddSegments, Options};
 
 use crate::bench::peer::{Peer, opened, plain};
 
@@ -61,6 +62,25 @@ fn at_the_right_edge_what_is_empty_acknowledges_and_text_does_not() {
         p.next_sent();
         p.inject(&format!("ACK seq={} ack=51{text}", window + 1 + offset));
         assert_eq!(p.info().expect("a connection").bytes_acked, acked, "edge + {offset}{text}");
+    }
+}
+
+#[test]
+fn what_came_twice_is_told_from_what_lies_outside_of_the_window() {
+    // RFC 2883 4: only text that came twice is reported as such.
+    for (segment, reason, block) in [
+        ("ACK seq=1 ack=1 len=10", DropReason::Duplicate, " sack=1-11"),
+        ("FIN,ACK seq=10 ack=1", DropReason::Duplicate, " no-sack"),
+        ("ACK seq=10 ack=1", DropReason::OutOfWindow, " no-sack"),
+        ("ACK seq=4000000 ack=1 len=10", DropReason::OutOfWindow, " no-sack"),
+    ] {
+        let mut p = Peer::with_options(Options { sack: true, ..plain() });
+        p.listen(5);
+        p.run("< SYN seq=0 sackok\n> SYN,ACK seq=0 ack=1\n< ACK seq=1 ack=1\n< ACK seq=1 ack=1 len=20\n> ACK seq=1 ack=21");
+        p.traced();
+        p.run(&format!("< {segment}\n> ACK seq=1 ack=21{block}"));
+        let dropped = |what| if let Trace::Received { dropped, .. } = what { dropped } else { None };
+        assert_eq!(p.traced().into_iter().find_map(dropped), Some(reason), "{segment}");
     }
 }
 
