@@ -75,10 +75,9 @@ impl<'a> Segment<'a> {
         self.text_len
     }
 
-    /// Leaves only the first `len` bytes of the text, and no FIN.
+    /// Leaves only the first `len` bytes of the text. A FIN behind it lies where none can be heard.
     pub(super) fn truncate(&mut self, len: usize) {
         self.text_len = len;
-        self.fin = None;
     }
 
     /// SEG.LEN: text, and one each for SYN and FIN (RFC 9293 3.4).

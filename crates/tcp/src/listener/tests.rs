@@ -83,6 +83,16 @@ fn a_full_syn_queue_answers_with_cookies_and_expects_them_back_for_a_while() {
 }
 
 #[test]
+fn where_there_are_no_cookies_a_full_syn_queue_drops() {
+    let options = Options { syn_cookies: Cookies::Never, ..Options::default() };
+    let mut listener = Listener::new(None, Some(80), 8, false, options.into());
+    assert_eq!(on(&mut listener, SYN), ListenOutcome::Queue);
+    let outcome = listener.on_segment(Instant::ZERO, &segment(SYN), true);
+    assert_eq!(outcome, ListenOutcome::Drop(DropReason::SynQueueFull));
+    assert_eq!(on(&mut listener, ACK), ListenOutcome::Reset(SeqNumber(20)), "no cookie is expected");
+}
+
+#[test]
 fn the_bound_of_the_whole_endpoint_brings_cookies_too() {
     let mut listener = listener(4096);
     let outcome = listener.on_segment(Instant::ZERO, &segment(SYN), true);

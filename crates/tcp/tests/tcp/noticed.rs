@@ -9,11 +9,12 @@ mod told;
 
 use bowline_base::Instant;
 use bowline_tcp::{Arrival, EcnMode, Event, Options, Path, Readiness};
+use bowline_wire::seq::SeqNumber;
 use bowline_wire::tcp::{TcpFlags, TcpHeader};
 use bowline_wire::{Ecn, Piece};
 use bytes::Bytes;
 
-use crate::bench::peer::{Peer, plain};
+use crate::bench::peer::{PEER_ISN, Peer, plain};
 
 /// The peer sends text that the network has marked "congestion experienced", or that says CWR.
 fn marked(p: &mut Peer, seq: u32, flags: TcpFlags, marked: bool) {
@@ -21,8 +22,8 @@ fn marked(p: &mut Peer, seq: u32, flags: TcpFlags, marked: bool) {
     let header = TcpHeader {
         src_port: tuple.remote.port(),
         dst_port: tuple.local.port(),
-        seq: bowline_wire::seq::SeqNumber(crate::bench::peer::PEER_ISN.wrapping_add(seq)),
-        ack: bowline_wire::seq::SeqNumber(iss.wrapping_add(1)),
+        seq: SeqNumber(PEER_ISN.wrapping_add(seq)),
+        ack: SeqNumber(iss.wrapping_add(1)),
         flags: TcpFlags::ACK | flags,
         window: u16::MAX,
         ..TcpHeader::default()
@@ -74,8 +75,8 @@ fn a_mark_on_a_syn_ack_is_none_of_the_text() {
     let header = TcpHeader {
         src_port: tuple.remote.port(),
         dst_port: tuple.local.port(),
-        seq: bowline_wire::seq::SeqNumber(crate::bench::peer::PEER_ISN),
-        ack: bowline_wire::seq::SeqNumber(iss.wrapping_add(1)),
+        seq: SeqNumber(PEER_ISN),
+        ack: SeqNumber(iss.wrapping_add(1)),
         flags: TcpFlags::SYN | TcpFlags::ACK | TcpFlags::ECE,
         window: u16::MAX,
         ..TcpHeader::default()
@@ -91,6 +92,52 @@ fn a_mark_on_a_syn_ack_is_none_of_the_text() {
     };
     p.call(|endpoint, now: Instant| endpoint.handle_segment(now, &arrival));
     p.run("> ACK seq=1 ack=1\n= ESTABLISHED");
+}
+
+/// A SYN or SYN-ACK of the peer's that arrives with a mark.
+fn marked_syn(p: &mut Peer, flags: TcpFlags, mark: Ecn) {
+    let (tuple, iss) = (p.tuple(), p.our_isn());
+    let header = TcpHeader {
+        src_port: tuple.remote.port(),
+        dst_port: tuple.local.port(),
+        seq: SeqNumber(PEER_ISN),
+        ack: SeqNumber(if flags.contains(TcpFlags::ACK) { iss.wrapping_add(1) } else { 0 }),
+        flags: TcpFlags::SYN | flags,
+        window: u16::MAX,
+        ..TcpHeader::default()
+    };
+    p.send_marked(&header, Vec::new(), mark);
+}
+
+/// What asks for AccECN (RFC 9768 3.1.1).
+const ASKS: TcpFlags = TcpFlags::AE.union(TcpFlags::CWR).union(TcpFlags::ECE);
+
+#[test]
+fn the_mark_of_the_latest_syn_is_told_by_the_syn_ack() {
+    // RFC 9768 3.1.5 and table 2.
+    let mut p = Peer::with_options(Options { ecn_when_asked: EcnMode::Accurate, ..plain() });
+    let listener = p.listen_deferred();
+    marked_syn(&mut p, ASKS, Ecn::NotEct);
+    let pending = p.endpoint.pending(listener).expect("a SYN");
+    p.call(|endpoint, now| endpoint.admit(now, pending.key, None)).expect("admitted");
+    p.run("> SYN,ACK,CWR seq=0 ack=1");
+    marked_syn(&mut p, ASKS, Ecn::Ce);
+    p.run("> SYN,ACK,AE,CWR seq=0 ack=1");
+}
+
+#[test]
+fn the_mark_of_a_syn_ack_that_follows_a_crossing_syn_is_told_by_the_first_acknowledgement() {
+    // RFC 9768 3.2.2.1, and RFC 9293 3.5, figure 8.
+    for (mark, answer) in [(Ecn::Ect0, "ACK,AE"), (Ecn::Ce, "ACK,AE,CWR")] {
+        let mut p =
+            Peer::with_options(Options { ecn: EcnMode::Accurate, ecn_when_asked: EcnMode::Accurate, ..plain() });
+        p.connect();
+        p.run("> SYN,AE,CWR,ECE seq=0");
+        marked_syn(&mut p, ASKS, Ecn::NotEct);
+        p.run("> SYN,ACK,CWR seq=0 ack=1");
+        marked_syn(&mut p, TcpFlags::ACK | TcpFlags::CWR, mark);
+        p.run(&format!("= ESTABLISHED\n< ACK seq=1 ack=1 len=10\n> {answer} seq=1 ack=11"));
+    }
 }
 
 #[test]
@@ -190,4 +237,6 @@ fn what_happens_is_counted() {
     p.run("> ACK seq=1 ack=1 len=6000");
     p.run("< ACK seq=1 ack=1 sack=3001-6001\n> ACK seq=1 ack=1 len=3000");
     assert_eq!((p.counters().fast_retrans, p.counters().sack_recovery), (1, 1));
+    p.run("< RST seq=0\n< ACK seq=1 ack=9000\n> ACK seq=6001 ack=1\n< ACK seq=1 ack=9000\n> ACK seq=6001 ack=1");
+    assert_eq!((p.counters().resets_ignored, p.counters().bad_acks), (1, 2));
 }

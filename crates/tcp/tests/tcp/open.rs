@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use bowline_tcp::{Config, ConnectionError, EcnMode, Endpoint, Event, Listen, Options, Readiness, State};
+use bowline_tcp::{Config, ConnectionError, Cookies, EcnMode, Endpoint, Event, Listen, Options, Readiness, State};
 
-use crate::bench::peer::Peer;
+use crate::bench::peer::{Peer, plain};
 
 #[test]
 fn three_segments_open_passively() {
@@ -135,6 +135,12 @@ fn fingerprints_tell_listeners_and_half_open_connections_apart() {
     assert_eq!(after(5, "SYN seq=0"), one);
     assert_ne!(after(6, "SYN seq=0"), one, "another backlog");
     assert_ne!(after(5, "SYN seq=1"), one, "another number of the peer's");
+    // Nothing is kept of what was answered with a cookie, but that its acknowledgement may come.
+    let mut p = Peer::with_options(Options { syn_cookies: Cookies::Always, ..plain() });
+    p.listen(5);
+    let before = print(&p);
+    p.run("< SYN seq=0\n> SYN,ACK seq=0 ack=1");
+    assert_ne!(print(&p), before);
 }
 
 #[test]

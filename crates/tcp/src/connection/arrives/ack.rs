@@ -62,7 +62,6 @@ impl Tcb {
                 self.deliver_early_text(cx.now);
             }
         }
-        self.set_window(segment);
         Check::Continue(())
     }
 
@@ -206,9 +205,6 @@ impl Tcb {
 
     /// A controller that models the path hears what is believed lost; what an ACK says of the delivery rate is returned for it.
     pub(in crate::connection) fn tell_losses(&mut self, now: Instant) -> Option<RateSample> {
-        if !self.recovery.is_sampled() {
-            return None;
-        }
         let (loss, rate) = self.recovery.take_samples();
         if let Some(loss) = loss {
             self.congestion.on_loss(now, &loss);

@@ -26,7 +26,6 @@ impl Tcb {
         }
         cx.counters.syn_challenge += 1;
         self.challenge(cx);
-        self.take_syn_ack_again(segment);
         discard(DropReason::SynChallenged)
     }
     /// RFC 793 3.9: both ends are told that the connection is no more.

@@ -50,7 +50,7 @@ impl Tcb {
         reset(DropReason::DataAfterClose)
     }
 
-    /// Cuts off what lies beyond the window (and a FIN with it), as if it had not been sent yet.
+    /// Cuts off what lies beyond the window, as if it had not been sent yet. A FIN behind it is not heard there either.
     pub(in crate::connection) fn trim_to_window(&self, segment: &mut Segment<'_>) {
         let fits = self.rcv.right_edge().since(segment.seq) as usize;
         if segment.text_len() > fits {

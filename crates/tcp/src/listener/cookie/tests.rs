@@ -87,6 +87,27 @@ fn all_64_combinations_of_options_come_back() {
 }
 
 #[test]
+fn the_last_ack_tells_whether_acc_ecn_was_agreed_on() {
+    // RFC 9768 5.1: with more than one in AE, CWR and ECE, which nobody else does there.
+    let flags = [TcpFlags::empty(), TcpFlags::ECE, TcpFlags::CWR, TcpFlags::AE, TcpFlags::AE | TcpFlags::ECE];
+    let mut syn = syn(5, 1440);
+    syn.flags = TcpFlags::SYN | TcpFlags::AE | TcpFlags::CWR | TcpFlags::ECE;
+    for (has, expected) in [
+        (EcnMode::Accurate, [EcnMode::Off, EcnMode::Off, EcnMode::Accurate, EcnMode::Accurate, EcnMode::Accurate]),
+        (EcnMode::Off, [EcnMode::Off; 5]),
+    ] {
+        let options = Options { ecn_when_asked: has, ..Options::default() };
+        let ours = ours(&options, false);
+        let ack = last_ack(&cookies().syn_ack(NOW, &ours, &syn, Ecn::NotEct));
+        let got = flags.map(|flags| {
+            let ack = TcpHeader { flags: TcpFlags::ACK | flags, ..ack.clone() };
+            cookies().check(NOW, &ours, &ack).map(|agreed| agreed.ecn.mode)
+        });
+        assert_eq!(got, expected.map(Some), "{has:?}");
+    }
+}
+
+#[test]
 fn every_window_shift_comes_back() {
     let options = Options::default();
     for shift in 0..=20 {

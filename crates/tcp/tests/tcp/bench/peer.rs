@@ -268,6 +268,11 @@ impl Peer {
 
     /// The peer sends just this.
     pub(crate) fn send_raw(&mut self, header: &TcpHeader, payload: Vec<u8>) {
+        self.send_marked(header, payload, Ecn::NotEct);
+    }
+
+    /// The peer sends just this, and it arrives with this mark.
+    pub(crate) fn send_marked(&mut self, header: &TcpHeader, payload: Vec<u8>, mark: Ecn) {
         let text = describe(header, payload.len(), PEER_ISN, self.our_isn());
         self.log('<', &text);
         let mut header = header.clone();
@@ -282,7 +287,7 @@ impl Peer {
             head: &head[..len],
             text: &[Piece::from(Bytes::from(payload))],
             segment_size: None,
-            mark: Ecn::NotEct,
+            mark,
             path: Path::new(MTU),
         };
         self.endpoint.handle_segment(self.now, &arrival);

@@ -42,6 +42,7 @@ pub(crate) enum Told {
     Undo,
     IdleRestart,
     Loss(LossSample),
+    Unvalidated { cwnd: u64, ssthresh: u64 },
 }
 
 thread_local! {
@@ -99,6 +100,9 @@ impl Controller for Recorder {
     }
     fn on_idle_restart(&mut self, _now: Instant, _idle: Duration, _rto: Duration) {
         note(Told::IdleRestart);
+    }
+    fn on_unvalidated(&mut self, cwnd: u64, ssthresh: u64) {
+        note(Told::Unvalidated { cwnd, ssthresh });
     }
     fn on_loss(&mut self, _now: Instant, loss: &LossSample) {
         note(Told::Loss(*loss));

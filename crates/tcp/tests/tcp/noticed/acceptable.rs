@@ -81,6 +81,7 @@ fn what_came_twice_is_told_from_what_lies_outside_of_the_window() {
         p.run(&format!("< {segment}\n> ACK seq=1 ack=21{block}"));
         let dropped = |what| if let Trace::Received { dropped, .. } = what { dropped } else { None };
         assert_eq!(p.traced().into_iter().find_map(dropped), Some(reason), "{segment}");
+        assert_eq!(p.counters().out_of_window, 1, "{segment}");
     }
 }
 
@@ -137,12 +138,34 @@ fn old_times_with_text_are_always_answered_and_without_it_within_the_budget() {
 }
 
 #[test]
+fn of_what_looks_old_only_text_is_reported_as_a_duplicate_and_only_text_may_fill_a_hole() {
+    // RFC 2883 4; RFC 7323 5.3.
+    for (segment, paws, answer) in [
+        ("ACK seq=1 ack=1 len=5 ts=1006", 1, "> ACK seq=1 ack=6 sack=1-6;11-21"),
+        ("ACK seq=6 ack=1 ts=1006", 1, "> ACK seq=1 ack=6 sack=11-21"),
+        ("ACK seq=6 ack=1 len=5 ts=1006", 0, "> ACK seq=1 ack=21 no-sack"),
+    ] {
+        let odd = OddSegments { take_late_text: true, ..OddSegments::default() };
+        let mut p = Peer::with_options(Options { timestamps: true, sack: true, odd, ..plain() });
+        p.listen(5);
+        p.run("< SYN seq=0 sackok ts=1000\n> SYN,ACK seq=0 ack=1\n< ACK seq=1 ack=1 ts=1000");
+        // The second half was sent at 1005, and a copy of the first quarter at 1010.
+        p.run("< ACK seq=11 ack=1 len=10 ts=1005\n> ACK seq=1 ack=1 sack=11-21");
+        p.run("< ACK seq=1 ack=1 len=5 ts=1010\n> ACK seq=1 ack=6 sack=11-21");
+        p.run(&format!("< {segment}\n{answer}"));
+        assert_eq!(p.counters().paws_estab, paws, "{segment}");
+    }
+}
+
+#[test]
 fn the_syn_again_completes_the_handshake_only_with_the_acknowledgement_of_ours() {
     // RFC 9293 3.5, figure 8. Another acknowledgement is no reason to reset: it may be an old SYN-ACK (MUST-10).
     let (mut p, _) = opened(State::SynReceived);
     p.run("< SYN,ACK seq=0 ack=1\n= ESTABLISHED");
     let (mut p, _) = opened(State::SynReceived);
     p.run("< SYN,ACK seq=0 ack=7\n> ACK seq=1 ack=1\n= SYN-RECEIVED");
+    let (mut p, _) = opened(State::SynReceived);
+    p.run("< SYN,ACK seq=0 ack=0\n> ACK seq=1 ack=1\n= SYN-RECEIVED");
     // Without the flag the number means nothing.
     let (mut p, _) = opened(State::SynReceived);
     p.run("< SYN seq=0 ack=1\n> SYN,ACK seq=0 ack=1\n= SYN-RECEIVED");

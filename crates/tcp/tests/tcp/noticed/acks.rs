@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bowline_tcp::{ConnectionError, ConnectionKey, Event, Options, Readiness};
+use bowline_tcp::{ConnectionError, ConnectionKey, Event, Options, Readiness, Then};
+use bytes::Bytes;
 
 use crate::bench::peer::{Peer, plain};
 
@@ -97,6 +98,78 @@ fn urgent_data_is_pointed_at_until_all_of_it_is_acknowledged() {
     assert_eq!((info.send_queue, info.bytes_acked), (0, 10));
     p.write(key, 10, 10);
     p.run("> ACK seq=11 ack=1 len=10\n< ACK seq=1 ack=21");
+    // Nor has the probe one that goes out at the number of the last urgent byte.
+    p.run("< ACK seq=1 ack=21 win=0");
+    let data = crate::bench::stream(20, 10);
+    p.call(|endpoint, now| endpoint.send_urgent(now, key, &data)).expect("send");
+    p.run("< ACK seq=1 ack=21 win=10\n> URG,ACK seq=21 ack=1 len=10 urg=10\n< ACK seq=1 ack=31 win=0");
+    p.write(key, 30, 10);
+    p.pass(Duration::from_millis(250));
+    p.run("> ACK seq=30 ack=1");
+}
+
+#[test]
+fn progress_between_time_outs_begins_the_count_of_retransmissions_anew() {
+    // RFC 9293 3.8.3, MUST-20: R2 counts those of one segment.
+    let mut p = Peer::with_options(Options { retries: 3, tail_loss_probe: false, ..plain() });
+    let (_, key) = p.establish();
+    p.write(key, 0, 1_000);
+    for n in 1..=10 {
+        // Sent, and sent again twice.
+        for _ in 0..2 {
+            drain(&mut p);
+            let wait = p.endpoint.poll_timeout().expect("a timer").since(p.now);
+            p.pass(wait);
+        }
+        p.inject(&format!("ACK seq=1 ack={}", 1 + 100 * n));
+        drain(&mut p);
+    }
+    assert_eq!(p.endpoint.error(key), None);
+    assert_eq!(p.info().map(|info| info.bytes_acked), Some(1_000));
+    assert_eq!(p.counters().timeouts, 20);
+}
+
+#[test]
+fn a_connection_that_was_shut_down_while_it_opened_closes_when_it_is_open() {
+    // RFC 9293 3.10.4: the FIN waits for the end of the handshake.
+    let mut p = Peer::plain();
+    let key = p.connect();
+    p.run("> SYN seq=0");
+    p.call(|endpoint, now| endpoint.shutdown(now, key)).expect("shutdown");
+    p.run("= SYN-SENT\n< SYN,ACK seq=0 ack=1\n> FIN,ACK seq=1 ack=1\n= FIN-WAIT-1\n< ACK seq=1 ack=2\n= FIN-WAIT-2");
+}
+
+#[test]
+fn silence_is_counted_from_when_the_connection_was_established() {
+    let mut p = Peer::plain();
+    p.connect();
+    p.run("> SYN seq=0\n+500ms\n< SYN,ACK seq=0 ack=1\n> ACK seq=1 ack=1\n+3s");
+    let info = p.info().expect("a connection");
+    let three = Duration::from_secs(3);
+    assert_eq!((info.last_ack_received, info.last_data_received, info.age), (three, three, three + three / 6));
+    p.run("< ACK seq=1 ack=1 len=10\n> ACK seq=1 ack=11\n+1s\n< ACK seq=11 ack=1\n+1s");
+    let info = p.info().expect("a connection");
+    let one = Duration::from_secs(1);
+    assert_eq!((info.last_ack_received, info.last_data_received), (one, 2 * one));
+}
+
+#[test]
+fn records_end_their_segments_however_many_there_were() {
+    let mut p = Peer::with_options(Options { nodelay: true, ..plain() });
+    let (_, key) = p.establish();
+    let send = |p: &mut Peer, from: u64, len: usize| {
+        let mut data = Bytes::from(crate::bench::stream(from, len));
+        let sent = p.call(|endpoint, now| endpoint.send_with(now, key, &mut data, Then::EndOfRecord));
+        assert_eq!(sent, Ok(len));
+    };
+    for n in 0..5_000 {
+        send(&mut p, n, 1);
+        drain(&mut p);
+        p.inject(&format!("ACK seq=1 ack={}{}", n + 2, if n == 4_999 { " win=0" } else { "" }));
+    }
+    send(&mut p, 5_000, 10);
+    send(&mut p, 5_010, 10);
+    p.run("< ACK seq=1 ack=5001 win=1000\n> ACK seq=5001 ack=1 len=10\n> ACK seq=5011 ack=1 len=10");
 }
 
 #[test]

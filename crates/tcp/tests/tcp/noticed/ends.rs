@@ -47,6 +47,18 @@ fn who_reads_is_told_when_both_have_closed() {
 }
 
 #[test]
+fn who_reads_is_told_of_the_end_of_the_stream() {
+    let (mut p, key) = opened(State::Established);
+    p.events();
+    p.run("< FIN,ACK seq=1 ack=1\n> ACK seq=1 ack=2");
+    let is = |event: &Event| {
+        matches!(event, Event::Connection(whose, ready)
+            if *whose == key && ready.contains(Readiness::READABLE))
+    };
+    assert!(p.events().iter().any(is));
+}
+
+#[test]
 fn a_fin_that_acknowledges_ours_but_waits_for_text_leads_to_fin_wait_2() {
     // RFC 9293 3.10.7.4: its acknowledgement counts, the FIN does once what is before it has arrived.
     let (mut p, _) = opened(State::FinWait1);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bowline_tcp::trace::Trace;
-use bowline_tcp::{DropReason, Options};
+use bowline_tcp::{DropReason, Options, WindowPolicy};
 
 use crate::bench::peer::{Peer, plain};
 
@@ -75,4 +75,19 @@ fn where_it_is_set_so_one_segment_of_any_size_may_go_beyond_the_window() {
     p.run("< ACK seq=1 ack=1 len=60000\n> ACK seq=1 ack=60001 win=0");
     p.run("< ACK seq=60001 ack=1 len=10\n> ACK seq=1 ack=60001 win=0");
     p.read(key, 0, 60_000);
+}
+
+#[test]
+fn where_all_that_is_free_is_offered_text_beyond_what_the_field_could_say_is_taken() {
+    // Without a scale the field ends at 65,535, and there is more room.
+    let options = Options {
+        receive_buffer: 200_000,
+        receive_buffer_max: 200_000,
+        window_policy: WindowPolicy::Everything,
+        ..plain()
+    };
+    let mut p = Peer::with_options(options);
+    p.establish();
+    p.run("< ACK seq=1 ack=1 len=10\n> ACK seq=1 ack=11 win=65535");
+    p.run("< ACK seq=11 ack=1 len=65540\n> ACK seq=1 ack=65551 win=65535");
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bowline_tcp::congestion::{AckSample, Congestion};
+use bowline_tcp::reason::RecoveryChange;
 use bowline_tcp::trace::Trace;
 use bowline_tcp::{ConnectionKey, Options};
 
@@ -107,6 +108,27 @@ fn a_window_that_nothing_validates_does_not_grow_in_slow_start_either() {
 }
 
 #[test]
+fn a_window_that_nothing_validates_becomes_half_of_what_was_in_use_when_a_probe_had_to_repair_a_loss() {
+    // RFC 7661 4.4.1; RFC 8985 7.4.2: it is congestion.
+    let mut s = Sender::open(Options { window_validation: true, ..options(Manner::new(40_000)) });
+    for _ in 0..30 {
+        s.write(4_000);
+        s.p.pass(RTT);
+        s.hear(&format!("ACK seq=1 ack={}", s.written + 1));
+    }
+    let una = repaired_by_probe(&mut s);
+    told();
+    s.hear(&format!("ACK seq=1 ack={}", una + 3_000));
+    let news: Vec<_> = told().into_iter().filter(|told| !matches!(told, Told::Ack(_))).collect();
+    let [Told::Congestion { in_flight: used, .. }, Told::Unvalidated { cwnd, ssthresh }, Told::Recovered] = news[..]
+    else {
+        panic!("{news:?}")
+    };
+    assert!((2_000..=4_000).contains(&used), "{used}");
+    assert_eq!((cwnd, ssthresh), (used / 2, used / 2));
+}
+
+#[test]
 fn what_arrives_beyond_a_hole_is_progress_only_where_the_path_was_seen_to_reorder() {
     // RFC 5681 3.2; as on Linux where there is always a hole.
     let mut s = Sender::open(options(Manner::new(10_000)));
@@ -184,8 +206,15 @@ fn each_recovery_is_told_and_counted_once_with_sack_and_without() {
             let news: Vec<_> = told().into_iter().filter(|told| !matches!(told, Told::Ack(_))).collect();
             let begun = Told::Congestion { in_flight: 5_000, kind: Congestion::FastRecovery };
             assert_eq!(news, [begun, Told::Recovered], "sack {sack}");
-            let shown = s.p.traced().iter().filter(|what| matches!(what, Trace::Congestion { .. })).count();
+            let traced = s.p.traced();
+            let shown = traced.iter().filter(|what| matches!(what, Trace::Congestion { .. })).count();
             assert_eq!(shown, 2, "its beginning and its end are in the trace");
+            let change = |what: &Trace| if let Trace::Recovery(change) = what { Some(*change) } else { None };
+            let changes: Vec<_> = traced.iter().filter_map(change).collect();
+            assert_eq!(changes, [RecoveryChange::FastRecovery, RecoveryChange::Recovered]);
+            let lost = |what: &Trace| if let Trace::Lost { range, .. } = what { Some(range.clone()) } else { None };
+            let lost: Vec<_> = traced.iter().filter_map(lost).map(|range| range.end.since(range.start)).collect();
+            assert_eq!(lost, [1_000], "sack {sack}");
             let counters = s.p.counters();
             let by_kind = if sack { [round, 0] } else { [0, round] };
             assert_eq!(counters.fast_retrans, round);
@@ -194,19 +223,25 @@ fn each_recovery_is_told_and_counted_once_with_sack_and_without() {
     }
 }
 
+/// Two segments leave, the second again as a probe, and both are acknowledged once; another one is under way. Where the two began.
+fn repaired_by_probe(s: &mut Sender) -> u64 {
+    let una = s.written + 1;
+    assert_eq!(s.write(2_000), 2_000);
+    while s.sent() == 0 {
+        s.p.pass(Duration::from_millis(10));
+    }
+    s.hear(&format!("ACK seq=1 ack={}", una + 2_000));
+    s.write(1_000);
+    s.p.pass(RTT);
+    una
+}
+
 #[test]
 fn a_loss_that_a_probe_repaired_is_congestion_without_a_recovery() {
     // RFC 8985 7.4.2.
     let mut s = Sender::open(options(Manner::new(10_000)));
     for round in 1..=2 {
-        let una = s.written + 1;
-        assert_eq!(s.write(2_000), 2_000);
-        while s.sent() == 0 {
-            s.p.pass(Duration::from_millis(10));
-        }
-        s.hear(&format!("ACK seq=1 ack={}", una + 2_000));
-        s.write(1_000);
-        s.p.pass(RTT);
+        let una = repaired_by_probe(&mut s);
         told();
         s.p.traced();
         // More arrives, and nothing was reported to have come twice: only the probe brought what it repeated.
@@ -217,6 +252,27 @@ fn a_loss_that_a_probe_repaired_is_congestion_without_a_recovery() {
         assert_eq!((s.p.counters().loss_probe_recovery, s.p.counters().fast_retrans), (round, 0));
         assert!(s.p.traced().iter().any(|what| matches!(what, Trace::Congestion { .. })), "it is in the trace");
     }
+}
+
+#[test]
+fn a_reduction_is_taken_back_when_all_that_was_sent_again_came_twice() {
+    // RFC 3708, RFC 4015.
+    let mut s = Sender::open(options(Manner::new(10_000)));
+    s.write(6_000);
+    s.p.pass(RTT);
+    assert_eq!(s.hear("ACK seq=1 ack=1 sack=1001-5001"), 1_000);
+    told();
+    s.hear("ACK seq=1 ack=5001 sack=1-1001");
+    let news: Vec<_> = told().into_iter().filter(|told| !matches!(told, Told::Ack(_))).collect();
+    assert_eq!(news, [Told::Undo]);
+}
+
+#[test]
+fn what_acknowledges_nothing_while_nothing_is_under_way_is_not_told() {
+    let mut s = Sender::open(options(Manner::new(10_000)));
+    told();
+    s.hear("ACK seq=1 ack=1 win=2000");
+    assert_eq!(told(), []);
 }
 
 #[test]
