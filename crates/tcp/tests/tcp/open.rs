@@ -135,6 +135,13 @@ fn fingerprints_tell_listeners_and_half_open_connections_apart() {
     assert_eq!(after(5, "SYN seq=0"), one);
     assert_ne!(after(6, "SYN seq=0"), one, "another backlog");
     assert_ne!(after(5, "SYN seq=1"), one, "another number of the peer's");
+    let scaled = |syn: &str| {
+        let mut p = Peer::new();
+        p.listen(5);
+        p.inject(syn);
+        print(&p)
+    };
+    assert_ne!(scaled("SYN seq=0 ws=3"), scaled("SYN seq=0 ws=4"), "another scale");
     // Nothing is kept of what was answered with a cookie, but that its acknowledgement may come.
     let mut p = Peer::with_options(Options { syn_cookies: Cookies::Always, ..plain() });
     p.listen(5);

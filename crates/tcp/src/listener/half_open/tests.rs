@@ -158,6 +158,18 @@ fn a_repeated_syn_updates_the_timestamp_that_is_echoed() {
 }
 
 #[test]
+fn only_the_first_syn_ack_tests_whether_acc_ecns_option_arrives() {
+    // RFC 9768 3.2.3.2.2: the peer that asks again may have been lost behind it.
+    let agreed = Negotiated { ecn: EcnAgreement::new(EcnMode::Accurate, Ecn::NotEct), ..negotiated() };
+    let options = Options { ecn_when_asked: EcnMode::Accurate, ..Options::default() };
+    let mut entry = HalfOpen::new(9, LISTENER, &tuple(), &agreed, 1460, &options);
+    assert!(entry.syn_ack(Instant::ZERO).options.acc_ecn.is_some());
+    let syn = segment(SYN | TcpFlags::AE | TcpFlags::CWR | TcpFlags::ECE, -1, 0);
+    assert_eq!(entry.on_segment(Instant::ZERO, &syn, (0, Ecn::NotEct), false), SynAck);
+    assert!(entry.syn_ack(Instant::ZERO).options.acc_ecn.is_none());
+}
+
+#[test]
 fn the_last_ack_waits_while_the_accept_queue_is_full() {
     let mut entry = half_open();
     let ack = segment(ACK, 0, ISS + 1);
