@@ -265,6 +265,18 @@ fn it_agrees_with_a_naive_table() {
 }
 
 #[test]
+fn the_time_of_an_acknowledgement_counts_for_what_may_reopen() {
+    // RFC 7323 5.3, R3; RFC 6191 2: a SYN that is older than it is an old one.
+    let (mut table, place) = one(true);
+    let now = Instant::from_secs(2);
+    let syn = segment(SYN, -100, Some(TS_RECENT + 5));
+    assert_eq!(table.on_segment(now, place, &syn, 0, Some(true)), AcceptSyn(SeqNumber(SND_NXT)));
+    let ack = segment(ACK, 0, Some(TS_RECENT + 10));
+    assert_eq!(table.on_segment(now, place, &ack, 0, Some(true)), Drop(DropReason::TimeWait));
+    assert_eq!(table.on_segment(now, place, &syn, 0, Some(true)), Answer(DropReason::TimeWait));
+}
+
+#[test]
 fn it_says_what_it_holds() {
     let mut table = TimeWaitTable::new(10, TWO_MSL);
     assert!(table.is_empty());
