@@ -10,7 +10,7 @@ use std::time::Duration;
 use bowline_base::Instant;
 use bowline_tcp::{
     Arrival, Config, ConnectionKey, Endpoint, Event, FourTuple, IcmpError, Listen, ListenerKey, Options, Path, Refusal,
-    State,
+    State, Then,
 };
 use bowline_wire::{Ecn, Piece};
 use bytes::Bytes;
@@ -165,9 +165,11 @@ impl Machine {
             3..7 => {
                 let len = input.one_of([1, 100, 1448, 5000, 16_384]).min(WRITES.saturating_sub(self.written));
                 let data = vec![7; len];
-                let taken = match choice % 3 {
+                let taken = match choice % 5 {
                     0 => endpoint.send(now, key, &data),
                     1 => endpoint.send_bytes(now, key, &mut Bytes::from(data)),
+                    2 => endpoint.send_with(now, key, &mut Bytes::from(data), Then::More),
+                    3 => endpoint.send_with(now, key, &mut Bytes::from(data), Then::EndOfRecord),
                     _ => endpoint.send_urgent(now, key, &data),
                 };
                 let taken = taken.unwrap_or(0);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bowline_base::Instant;
 use bowline_tcp::{Config, ConnectionError, Listen, ListenerKey, Options, Path, State};
+use bowline_wire::Ecn;
 
 use crate::input::Input;
 use crate::options::change;
@@ -67,7 +68,10 @@ impl Pair {
             (options.user_timeout, options.keepalive, options.linger) = (None, None, None);
             Config { options, ..Config::default() }
         };
-        let mut sides = [Side::new(config(), 0x55), Side::new(config(), 0xaa)];
+        let (mut ours, theirs) = (config(), config());
+        // Who has another key has no connection: that is the other target's matter.
+        ours.options.keys = theirs.options.keys.clone();
+        let mut sides = [Side::new(ours, 0x55), Side::new(theirs, 0xaa)];
         let (here, there) = addresses(input.one_in(2));
         let [client, server] = &mut sides;
         let remote = SocketAddr::new(there, 80);
@@ -143,9 +147,13 @@ impl Pair {
         let how = input.byte();
         let len = sender.out.len();
         let at = if how < 200 || len == 0 { 0 } else { usize::from(input.byte()) % len };
-        let Some(flying) = (if how & 7 == 7 { sender.out.get(at).cloned() } else { sender.out.remove(at) }) else {
+        let Some(mut flying) = (if how & 7 == 7 { sender.out.get(at).cloned() } else { sender.out.remove(at) }) else {
             return;
         };
+        // A router marks what may be marked.
+        if how & 24 == 24 && flying.mark != Ecn::NotEct {
+            flying.mark = Ecn::Ce;
+        }
         receiver.arrive(self.now, &flying);
     }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use bowline_tcp::FourTuple;
 use bowline_wire::seq::SeqNumber;
-use bowline_wire::tcp::{SackBlock, TcpFlags, TcpHeader, TcpOptions, Timestamps};
+use bowline_wire::tcp::{AccEcnOption, AccEcnOrder, FastOpen, SackBlock, TcpFlags, TcpHeader, TcpOptions, Timestamps};
 
 use crate::input::Input;
 
@@ -134,6 +134,11 @@ fn options(input: &mut Input<'_>, seen: &Seen, flags: TcpFlags) -> TcpOptions {
         options.mss = (choice & 1 == 0).then(|| input.one_of([1460, 0, 1, 40, 88, 536, 8960, u16::MAX]));
         options.window_scale = (choice & 2 == 0).then(|| input.one_of([7, 0, 1, 14, 15, 255]));
         options.sack_permitted = choice & 4 == 0;
+        options.fast_open = match input.byte() {
+            0..20 => Some(FastOpen::request(false)),
+            20..40 => Some(FastOpen { cookie: [choice; 8].into_iter().collect(), experimental: choice & 1 == 0 }),
+            _ => None,
+        };
     }
     if choice & 8 == 0 {
         let (value, echo) = (near(input), near(input));
@@ -145,6 +150,11 @@ fn options(input: &mut Input<'_>, seen: &Seen, flags: TcpFlags) -> TcpOptions {
             let right = left.wrapping_add(input.one_of([1, 0, 100, 1448, 2896, 1 << 20, u32::MAX]));
             let _ = options.sack.try_push(SackBlock { left: SeqNumber(left), right: SeqNumber(right) });
         }
+    }
+    if input.one_in(8) {
+        let (order, counters) =
+            (input.one_of([AccEcnOrder::Ect0First, AccEcnOrder::Ect1First]), [input.long(), input.long()]);
+        options.acc_ecn = Some(AccEcnOption::new(order, &counters));
     }
     options
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bowline_base::Instant;
 use bowline_tcp::{Arrival, CallError, Config, ConnectionError, ConnectionKey, Endpoint, FourTuple, Path};
 use bowline_wire::tcp::TcpHeader;
-use bowline_wire::{Ecn, Piece};
+use bowline_wire::{Ecn, Piece, TrafficClass};
 use bytes::Bytes;
 
 /// Segments that may be on their way in one direction; what comes beyond is lost.
@@ -20,6 +20,7 @@ pub(super) struct Flying {
     pub(super) header: TcpHeader,
     pub(super) payload: Vec<u8>,
     pub(super) size: Option<u16>,
+    pub(super) mark: Ecn,
 }
 
 /// One endpoint, and its user.
@@ -101,6 +102,7 @@ impl Side {
             tuple: FourTuple::new(departure.tuple.remote, departure.tuple.local),
             payload: departure.payload.concat(),
             size: departure.segment_size,
+            mark: TrafficClass(departure.traffic_class).ecn(),
             header: departure.header.clone(),
         }) {
             sent += 1;
@@ -119,7 +121,7 @@ impl Side {
             head: &[],
             text: &[Piece::from(Bytes::from(flying.payload.clone()))],
             segment_size: flying.size,
-            mark: Ecn::NotEct,
+            mark: flying.mark,
             path: Path::new(1500),
         };
         self.endpoint.handle_segment(now, &arrival);
