@@ -329,9 +329,8 @@ impl Host {
         self.fds.socket_mut(fd).ok()
     }
 
-    /// An ephemeral port that no socket's name has, at random, and if luck fails the next one.
-    pub(crate) fn free_port(&mut self, is_free: impl Fn(&Self, u16) -> bool) -> Option<u16> {
-        let (low, high) = self.ephemeral;
+    /// A port of these (inclusive) that no socket's name has, at random, and if luck fails the next one.
+    pub(crate) fn free_port(&mut self, (low, high): (u16, u16), is_free: impl Fn(&Self, u16) -> bool) -> Option<u16> {
         let count = u64::from(high.saturating_sub(low)) + 1;
         let start = self.random.below(count);
         (0..count).map(|i| low + ((start + i) % count) as u16).find(|port| is_free(self, *port))

@@ -104,7 +104,7 @@ impl Host {
         let mut candidate = self.fds.socket(fd)?.clone();
         let mut local = wanted;
         if wanted.port() == 0 {
-            let free = self.free_port(|host, port| {
+            let free = self.free_port(self.ports_of(&candidate.settings), |host, port| {
                 let mut trial = candidate.clone();
                 trial.local = Some(SocketAddr::new(wanted.ip(), port));
                 host.is_free(now, fd, &trial)

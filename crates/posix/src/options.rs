@@ -7,6 +7,7 @@
 mod ao;
 mod get;
 mod keys;
+mod ports;
 mod set;
 mod tcp_info;
 
@@ -40,7 +41,8 @@ impl Settings {
             keep_init: (profile == Profile::FreeBsd).then_some(Duration::from_secs(75)),
             send_timeout: None,
             rcvbuf: tcp.receive_buffer.saturating_mul(factor),
-            sndbuf: tcp.send_buffer,
+            sndbuf: tcp.send_buffer.min(tcp.send_buffer_first),
+            notsent_lowat: 0,
             keep: tcp.keepalive.unwrap_or(Keepalive::profile(profile)),
             ttl: tcp.hop_limit,
             hops: tcp.hop_limit,
@@ -55,6 +57,7 @@ impl Settings {
             recvhoplimit: false,
             recvtclass: false,
             bind_no_port: false,
+            port_range: 0,
             free_bind: false,
             inq: false,
             cork: tcp.cork,

@@ -53,6 +53,8 @@ pub(crate) struct Settings {
     /// As `getsockopt` shows them: on Linux twice what was asked for.
     pub(crate) rcvbuf: u32,
     pub(crate) sndbuf: u32,
+    /// As `getsockopt` shows it: zero where the host's default counts.
+    pub(crate) notsent_lowat: u32,
     pub(crate) keep: Keepalive,
     pub(crate) ttl: u8,
     pub(crate) hops: u8,
@@ -67,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) recvhoplimit: bool,
     pub(crate) recvtclass: bool,
     pub(crate) bind_no_port: bool,
+    /// As `IP_LOCAL_PORT_RANGE` has it: the first port below, the last one above.
+    pub(crate) port_range: u32,
     /// It may be named by an address that is not ours (yet).
     pub(crate) free_bind: bool,
     pub(crate) inq: bool,

@@ -32,6 +32,11 @@ pub struct Config {
     pub max_time_wait: usize,
     /// How long TIME-WAIT lasts: 2MSL; default 60 s, as Linux (RFC 9293 3.4.2 would have 4 minutes).
     pub time_wait: Duration,
+    /// Whether an active open that is given a port may be given one whose four-tuple is in TIME-WAIT, where both connections have
+    /// timestamps; default true, as Linux `tcp_tw_reuse=1`.
+    pub time_wait_reuse: bool,
+    /// How long it must have been there; default 1 s, as Linux `tcp_tw_reuse_delay`.
+    pub time_wait_reuse_delay: Duration,
     /// Ephemeral ports, inclusive; default 32768–60999, as Linux.
     pub ephemeral_ports: (u16, u16),
     /// RST and challenge segments sent for segments that belong to no connection, per second; default 1,000.
@@ -54,6 +59,8 @@ impl Default for Config {
             max_listeners: 4_096,
             max_time_wait: 131_072,
             time_wait: Duration::from_secs(60),
+            time_wait_reuse: true,
+            time_wait_reuse_delay: Duration::from_secs(1),
             ephemeral_ports: (32_768, 60_999),
             resets_per_second: 1_000,
             max_trace: 65_536,
@@ -163,11 +170,15 @@ pub struct Options {
     pub reset_unread: bool,
     /// The send queue's bound in bytes; default 4 MiB, as Linux `tcp_wmem`.
     pub send_buffer: u32,
+    /// What it begins with: it grows up to `send_buffer` with the congestion window while a user waits for room, as Linux does from
+    /// `tcp_wmem`'s second value. Default: no less than `send_buffer`.
+    pub send_buffer_first: u32,
     /// The receive queue's first bound in bytes; default 128 KiB, as Linux `tcp_rmem`.
     pub receive_buffer: u32,
     /// What autotuning may raise `receive_buffer` to, in bytes; default 6 MiB, as Linux. Equal to it: no autotuning.
     pub receive_buffer_max: u32,
-    /// Unsent bytes above which the connection is not writable (`TCP_NOTSENT_LOWAT`); default: no limit.
+    /// The connection is writable while less than half of this, in bytes, is unsent (`TCP_NOTSENT_LOWAT`); with `send_blocks` no
+    /// block is begun while so much is. Default: no limit.
     pub notsent_lowat: u32,
     /// The delayed acknowledgement's time; default 40 ms, at most 500 ms (RFC 9293 3.8.6.3, MUST-40).
     pub delayed_ack: Duration,
@@ -208,6 +219,9 @@ pub struct Options {
     pub synack_retries: u8,
     /// How long FIN-WAIT-2 may last after `close`; default 60 s, as Linux `tcp_fin_timeout`.
     pub fin_wait2: Duration,
+    /// The ports, inclusive, of which an active open is given one (Linux `IP_LOCAL_PORT_RANGE`); default:
+    /// [`Config::ephemeral_ports`].
+    pub local_ports: Option<(u16, u16)>,
     /// The largest segment to announce and to send, in bytes; default: what the link's MTU, and the path's, give.
     pub max_segment: Option<u16>,
     /// Whether SYNs announce an MSS (RFC 9293 3.7.1, SHLD-5); default true. Without it the peer takes 536 bytes, or 1220 of
@@ -258,7 +272,8 @@ pub struct Options {
     /// once, although what was sent again is lost, too (RFC 5681 4.3 would have it do so again). Default: what was in flight, each
     /// time.
     pub reduce_window: bool,
-    /// Whether segments without timestamps are taken although these were agreed on, as on Linux; default false (RFC 7323 3.2).
+    /// Whether segments without timestamps are taken although these were agreed on, and a SYN that takes the place of a connection in
+    /// TIME-WAIT echoes the last timestamp of that one, as on Linux; default false (RFC 7323 3.2: an echo goes with an ACK).
     pub lax_timestamps: bool,
     /// Whether a segment that ends beyond the window is taken as a whole if nothing waits to be read, and else not at all, as on
     /// Linux; default false: what lies in the window is taken (RFC 9293 3.10.7.4).
@@ -323,6 +338,7 @@ impl Default for Options {
             linger: None,
             reset_unread: true,
             send_buffer: 4 << 20,
+            send_buffer_first: u32::MAX,
             receive_buffer: 128 << 10,
             receive_buffer_max: 6 << 20,
             notsent_lowat: u32::MAX,
@@ -341,6 +357,7 @@ impl Default for Options {
             linear_syns: 0,
             synack_retries: 5,
             fin_wait2: Duration::from_secs(60),
+            local_ports: None,
             max_segment: None,
             announce_mss: true,
             announce_path: false,

@@ -108,10 +108,10 @@ impl TimeWaitTable {
     }
 
     /// Whether an active open may take over the four-tuple of the entry in this place; the entry is removed then.
-    /// `timestamps`: whether the new connection will offer them.
+    /// `timestamps`: whether the new connection will offer them; `delay`: how long ago the last use must be, if that matters.
     #[must_use]
-    pub fn may_connect(&self, now: Instant, place: u32, timestamps: bool) -> bool {
-        self.get(place).is_some_and(|entry| entry.may_connect(now, self.time_wait, timestamps))
+    pub fn may_connect(&self, now: Instant, place: u32, delay: Option<Duration>, timestamps: bool) -> bool {
+        self.get(place).is_some_and(|entry| entry.may_connect(now, self.time_wait, delay, timestamps))
     }
 
     /// When 2MSL of the next one are over.

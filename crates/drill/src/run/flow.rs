@@ -89,6 +89,12 @@ impl Flow {
         self.local_isn.is_none() && self.remote_isn.is_none()
     }
 
+    /// Whether a segment of ours opens another connection with the same ports.
+    pub(crate) fn is_succeeded_by(&self, tcp: &SeenTcp) -> bool {
+        let is_opening = tcp.flags.contains(TcpFlags::SYN) && !tcp.flags.contains(TcpFlags::ACK);
+        is_opening && self.local_isn.is_some_and(|(live, _)| live != tcp.seq)
+    }
+
     /// What to add to one of our numbers in the script.
     fn local_offset(&self, is_syn: bool) -> u32 {
         let (live, script) = self.local_isn.unwrap_or_default();

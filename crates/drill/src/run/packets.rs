@@ -224,6 +224,9 @@ impl Runner<'_> {
         if !flow.is_closed && judges_others {
             return false;
         }
+        if seen.tcp().is_some_and(|tcp| flow.is_succeeded_by(tcp)) {
+            return false;
+        }
         let closed = flow.is_closed;
         flow.receive(&mut seen, None);
         let note =

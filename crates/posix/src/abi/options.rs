@@ -133,6 +133,7 @@ options! {
     MinTtl "IP_MINTTL" (IP, 21), (IP, 66);
     DontFrag "IP_DONTFRAG" NO, (IP, 67);
     BindNoPort "IP_BIND_ADDRESS_NO_PORT" (IP, 24), NO;
+    LocalPortRange "IP_LOCAL_PORT_RANGE" (IP, 51), NO;
 
     UnicastHops "IPV6_UNICAST_HOPS" (IP6, 16), (IP6, 4);
     MtuDiscover6 "IPV6_MTU_DISCOVER" (IP6, 23), NO;

@@ -175,7 +175,8 @@ impl Host {
             (asked.min(most) * 2).max(MIN_SNDBUF)
         };
         self.fds.socket_mut(fd)?.settings.sndbuf = bytes;
-        self.change(now, fd, |options| options.send_buffer = bytes)
+        // What was asked for is there from the beginning.
+        self.change(now, fd, |options| (options.send_buffer, options.send_buffer_first) = (bytes, u32::MAX))
     }
 
     fn set_receive_buffer(&mut self, now: Instant, fd: Fd, number: i32, force: bool) -> Result<(), Errno> {
@@ -241,7 +242,8 @@ impl Host {
                 self.change(now, fd, |options| options.syn_retries = tries)
             }
             Opt::NotSentLowat => {
-                let bytes = if on { number as u32 } else { u32::MAX };
+                let bytes = if on { number as u32 } else { self.settings.tcp.notsent_lowat };
+                self.fds.socket_mut(fd)?.settings.notsent_lowat = number as u32;
                 self.change(now, fd, |options| options.notsent_lowat = bytes)
             }
             Opt::Inq => {
@@ -386,6 +388,7 @@ impl Host {
             Opt::RecvHopLimit => settings.recvhoplimit = on,
             Opt::RecvTclass => settings.recvtclass = on,
             Opt::BindNoPort => settings.bind_no_port = on,
+            Opt::LocalPortRange => return self.set_local_ports(now, fd, value),
             Opt::V6Only if socket.local.is_some() || !matches!(socket.role, Role::Idle | Role::Datagram(None)) => {
                 return Err(Errno::EINVAL);
             }

@@ -49,7 +49,6 @@ pub(super) const FIXED: &[(&str, &str)] = &[
     ("net.ipv4.tcp_stdurg", "0"),
     ("net.ipv4.tcp_thin_linear_timeouts", "0"),
     ("net.ipv4.tcp_tso_win_divisor", "*"),
-    ("net.ipv4.tcp_tw_reuse", "0|1|2"),
     ("net.ipv4.tcp_workaround_signed_windows", "0"),
     ("net.ipv4.ip_no_pmtu_disc", "0"),
     // HyStart++ (RFC 9406) looks at delays, and is no switch's

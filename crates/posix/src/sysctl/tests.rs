@@ -56,8 +56,8 @@ fn what_it_does_not_have_is_an_error_unless_it_is_so_anyway() {
     let mut sysctls = sysctls();
     assert_eq!(sysctls.set("net.inet.tcp.blackhole", "0"), Ok(Change::Same));
     assert_eq!(sysctls.set("net.inet.tcp.hostcache.purgenow", "1"), Ok(Change::WithoutEffect));
-    assert_eq!(sysctls.set("net.ipv4.tcp_tw_reuse", "0"), Ok(Change::Same));
-    assert_eq!(sysctls.set("net.ipv4.tcp_tw_reuse", "1"), Ok(Change::WithoutEffect));
+    assert_eq!(sysctls.set("net.ipv4.tcp_rfc1337", "0"), Ok(Change::Same));
+    assert_eq!(sysctls.set("net.ipv4.tcp_rfc1337", "1"), Ok(Change::WithoutEffect));
     let error = sysctls.set("net.inet.tcp.blackhole", "1").unwrap_err();
     assert_eq!(error.to_string(), "the stack behaves as with net.inet.tcp.blackhole=0, and has no 1");
     assert_eq!(error.errno(), Errno::EOPNOTSUPP);

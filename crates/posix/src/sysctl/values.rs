@@ -125,8 +125,7 @@ pub(super) fn memory(value: Value<'_>, options: &mut Options, is_receive: bool) 
         options.receive_buffer_max = *most / 2;
         options.window_shift = Some(most.max(&1).ilog2().saturating_sub(15).min(14) as u8);
     } else {
-        // the queue grows as it is used
-        options.send_buffer = *most;
+        (options.send_buffer_first, options.send_buffer) = (*default, *most);
     }
     Some(())
 }

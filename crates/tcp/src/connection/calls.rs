@@ -64,8 +64,9 @@ impl Tcb {
 
     /// Whether the user should be told to go on writing: a third is free, and little enough waits to be sent.
     pub(crate) fn is_writable(&self) -> bool {
-        let lowat = u64::from(self.options.notsent_lowat);
-        self.state.may_send() && !self.snd.closed && self.has_room_again() && self.snd.unsent() <= lowat / 2
+        let (unsent, lowat) = (self.snd.unsent(), u64::from(self.options.notsent_lowat));
+        let is_wanted = unsent == 0 || 2 * unsent < lowat;
+        self.state.may_send() && !self.snd.closed && self.has_room_again() && is_wanted
     }
 
     /// SEND (3.10.2): queues what fits.
@@ -115,6 +116,7 @@ impl Tcb {
         if n < wanted {
             self.user.wants_write = true;
         }
+        self.begin_blocks(n as u64);
         if n == 0 && wanted > 0 { Err(CallError::WouldBlock) } else { Ok(n) }
     }
 

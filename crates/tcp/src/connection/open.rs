@@ -33,13 +33,15 @@ pub(crate) struct Birth {
     pub(crate) path: Path,
     pub(crate) iss: u32,
     pub(crate) timestamp_offset: u32,
+    /// The timestamp of the peer's to echo in a SYN of ours: zero unless it takes the place of another connection.
+    pub(crate) ts_recent: u32,
 }
 
 impl Birth {
     /// For a passive open that has agreed on `agreed`.
     pub(crate) fn passive(tuple: FourTuple, id: u64, options: Arc<Options>, path: Path, agreed: &Negotiated) -> Self {
         let timestamp_offset = agreed.timestamps.map_or(0, |(offset, _)| offset);
-        Self { tuple, id, options, path, iss: agreed.iss.0, timestamp_offset }
+        Self { tuple, id, options, path, iss: agreed.iss.0, timestamp_offset, ts_recent: 0 }
     }
 }
 
@@ -72,7 +74,7 @@ impl Tcb {
     #[inline]
     pub(crate) fn open_actively(now: Instant, birth: Birth, from: State) -> Self {
         let offers = birth.options.timestamps && !birth.options.keys.leave_no_room(&birth.tuple);
-        let timestamps = offers.then(|| TimestampClock::new(now, birth.timestamp_offset, 0));
+        let timestamps = offers.then(|| TimestampClock::new(now, birth.timestamp_offset, birth.ts_recent));
         Self::new(now, birth, from, timestamps)
     }
 
@@ -233,6 +235,7 @@ impl SendHalf {
             up: None,
             small_end: iss,
             buffer: SendBuffer::new(iss + 1),
+            block: iss + 1,
             closed: false,
             peer_mss,
             mss: u32::from(peer_mss),
@@ -249,6 +252,7 @@ impl SendHalf {
             probe_backoff: 0,
             retries: 0,
             syn_repeats: 0,
+            grown: 0,
         }
     }
 }

@@ -192,8 +192,9 @@ impl Endpoint {
     ) -> Result<ConnectionKey, ConnectError> {
         // RFC 9293 3.9.1.1, MUST-43, MUST-45: the address that the caller has chosen is part of the connection's name.
         let FourTuple { local, remote } = tuple;
-        if local.port() == 0 {
-            let port = self.pick_port(now, local, remote, options.timestamps).ok_or(ConnectError::NoFreePort)?;
+        let is_named = local.port() != 0;
+        if !is_named {
+            let port = self.pick_port(now, local, remote, &options).ok_or(ConnectError::NoFreePort)?;
             tuple.local.set_port(port);
         }
         // RFC 9293 3.9.2.3, MUST-46: a connection with a broadcast or multicast address is refused to the user.
@@ -203,17 +204,18 @@ impl Endpoint {
         if self.connections.is_full() {
             return Err(ConnectError::TooMany);
         }
-        let iss = match self.find(&tuple) {
-            None => self.isn.isn(now, &tuple),
-            Some(Slot::TimeWait(place)) if self.time_wait.may_connect(now, place, options.timestamps) => {
-                let above = self.time_wait.get(place).map(crate::time_wait::TimeWaitEntry::snd_nxt);
+        let (iss, ts_recent) = match self.find(&tuple) {
+            None => (self.isn.isn(now, &tuple), 0),
+            Some(Slot::TimeWait(place)) if self.may_take_over(now, place, is_named, &options) => {
+                let former = self.time_wait.get(place).map(|former| (former.snd_nxt(), former.ts_recent()));
+                let (above, ts_recent) = former.unwrap_or_default();
                 self.remove_time_wait(now, place, Cause::Abort);
-                self.isn.isn_above(now, &tuple, above.unwrap_or_default())
+                (self.isn.isn_above(now, &tuple, above), if options.lax_timestamps { ts_recent } else { 0 })
             }
             Some(_) => return Err(ConnectError::AddressInUse),
         };
         let timestamp_offset = self.isn.timestamp_offset(&tuple);
-        let birth = Birth { tuple, id: self.take_id(), options, path, iss: iss.0, timestamp_offset };
+        let birth = Birth { tuple, id: self.take_id(), options, path, iss: iss.0, timestamp_offset, ts_recent };
         let mss = mss_of(path.mtu, tuple.is_ipv6(), &birth.options);
         // A signed SYN has no room for a cookie.
         let is_plain = birth.options.keys.of(&tuple).is_none();
@@ -231,18 +233,27 @@ impl Endpoint {
         Ok(ConnectionKey { index, generation })
     }
 
-    fn pick_port(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr, timestamps: bool) -> Option<u16> {
+    fn pick_port(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr, options: &Options) -> Option<u16> {
         let mut allocator = self.allocator.take()?;
-        let port = allocator.pick(local.ip(), remote, self.config.ephemeral_ports, |port| {
+        let range = options.local_ports.unwrap_or(self.config.ephemeral_ports);
+        let port = allocator.pick(local.ip(), remote, range, |port| {
             let tuple = FourTuple::new(SocketAddr::new(local.ip(), port), remote);
             match self.find(&tuple) {
                 None => true,
-                Some(Slot::TimeWait(place)) => self.time_wait.may_connect(now, place, timestamps),
+                Some(Slot::TimeWait(place)) => self.may_take_over(now, place, false, options),
                 Some(_) => false,
             }
         });
         self.allocator = Some(allocator);
         port
+    }
+
+    /// Whether an active open may have the four-tuple of a connection in TIME-WAIT: at once if its caller named the port, and as
+    /// the configuration says if the port is one of many. (Linux has both.)
+    fn may_take_over(&self, now: Instant, place: u32, is_named: bool, options: &Options) -> bool {
+        let delay = (!is_named).then_some(self.config.time_wait_reuse_delay);
+        let is_allowed = is_named || self.config.time_wait_reuse;
+        is_allowed && self.time_wait.may_connect(now, place, delay, options.timestamps)
     }
 
     /// SEND (3.10.2): queues a copy of as much as fits, and returns how much.

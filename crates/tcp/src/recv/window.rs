@@ -181,12 +181,10 @@ impl ReceiveWindow {
         }
     }
 
-    /// Data arrived out of order: while a hole is open nothing is read, so the buffer must hold another round besides
-    /// what waits behind the hole.
+    /// Data arrived out of order for somebody who will read it: while a hole is open nothing is read, so the buffer must hold
+    /// another round besides what waits behind the hole.
     pub fn on_out_of_order(&mut self, queue: &ReceiveQueue) {
-        if self.best > 0 {
-            self.grow(queue);
-        }
+        self.grow(queue);
     }
 
     /// The application read `n` bytes. The buffer grows to twice what is read in a round trip, less what still waits, plus the span
@@ -233,7 +231,7 @@ impl ReceiveWindow {
     fn grow(&mut self, queue: &ReceiveQueue) {
         let span = queue.highest().since(queue.rcv_nxt());
         let rounds = if self.steep && self.is_steep() { 4 } else { 2 };
-        let wanted = (rounds * u64::from(self.best)).saturating_add(span).min(u64::from(self.buffer_max));
+        let wanted = (rounds * self.reading_rate()).saturating_add(span).min(u64::from(self.buffer_max));
         self.buffer = self.buffer.max(wanted as u32);
     }
 

@@ -200,12 +200,18 @@ impl TimeWaitEntry {
         (syn.seq.0.wrapping_sub(self.rcv_nxt.0) as i32) > 0 || self.timestamp_age(syn) == Some(Ordering::Greater)
     }
 
-    /// Whether a new active open may take over this four-tuple: with timestamps, and a second after it was last used
-    /// (Linux `tcp_tw_reuse`), so that ours are newer than all the peer has seen. `time_wait` is 2MSL.
+    /// Whether a new active open may take over this four-tuple: with timestamps, so that none of ours is older than what the peer
+    /// has seen, and more than `delay` after it was last used, if there is one. `time_wait` is 2MSL.
     #[must_use]
-    pub fn may_connect(&self, now: Instant, time_wait: Duration, timestamps: bool) -> bool {
+    pub fn may_connect(&self, now: Instant, time_wait: Duration, delay: Option<Duration>, timestamps: bool) -> bool {
         let since = now.since(self.expires - time_wait);
-        self.has_timestamps() && timestamps && since > Duration::from_secs(1)
+        self.has_timestamps() && timestamps && delay.is_none_or(|delay| since > delay)
+    }
+
+    /// TS.Recent: the newest timestamp of the peer's, zero where there were none.
+    #[must_use]
+    pub const fn ts_recent(&self) -> u32 {
+        self.ts_recent
     }
 
     /// A segment's timestamp beside TS.Recent: less is older.

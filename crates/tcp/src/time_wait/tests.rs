@@ -198,9 +198,10 @@ fn other_answers_are_rationed_and_two_in_time_wait_do_not_answer_each_other() {
 
 #[test]
 fn connects_may_take_over_a_second_after_the_last_use() {
+    const SECOND: Option<Duration> = Some(Duration::from_secs(1));
     let may = |with, secs: u64, offers| {
         let (table, place) = one(with);
-        table.may_connect(Instant::from_millis(1000 * secs + 1), place, offers)
+        table.may_connect(Instant::from_millis(1000 * secs + 1), place, SECOND, offers)
     };
     assert!(may(true, 2, true));
     assert!(!may(true, 1, true), "our clock may not have ticked");
@@ -209,9 +210,11 @@ fn connects_may_take_over_a_second_after_the_last_use() {
     assert!(!may(false, 30, true) && !may(true, 30, false), "without timestamps never");
     let (mut table, place) = one(true);
     table.on_segment(Instant::from_secs(20), place, &segment(ACK | FIN, -1, Some(TS_RECENT)), 0, Some(true));
-    assert!(!table.may_connect(Instant::from_millis(20_500), place, true), "the last use was the FIN again");
-    assert!(table.may_connect(Instant::from_millis(21_500), place, true));
-    assert!(!table.may_connect(Instant::from_secs(99), 77, true), "there is none in this place");
+    assert!(!table.may_connect(Instant::from_millis(20_500), place, SECOND, true), "the last use was the FIN again");
+    assert!(table.may_connect(Instant::from_millis(21_500), place, SECOND, true));
+    assert!(!table.may_connect(Instant::from_secs(99), 77, SECOND, true), "there is none in this place");
+    assert!(table.may_connect(Instant::from_secs(20), place, None, true), "no delay, and no older timestamps");
+    assert!(!table.may_connect(Instant::from_secs(30), place, None, false));
 }
 
 #[test]

@@ -76,7 +76,9 @@ impl Runner<'_> {
         let (script, fd) = self.fd(call, fd)?;
         let address = self.values(call).address(address, Whose::Peers)?;
         if let Address::Inet(peer) = address {
-            let is_again = self.flows.iter().any(|flow| flow.fd == Some(script) && flow.remote_port == peer.port());
+            // A number that was closed is a descriptor's of another socket now, whose connection may have the same ports.
+            let is_its = |flow: &Flow| flow.fd == Some(script) && !flow.is_closed && flow.remote_port == peer.port();
+            let is_again = self.flows.iter().any(is_its);
             if !is_again {
                 let local = self.bound.get(&script).copied().filter(|port| *port != 0);
                 let flow = Flow::new(Stage::Connecting, local, peer.port()).of(script);

@@ -110,6 +110,13 @@ impl Tcb {
             }
         }
         self.tell_congestion(cx, segment, &outcome, (phase, advances));
+        if advances && self.user.wants_write {
+            self.grow_queue();
+            if self.is_writable() {
+                self.user.wants_write = false;
+                self.notify(Readiness::WRITABLE);
+            }
+        }
         self.after_window_change(before);
     }
 
@@ -132,10 +139,6 @@ impl Tcb {
         self.stuck_since = if ack < self.snd.nxt { cx.now } else { Instant::MAX };
         if self.snd.up.is_some_and(|up| up <= ack) {
             self.snd.up = None;
-        }
-        if self.user.wants_write && self.is_writable() {
-            self.user.wants_write = false;
-            self.notify(Readiness::WRITABLE);
         }
         if ack == self.snd.end() {
             self.notify(Readiness::FLUSHED);

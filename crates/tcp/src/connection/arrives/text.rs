@@ -80,7 +80,8 @@ impl Tcb {
             let echo = segment.header.options.timestamps.map(|t| t.echo);
             let echo = self.timestamps.zip(echo).and_then(|(clock, echo)| clock.elapsed(cx.now, echo));
             self.rcv.window.on_data(cx.now, self.rcv.queue.rcv_nxt(), echo);
-        } else if inserted.out_of_order {
+        } else if inserted.out_of_order && self.user.listener.is_none() && !self.user.orphan {
+            // Nobody reads yet what waits to be accepted.
             self.rcv.window.on_out_of_order(&self.rcv.queue);
         }
         let (size, once) = (segment.size, self.options.answer_joined_once);

@@ -1,6 +1,7 @@
 //! How much a super-segment may carry, and how much may be queued, where a system's choices depend on its buffers
 //! (`least_burst`, `send_blocks` of [`Options`](crate::Options)).
 
+use bowline_base::Position;
 use bowline_wire::packet::MAX_PACKET;
 
 use crate::congestion::Controller;
@@ -12,6 +13,11 @@ const HEADERS: u64 = 120;
 pub(super) const MAX_TEXT: u64 = MAX_PACKET as u64 - HEADERS;
 /// What a block of the queue costs beside its text, in bytes, on Linux.
 const BLOCK_COST: u64 = 1_280;
+/// What a segment of the congestion window costs beside its text, on Linux, which rounds up to a power of two, and beside that.
+const SEGMENT_HEAD: u64 = 640;
+const SEGMENT_COST: u64 = 256;
+/// Segments that a queue which grows has room for from the beginning: the initial window.
+const FIRST_SEGMENTS: u16 = 10;
 /// A peer whose window never was larger than this may fill it with one block (RFC 9293 3.7.1: the default MSS).
 const SMALL_WINDOW: u32 = 536;
 
@@ -57,46 +63,76 @@ impl Tcb {
         len + BLOCK_COST * len.div_ceil(self.block())
     }
 
+    /// The queue's bound now.
+    fn limit(&self) -> u64 {
+        let (first, most) = (self.options.send_buffer_first, self.options.send_buffer);
+        if first >= most {
+            return u64::from(most);
+        }
+        let segment = (u64::from(self.snd.mss) + SEGMENT_HEAD).next_power_of_two() + SEGMENT_COST;
+        let grown = 2 * segment * u64::from(self.snd.grown.max(FIRST_SEGMENTS));
+        grown.max(u64::from(first)).min(u64::from(most))
+    }
+
+    /// Somebody waits for room: the queue grows with the congestion window, to hold what is in flight twice over.
+    pub(in crate::connection) fn grow_queue(&mut self) {
+        let segments = self.congestion.cwnd() / u64::from(self.snd.mss.max(1));
+        self.snd.grown = self.snd.grown.max(u16::try_from(segments).unwrap_or(u16::MAX));
+    }
+
     /// How much text the queue takes now.
     pub(in crate::connection) fn room(&self) -> u64 {
-        let (limit, cost) = (u64::from(self.options.send_buffer), self.queue_cost());
-        if !self.options.send_blocks {
-            return limit.saturating_sub(cost);
+        if self.options.send_blocks {
+            return self.fill(u64::MAX).0;
         }
-        if cost >= limit {
-            return 0;
+        self.limit().saturating_sub(self.queue_cost())
+    }
+
+    /// So much text is about to be queued, which there is room for: it fills blocks.
+    pub(in crate::connection) fn begin_blocks(&mut self, len: u64) {
+        if self.options.send_blocks {
+            self.snd.block = self.fill(len).1;
         }
-        let (block, burst) = (self.block(), self.super_segment());
-        let quota = self.recovery.quota(self.congestion.cwnd()).min(self.snd.usable());
-        let (mut unsent, mut quota, mut cost, mut room) = (self.snd.unsent(), quota, cost, 0);
-        loop {
-            let begun = unsent % block;
-            if begun == 0 {
-                if cost >= limit {
-                    return room;
-                }
-                cost += BLOCK_COST;
-            }
-            let rest = block - begun;
-            (room, cost, unsent) = (room + rest, cost + rest, unsent + rest);
-            // The first block leaves as soon as it is full, as far as it may, and makes room.
-            if unsent == block && quota >= u64::from(self.snd.mss) {
+    }
+
+    /// How much of `wanted` more bytes the blocks of the queue take, and where the last of these begins then.
+    fn fill(&self, wanted: u64) -> (u64, Position) {
+        let (limit, lowat) = (self.limit(), u64::from(self.options.notsent_lowat));
+        let (block, burst, mss) = (self.block(), self.super_segment(), u64::from(self.snd.mss));
+        let mut quota = self.recovery.quota(self.congestion.cwnd()).min(self.snd.usable());
+        let (mut cost, mut taken, mut last) = (self.queue_cost(), 0, self.snd.block);
+        let (mut unsent, mut end) = (self.snd.unsent(), self.snd.buffer.end());
+        while taken < wanted {
+            // A block leaves as soon as it is full, as far as it may, and makes room.
+            while unsent >= block && quota >= mss {
                 let leaves = burst.min(quota).min(unsent);
                 (unsent, quota) = (unsent - leaves, quota - leaves);
             }
+            // What has left is no part of the last block any more.
+            let begun = unsent.min(end.since(last));
+            let is_begun = (1..block).contains(&begun);
+            if !is_begun {
+                if cost >= limit || (unsent > 0 && unsent >= lowat) {
+                    break;
+                }
+                (cost, last) = (cost + BLOCK_COST, end);
+            }
+            let rest = (block - if is_begun { begun } else { 0 }).min(wanted - taken);
+            (taken, cost, unsent, end) = (taken + rest, cost + rest, unsent + rest, end + rest);
         }
+        (taken, last)
     }
 
     /// Whether new text up to `end` is pushed because so much has gone without it: half of the largest window the peer has had, in
     /// which it may wait for the reader to be woken.
-    pub(super) fn is_push_due(&self, text: &core::ops::Range<bowline_base::Position>) -> bool {
+    pub(super) fn is_push_due(&self, text: &core::ops::Range<Position>) -> bool {
         let half = u64::from(self.snd.max_wnd / 2).max(1);
-        let steps = |at: bowline_base::Position| at.since(self.snd.iss + 1) / half;
+        let steps = |at: Position| at.since(self.snd.iss + 1) / half;
         self.options.send_blocks && steps(text.end) > steps(text.start)
     }
 
     /// Whether a third of the queue is free.
     pub(in crate::connection) fn has_room_again(&self) -> bool {
-        self.queue_cost() * 3 <= u64::from(self.options.send_buffer) * 2
+        self.queue_cost() * 3 <= self.limit() * 2
     }
 }

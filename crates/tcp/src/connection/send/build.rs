@@ -154,7 +154,8 @@ impl Tcb {
         let fast_open = if self.rare.is_some() { self.fast_open_option() } else { None };
         if self.state == State::SynSent {
             let (side, full) = (self.our_side(), self.snd.retries <= self.options.full_syns);
-            return if full { TcpOptions { fast_open, ..side.offer(cx.now) } } else { side.bare_offer() };
+            let timestamps = self.timestamps.map(|clock| clock.option(cx.now));
+            return if full { TcpOptions { fast_open, timestamps, ..side.offer(cx.now) } } else { side.bare_offer() };
         }
         TcpOptions {
             fast_open,
