@@ -54,6 +54,7 @@ knobs! {
     "linger" MAYBE_TIMES, |o, v| o.linger = v.checked_sub(1).map(time);
     "reset_unread" FLAG, |o, v| o.reset_unread = v > 0;
     "send_buffer" BUFFERS, |o, v| o.send_buffer = v as u32;
+    "send_buffer_first" BUFFERS, |o, v| o.send_buffer_first = v as u32;
     "receive_buffer" BUFFERS, |o, v| o.receive_buffer = v as u32;
     "receive_buffer_max" BUFFERS, |o, v| o.receive_buffer_max = v as u32;
     "notsent_lowat" BUFFERS, |o, v| o.notsent_lowat = v as u32;
@@ -73,6 +74,7 @@ knobs! {
     "linear_syns" COUNTS, |o, v| o.linear_syns = v as u8;
     "synack_retries" COUNTS, |o, v| o.synack_retries = v as u8;
     "fin_wait2" TIMES, |o, v| o.fin_wait2 = time(v);
+    "local_ports" FLAG, |o, v| o.local_ports = (v > 0).then_some((40_000, 60_999));
     "max_segment" MAYBE_SIZES, |o, v| o.max_segment = v.checked_sub(1).map(|size| size as u16);
     "announce_mss" FLAG, |o, v| o.announce_mss = v > 0;
     "announce_path" FLAG, |o, v| o.announce_path = v > 0;

@@ -4,6 +4,7 @@
 mod kernel;
 mod keys;
 mod options;
+mod ports;
 mod random;
 mod streams;
 mod wire;

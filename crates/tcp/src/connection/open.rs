@@ -235,7 +235,6 @@ impl SendHalf {
             up: None,
             small_end: iss,
             buffer: SendBuffer::new(iss + 1),
-            block: iss + 1,
             closed: false,
             peer_mss,
             mss: u32::from(peer_mss),
@@ -253,6 +252,7 @@ impl SendHalf {
             retries: 0,
             syn_repeats: 0,
             grown: 0,
+            last_block: 0,
         }
     }
 }

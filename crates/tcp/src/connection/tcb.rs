@@ -48,14 +48,14 @@ pub(crate) struct SendHalf {
     /// Where the last segment smaller than a full one ended, for Nagle's algorithm.
     pub(crate) small_end: Position,
     pub(crate) buffer: SendBuffer,
-    /// Where the last block of the queue begins, where it has blocks.
-    pub(crate) block: Position,
     /// The user has closed: a FIN follows the last byte.
     pub(crate) closed: bool,
     /// What the peer announced.
     pub(crate) peer_mss: u16,
     /// Segments of the largest congestion window that the queue has grown for.
     pub(crate) grown: u16,
+    /// Bytes that the last block of the queue was given, where it has blocks.
+    pub(crate) last_block: u16,
     /// Payload bytes of a full segment, options subtracted (RFC 9293 3.7.1, MUST-16).
     pub(crate) mss: u32,
     /// What keeps text from leaving now.

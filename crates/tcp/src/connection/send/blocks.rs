@@ -91,17 +91,17 @@ impl Tcb {
     /// So much text is about to be queued, which there is room for: it fills blocks.
     pub(in crate::connection) fn begin_blocks(&mut self, len: u64) {
         if self.options.send_blocks {
-            self.snd.block = self.fill(len).1;
+            self.snd.last_block = self.fill(len).1;
         }
     }
 
-    /// How much of `wanted` more bytes the blocks of the queue take, and where the last of these begins then.
-    fn fill(&self, wanted: u64) -> (u64, Position) {
+    /// How much of `wanted` more bytes the blocks of the queue take, and how much the last of these holds then, sent or not.
+    fn fill(&self, wanted: u64) -> (u64, u16) {
         let (limit, lowat) = (self.limit(), u64::from(self.options.notsent_lowat));
         let (block, burst, mss) = (self.block(), self.super_segment(), u64::from(self.snd.mss));
         let mut quota = self.recovery.quota(self.congestion.cwnd()).min(self.snd.usable());
-        let (mut cost, mut taken, mut last) = (self.queue_cost(), 0, self.snd.block);
-        let (mut unsent, mut end) = (self.snd.unsent(), self.snd.buffer.end());
+        let (mut cost, mut taken, mut last) = (self.queue_cost(), 0, u64::from(self.snd.last_block));
+        let mut unsent = self.snd.unsent();
         while taken < wanted {
             // A block leaves as soon as it is full, as far as it may, and makes room.
             while unsent >= block && quota >= mss {
@@ -109,18 +109,17 @@ impl Tcb {
                 (unsent, quota) = (unsent - leaves, quota - leaves);
             }
             // What has left is no part of the last block any more.
-            let begun = unsent.min(end.since(last));
-            let is_begun = (1..block).contains(&begun);
-            if !is_begun {
+            last = last.min(unsent);
+            if last == 0 || last >= block {
                 if cost >= limit || (unsent > 0 && unsent >= lowat) {
                     break;
                 }
-                (cost, last) = (cost + BLOCK_COST, end);
+                (cost, last) = (cost + BLOCK_COST, 0);
             }
-            let rest = (block - if is_begun { begun } else { 0 }).min(wanted - taken);
-            (taken, cost, unsent, end) = (taken + rest, cost + rest, unsent + rest, end + rest);
+            let rest = (block - last).min(wanted - taken);
+            (taken, cost, unsent, last) = (taken + rest, cost + rest, unsent + rest, last + rest);
         }
-        (taken, last)
+        (taken, u16::try_from(last).unwrap_or(u16::MAX))
     }
 
     /// Whether new text up to `end` is pushed because so much has gone without it: half of the largest window the peer has had, in
