@@ -206,7 +206,7 @@ fn connects_may_take_over_a_second_after_the_last_use() {
     assert!(may(true, 2, true));
     assert!(!may(true, 1, true), "our clock may not have ticked");
     let (table, place) = one(true);
-    assert!(!table.may_connect(Instant::from_secs(2), place, true), "just a second is not more than one");
+    assert!(!table.may_connect(Instant::from_secs(2), place, SECOND, true), "just a second is not more than one");
     assert!(!may(false, 30, true) && !may(true, 30, false), "without timestamps never");
     let (mut table, place) = one(true);
     table.on_segment(Instant::from_secs(20), place, &segment(ACK | FIN, -1, Some(TS_RECENT)), 0, Some(true));
