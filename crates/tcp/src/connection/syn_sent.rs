@@ -136,11 +136,10 @@ impl Tcb {
         done()
     }
 
-    /// The connection is established: what came with the peer's SYN is the user's now, and will be acknowledged, unless our SYN-ACK
-    /// has done so (RFC 7413 4.2.2).
+    /// The connection is established: what came with the peer's SYN is the user's now, and will be acknowledged.
     pub(super) fn deliver_early_text(&mut self, now: Instant) {
         let len = self.rcv.queue.len();
-        if len > 0 && self.rcv.window.acknowledged() < self.rcv.nxt() {
+        if len > 0 {
             let inserted = Inserted { advanced: len as u64, new: len as u64, ..Inserted::default() };
             let arrived = Arrived { len, segments: 1, size: len, ..Arrived::default() };
             self.rcv.acks.on_segment(now, &inserted, arrived);
