@@ -16,11 +16,11 @@ impl Tcb {
         if !segment.has(TcpFlags::SYN) {
             return Check::Continue(());
         }
-        self.refuse_syn(cx, segment)
+        self.refuse_syn(cx)
     }
 
     #[cold]
-    fn refuse_syn(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
+    fn refuse_syn(&mut self, cx: &mut Context<'_>) -> Check {
         if !self.options.odd.challenge_syns {
             return self.reset_for_syn(cx);
         }
