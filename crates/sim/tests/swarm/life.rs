@@ -131,7 +131,8 @@ impl World {
             let ip = if flow.v6 { to.host.ipv6() } else { to.host.ip() };
             let address = SocketAddr::new(ip, FIRST_PORT + flow.door);
             let options = options(&flow.options, plan.keys);
-            let script = Script { number, plan: flow.clone(), may_break: flow.may_break(plan) };
+            let may_be_forgotten = plan.hosts[flow.ends[1]].host.contains_key("max_half_open");
+            let script = Script { number, plan: flow.clone(), may_break: flow.may_break(plan), may_be_forgotten };
             flows.push(Flow::begin(script, &from.host, address, options, door));
         }
         let mut open = Vec::new();
