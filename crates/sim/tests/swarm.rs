@@ -96,6 +96,15 @@ fn a_world_is_read_as_it_was_written() -> Outcome {
 }
 
 #[test]
+fn what_a_world_sets_has_a_name_that_is_known() {
+    let world = include_str!("swarm/worlds/cookie-and-then-room.toml");
+    for (known, unknown) in [("max_half_open", "most_half_open"), ("[hosts.options]", "[hosts.options]\nnagle = 1")] {
+        assert!(world.contains(known));
+        assert!(Plan::read(&world.replacen(known, unknown, 1)).is_err_and(|why| why.contains("there is no option")));
+    }
+}
+
+#[test]
 fn a_world_that_fails_becomes_small() -> Outcome {
     let plan = Plan::random(3);
     // Whatever has loss fails: what is left is the loss alone.

@@ -31,9 +31,6 @@ pub(crate) struct Script {
     pub(crate) plan: FlowPlan,
     /// Whether it may end for other reasons than that somebody goes.
     pub(crate) may_break: bool,
-    /// Whether its handshake may be forgotten early, since half-open connections have little room (as on Linux): then what the peer
-    /// sends belongs to nobody.
-    pub(crate) may_be_forgotten: bool,
 }
 
 /// A listener, and who comes to it.
@@ -94,8 +91,9 @@ impl Flow {
         self.client.is_finished() && server.is_none_or(JoinHandle::is_finished)
     }
 
-    /// What became of it; an error if that is not what should have.
-    pub(crate) async fn outcome(self, plan: &Plan) -> Result<String, String> {
+    /// What became of it; an error if that is not what should have. `forgot`: whether the one that was connected to has forgotten a
+    /// handshake for want of room (as Linux does), after which what the peer sends belongs to nobody.
+    pub(crate) async fn outcome(self, plan: &Plan, forgot: bool) -> Result<String, String> {
         let is_over = self.is_over();
         let mut guests = std::mem::take(&mut *self.door.0.lock());
         let guest =
@@ -114,7 +112,7 @@ impl Flow {
             Some(server) => Some(server.await.map_err(|panic| panic.to_string())?),
             None => None,
         };
-        let Script { plan: flow, may_break, may_be_forgotten, .. } = &self.script;
+        let Script { plan: flow, may_break, .. } = &self.script;
         let [up, down] = flow.bytes;
         let expected = [Side { wrote: up, read: down }, Side { wrote: down, read: up }];
         let is_right = match (flow.leave, &client, &server) {
@@ -122,7 +120,7 @@ impl Flow {
             _ if [Some(&client), server.as_ref()].into_iter().flatten().any(is_damage) => false,
             (_, Ok(client), Some(Ok(server))) if [*client, *server] == expected => true,
             _ if *may_break => true,
-            (_, client, None) if *may_be_forgotten && is_reset(client) => true,
+            (_, client, None) if forgot && is_reset(client) && !is_refused(client) => true,
             (None, ..) => false,
             (Some(leave), client, server) => {
                 let sides = [Some(client), server.as_ref()];
@@ -143,6 +141,11 @@ impl Flow {
 /// Bytes that were not those that were sent.
 fn is_damage(side: &io::Result<Side>) -> bool {
     side.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidData)
+}
+
+/// The other one has reset it before it was open.
+fn is_refused(side: &io::Result<Side>) -> bool {
+    side.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// The other one reset it, while it was open or before.

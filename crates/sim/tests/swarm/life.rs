@@ -131,8 +131,7 @@ impl World {
             let ip = if flow.v6 { to.host.ipv6() } else { to.host.ip() };
             let address = SocketAddr::new(ip, FIRST_PORT + flow.door);
             let options = options(&flow.options, plan.keys);
-            let may_be_forgotten = plan.hosts[flow.ends[1]].host.contains_key("max_half_open");
-            let script = Script { number, plan: flow.clone(), may_break: flow.may_break(plan), may_be_forgotten };
+            let script = Script { number, plan: flow.clone(), may_break: flow.may_break(plan) };
             flows.push(Flow::begin(script, &from.host, address, options, door));
         }
         let mut open = Vec::new();
@@ -167,9 +166,11 @@ impl World {
         going.doors.iter().for_each(JoinHandle::abort);
         let mut story = Vec::new();
         for flow in going.flows {
-            let [from, to] = flow.script.plan.ends.map(|end| self.hosts[end].host.name());
-            let number = flow.script.number;
-            let outcome = flow.outcome(plan).await;
+            let (number, ends) = (flow.script.number, flow.script.plan.ends);
+            let [from, to] = ends.map(|end| self.hosts[end].host.name());
+            let has_little_room = plan.hosts[ends[1]].host.contains_key("max_half_open");
+            let forgot = has_little_room && self.hosts[ends[1]].host.counters().half_open_expired > 0;
+            let outcome = flow.outcome(plan, forgot).await;
             story.push(outcome.map_err(|what| {
                 let left: Vec<_> = self.hosts.iter().flat_map(|place| place.host.connections()).collect();
                 format!("flow {number}, {from} to {to}: {what}; left is {left:?}")
@@ -187,7 +188,10 @@ impl World {
                     ("cwnd >= 1 segment", info.cwnd >= u64::from(info.mss) || !info.state.is_synchronized()),
                     ("flight <= what is queued", info.in_flight <= info.send_queue + 1),
                     ("unsent <= what is queued", info.notsent <= info.send_queue),
-                    ("RTT at least the smallest", info.srtt.is_none() || info.srtt.is_some_and(|rtt| !rtt.is_zero())),
+                    (
+                        "a round trip takes some time",
+                        info.srtt.is_none() || info.srtt.is_some_and(|rtt| !rtt.is_zero()),
+                    ),
                     ("memory within its bound", info.memory <= *memory),
                 ];
                 if let Some((what, _)) = holds.iter().find(|(_, holds)| !holds) {

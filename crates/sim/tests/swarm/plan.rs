@@ -5,7 +5,7 @@ use std::time::Duration;
 use bowline_fuzz::knobs;
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{Settings, is_brittle};
+use crate::settings::{Settings, is_brittle, is_of_host};
 
 /// When everything is well again, in milliseconds.
 pub(crate) const HEALED: u64 = 20_000;
@@ -192,8 +192,11 @@ impl Plan {
 
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let plan: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        let unknown = plan.settings().find(|(name, _)| knobs::knob(name).is_none());
-        unknown.map_or(Ok(plan.clone()), |(name, _)| Err(format!("there is no option '{name}'")))
+        let options = plan.settings().map(|(name, _)| name).filter(|name| knobs::knob(name).is_none());
+        let hosts = plan.hosts.iter().flat_map(|host| host.host.keys()).filter(|name| !is_of_host(name));
+        let unknown =
+            options.chain(hosts.map(String::as_str)).next().map(|name| format!("there is no option '{name}'"));
+        unknown.map_or(Ok(plan), Err)
     }
 
     /// Whether a RST of one that has forgotten the connection counts for nothing: with TCP-AO nobody but the connection can sign it (RFC

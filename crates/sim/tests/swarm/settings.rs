@@ -32,6 +32,7 @@ const OF_CONNECTIONS: &[Drawn] = &[
     ("linger", 30, [1, 5]),
     ("reset_unread", 4, [0, 0]),
     ("send_buffer", 4, [1 << 10, 1 << 18]),
+    ("send_buffer_first", 4, [1 << 10, 1 << 16]),
     ("receive_buffer", 4, [1 << 10, 1 << 18]),
     ("receive_buffer_max", 4, [1 << 10, 1 << 20]),
     ("notsent_lowat", 4, [1, 1 << 16]),
@@ -50,6 +51,7 @@ const OF_CONNECTIONS: &[Drawn] = &[
     ("linear_syns", 6, [1, 4]),
     ("synack_retries", 50, [0, 2]),
     ("fin_wait2", 6, [0, 120 * S]),
+    ("local_ports", 6, [1, 1]),
     ("max_segment", 5, [89, 9001]),
     ("announce_mss", 8, [0, 0]),
     ("announce_path", 4, [1, 1]),
@@ -120,6 +122,10 @@ const OF_HOSTS: &[OfHost] = &[
     (("max_half_open", 4, [1, 4]), |ground, v| ground.config.tcp.max_half_open = v as usize),
     (("max_time_wait", 30, [0, 3]), |ground, v| ground.config.tcp.max_time_wait = v as usize),
     (("time_wait", 30, [0, 60 * S]), |ground, v| ground.config.tcp.time_wait = Duration::from_micros(v)),
+    (("time_wait_reuse", 6, [0, 0]), |ground, v| ground.config.tcp.time_wait_reuse = v > 0),
+    (("time_wait_reuse_delay", 6, [0, 2 * S]), |ground, v| {
+        ground.config.tcp.time_wait_reuse_delay = Duration::from_micros(v);
+    }),
     (("resets_per_second", 6, [5, 100]), |ground, v| ground.config.tcp.resets_per_second = v as u32),
     (("fast_open.cookies", 6, [0, 3]), |ground, v| ground.config.tcp.fast_open.cookies = v as usize),
     (("fast_open.pause", 6, [0, 10 * S]), |ground, v| ground.config.tcp.fast_open.pause = Duration::from_micros(v)),
@@ -156,6 +162,11 @@ pub(crate) fn ground(host: &Settings, connections: &Settings, keys: u64) -> Grou
         }
     }
     ground
+}
+
+/// Whether a host can be set to something by this name.
+pub(crate) fn is_of_host(name: &str) -> bool {
+    OF_HOSTS.iter().any(|((of_host, ..), _)| *of_host == name)
 }
 
 /// Whether a connection may come to an end by this before all is sent and the network is well again.
