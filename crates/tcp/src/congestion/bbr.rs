@@ -8,6 +8,7 @@
 //! | room | decides |
 //! |---|---|
 //! | `model` | rounds, the bandwidth, what is acknowledged in lumps, and the bounds that losses of late impose |
+//! | `state` | the states, their gains and names |
 //! | `startup` | whether the pipe is full, the exit from Startup, and Drain |
 //! | `probe_bw` | the cycle DOWN, CRUISE, REFILL, UP, and the bound that losses while probing impose |
 //! | `probe_rtt` | the shortest round trip, and the pauses in which it is measured |
@@ -31,6 +32,7 @@ use self::floor::LossFloor;
 use self::loss::Saved;
 use self::model::Latest;
 use self::probe_bw::AckPhase;
+use self::state::State;
 use super::{AckSample, Congestion, Controller, LossSample, Model, Start, initial_window};
 use crate::recovery::Phase;
 
@@ -42,6 +44,7 @@ mod model;
 mod probe_bw;
 mod probe_rtt;
 mod startup;
+mod state;
 
 /// No bound.
 const INFINITE: u64 = u64::MAX;
@@ -51,61 +54,6 @@ const MIN_PIPE_SEGMENTS: u64 = 4;
 const BETA: u64 = 70;
 /// BBR.LossThresh: the share of lost data that is too much, in percent, above what is lost whatever we do.
 const LOSS_THRESH: u64 = 2;
-
-/// Where the state machine stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
-    Startup,
-    Drain,
-    ProbeBwDown,
-    ProbeBwCruise,
-    ProbeBwRefill,
-    ProbeBwUp,
-    ProbeRtt,
-}
-
-impl State {
-    /// BBR.pacing_gain.
-    const fn pacing_gain(self) -> u64 {
-        match self {
-            Self::Startup => 277,
-            Self::Drain => 50,
-            Self::ProbeBwDown => 90,
-            Self::ProbeBwCruise | Self::ProbeBwRefill | Self::ProbeRtt => 100,
-            Self::ProbeBwUp => 125,
-        }
-    }
-
-    /// BBR.cwnd_gain.
-    const fn cwnd_gain(self) -> u64 {
-        match self {
-            Self::ProbeBwUp => 225,
-            Self::ProbeRtt => 50,
-            _ => 200,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Startup => "Startup",
-            Self::Drain => "Drain",
-            Self::ProbeBwDown => "ProbeBW_DOWN",
-            Self::ProbeBwCruise => "ProbeBW_CRUISE",
-            Self::ProbeBwRefill => "ProbeBW_REFILL",
-            Self::ProbeBwUp => "ProbeBW_UP",
-            Self::ProbeRtt => "ProbeRTT",
-        }
-    }
-
-    const fn is_probe_bw(self) -> bool {
-        matches!(self, Self::ProbeBwDown | Self::ProbeBwCruise | Self::ProbeBwRefill | Self::ProbeBwUp)
-    }
-
-    /// Whether it asks for more bandwidth (IsProbingBW): then losses are expected, and answered once.
-    const fn is_probing_bw(self) -> bool {
-        matches!(self, Self::Startup | Self::ProbeBwRefill | Self::ProbeBwUp)
-    }
-}
 
 /// BBR.
 #[derive(Clone, Debug)]

@@ -157,8 +157,8 @@ impl HyStart {
         }
     }
 
-    /// Whether a queue begins: counts the round-trip times in a row that are longer than any of the last round, by what counts at
-    /// least. One that is not ends the suspicion.
+    /// Whether a queue begins: counts the round-trip times in a row that are longer than any of the last round, and longer than the
+    /// shortest of all by what counts at least. One that is not ends the suspicion.
     fn look_for_a_rise(&mut self, sample: &AckSample) {
         let Some((rtt, least)) = sample.rtt.zip(sample.min_rtt).filter(|_| sample.cwnd_limited) else { return };
         let rtt = micros(rtt);
