@@ -33,7 +33,7 @@ pub struct Config {
     /// How long TIME-WAIT lasts: 2MSL; default 60 s, as Linux (RFC 9293 3.4.2 would have 4 minutes).
     pub time_wait: Duration,
     /// Whether an active open that is given a port may be given one whose four-tuple is in TIME-WAIT, where both connections have
-    /// timestamps; default true, as Linux `tcp_tw_reuse=1`.
+    /// timestamps; default true, as Linux `tcp_tw_reuse=1`. (Linux begins with 2: only inside a host.)
     pub time_wait_reuse: bool,
     /// How long it must have been there; default 1 s, as Linux `tcp_tw_reuse_delay`.
     pub time_wait_reuse_delay: Duration,

@@ -55,7 +55,8 @@ impl Config {
             FastOpenConfig { policy: FastOpenPolicy::CLIENT, pause: Duration::ZERO, ..FastOpenConfig::default() };
         match profile {
             Profile::Bowline => config,
-            Profile::Linux => Self { fast_open, ..config },
+            // tcp_tw_reuse=2, which is for connections inside the host.
+            Profile::Linux => Self { time_wait_reuse: false, fast_open, ..config },
             Profile::FreeBsd => Self { ephemeral_ports: (10_000, 65_535), fast_open, ..config },
         }
     }

@@ -37,9 +37,9 @@ impl Sysctls {
         let tcp = &mut self.config.stack.tcp;
         Some(match name {
             "net.inet.tcp.msl" => value.millis().map(|msl| tcp.time_wait = 2 * msl),
-            // 2 is for connections inside the host, of which there are none: here it is as 1.
+            // 2 is for connections inside the host alone, of which there are none: here it is as 0.
             "net.ipv4.tcp_tw_reuse" => {
-                put(&mut tcp.time_wait_reuse, value.small().filter(|mode| *mode <= 2).map(|mode| mode > 0))
+                put(&mut tcp.time_wait_reuse, value.small().filter(|mode| *mode <= 2).map(|mode| mode == 1))
             }
             "net.ipv4.tcp_tw_reuse_delay" => put(&mut tcp.time_wait_reuse_delay, value.millis()),
             "net.ipv4.ip_local_port_range" => put(&mut tcp.ephemeral_ports, ports(value)),
