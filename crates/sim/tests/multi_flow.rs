@@ -1,5 +1,6 @@
 //! The multi-flow scenario of smoltcp's own tests: 25 MB/s, 100 ms, a queue of 64 KiB, 2 MiB a flow, buffers of 256 KiB; and
-//! one large flow on the same link with a queue of one bandwidth-delay product and buffers that grow.
+//! one large flow on the same link with a queue of one bandwidth-delay product and buffers that grow. And what pacing costs beside
+//! one who sends in bursts (docs/share.md).
 
 use bowline_sim::Scenario;
 use bowline_sim::scenario::Settings;
@@ -8,6 +9,7 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 const MULTI_FLOW: &str = include_str!("../../../scenarios/smoltcp-multi-flow.toml");
 const BIG_FLOW: &str = include_str!("../../../scenarios/one-big-flow.toml");
+const BURSTS: &str = include_str!("../../../scenarios/bursts-and-pacing.toml");
 
 /// MB/s of all flows together, and how fair they were.
 fn run(flows: u32) -> Result<(f64, f64), Box<dyn std::error::Error>> {
@@ -39,5 +41,18 @@ fn one_large_flow_fills_the_link() -> Outcome {
     let scenario = Scenario::parse(&BIG_FLOW.replace("1GB", "200MB"))?;
     let report = scenario.run(&Settings::default())?;
     assert!(report.flows[0].done && report.goodput > 0.78 * 200e6, "{report}");
+    Ok(())
+}
+
+#[test]
+fn who_sends_bursts_gets_more_than_who_does_not() -> Outcome {
+    let share = |seed| -> Result<f64, Box<dyn std::error::Error>> {
+        let report = Scenario { seed, ..Scenario::parse(BURSTS)? }.run(&Settings::default())?;
+        let bursts = report.flows.iter().find(|flow| flow.name == "bursts").ok_or("no flow in bursts")?;
+        Ok(3.0 * bursts.goodput / report.goodput)
+    };
+    let shares = (1..=3).map(share).collect::<Result<Vec<_>, _>>()?;
+    assert!(shares.iter().all(|share| (1.0..2.0).contains(share)), "of a fair share: {shares:.2?}");
+    assert!(shares.iter().sum::<f64>() / 3.0 > 1.15, "of a fair share: {shares:.2?}");
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bowline::{Algorithm, Keepalive, Options, OwnedReadHalf, OwnedWriteHalf, TcpListener, TcpStream};
@@ -33,9 +34,12 @@ pub(crate) struct Script {
     pub(crate) may_break: bool,
 }
 
-/// A listener, and who comes to it.
+/// A listener, who comes to it, and how many came for whom nobody had called.
 #[derive(Clone, Default)]
-pub(crate) struct Door(Arc<Mutex<BTreeMap<SocketAddr, Guest>>>);
+pub(crate) struct Door {
+    guests: Arc<Mutex<BTreeMap<SocketAddr, Guest>>>,
+    strangers: Arc<AtomicUsize>,
+}
 
 /// One that has called, and who serves it.
 struct Guest {
@@ -45,7 +49,7 @@ struct Guest {
 
 impl Door {
     /// Serves those who call. What nobody calls for is an old segment that a cookie, or a SYN with text, made a connection
-    /// of once more (RFC 7413 6.1): whoever takes part in that knows it.
+    /// of once more (RFC 7413 6.1): whoever takes part in that knows it. Elsewhere there is none.
     pub(crate) async fn keep(self, host: Host, listener: TcpListener, pause: Duration) {
         while let Ok((stream, peer)) = listener.accept().await {
             self.admit(stream, peer, &host);
@@ -56,14 +60,17 @@ impl Door {
     }
 
     fn admit(&self, stream: TcpStream, peer: SocketAddr, host: &Host) {
-        let mut guests = self.0.lock();
+        let mut guests = self.guests.lock();
         match guests.get_mut(&peer).filter(|guest| guest.server.is_none()) {
             Some(guest) => {
                 let (host, script) = (host.clone(), guest.script.clone());
                 let serve = async move { converse(stream, &host, &script, (1, 0)).await };
                 guest.server = Some(tokio::spawn(serve));
             }
-            None => stream.abort(),
+            None => {
+                self.strangers.fetch_add(1, Ordering::Relaxed);
+                stream.abort();
+            }
         }
     }
 }
@@ -83,7 +90,7 @@ impl Flow {
 
     pub(crate) fn is_over(&self) -> bool {
         // Who is connected to may never hear of a connection that was given up at once.
-        let guests = self.door.0.lock();
+        let guests = self.door.guests.lock();
         let server = guests
             .values()
             .find(|guest| guest.script.number == self.script.number)
@@ -91,16 +98,21 @@ impl Flow {
         self.client.is_finished() && server.is_none_or(JoinHandle::is_finished)
     }
 
+    /// How many came to its listener of whom nobody knew.
+    pub(crate) fn strangers(&self) -> usize {
+        self.door.strangers.load(Ordering::Relaxed)
+    }
+
     /// What became of it; an error if that is not what should have. `forgot`: whether the one that was connected to has forgotten a
     /// handshake for want of room (as Linux does), after which what the peer sends belongs to nobody.
     pub(crate) async fn outcome(self, plan: &Plan, forgot: bool) -> Result<String, String> {
         let is_over = self.is_over();
-        let mut guests = std::mem::take(&mut *self.door.0.lock());
+        let mut guests = std::mem::take(&mut *self.door.guests.lock());
         let guest =
             guests.iter().find(|(_, guest)| guest.script.number == self.script.number).map(|(address, _)| *address);
         let server = guest.and_then(|address| guests.remove(&address)?.server);
         // The others' are still wanted.
-        self.door.0.lock().extend(guests);
+        self.door.guests.lock().extend(guests);
         if !is_over {
             let over = [Some(self.client.is_finished()), server.as_ref().map(JoinHandle::is_finished)];
             self.client.abort();
@@ -165,7 +177,7 @@ async fn call(host: Host, address: SocketAddr, mut options: Options, script: Scr
     let (says_first, waits) = (options.fast_open.connect, options.fast_open.wait && options.fast_open.connect);
     let stream = host.connect_now(None, address, Some(options))?;
     let guest = Guest { script: script.clone(), server: None };
-    door.0.lock().insert(stream.four_tuple().local, guest);
+    door.guests.lock().insert(stream.four_tuple().local, guest);
     let first = piece((script.number, 0), 0, most.min(plan.chunk as u64));
     let sent = if says_first { stream.try_write(&first).unwrap_or(0) } else { 0 };
     if !waits {

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::flow::{Door, Flow, Script};
 use crate::plan::{HEALED, Kind, LinkPlan, Plan, What};
-use crate::settings::{Ground, ground, options};
+use crate::settings::{Ground, ground, may_take_old, options};
 
 /// What a world came to, in words: two lives of one world are the same.
 pub(crate) type Story = Vec<String>;
@@ -168,7 +168,11 @@ impl World {
         for flow in going.flows {
             let (number, ends) = (flow.script.number, flow.script.plan.ends);
             let [from, to] = ends.map(|end| self.hosts[end].host.name());
-            let has_little_room = plan.hosts[ends[1]].host.contains_key("max_half_open");
+            let host = &plan.hosts[ends[1]];
+            if flow.strangers() > 0 && !may_take_old(&host.host, &host.options) {
+                return Err(format!("{to} has accepted what nobody had opened"));
+            }
+            let has_little_room = host.host.contains_key("max_half_open");
             let forgot = has_little_room && self.hosts[ends[1]].host.counters().half_open_expired > 0;
             let outcome = flow.outcome(plan, forgot).await;
             story.push(outcome.map_err(|what| {

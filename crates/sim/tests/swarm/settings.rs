@@ -186,6 +186,11 @@ pub(crate) fn may_forget(host: &Settings, connections: &Settings) -> bool {
     cookies == Some(&2) || (cookies != Some(&0) && host.contains_key("max_half_open"))
 }
 
+/// Whether a listener with these may make a connection of an old segment once more: of a cookie, or of a SYN with text (RFC 7413 6.1).
+pub(crate) fn may_take_old(host: &Settings, connections: &Settings) -> bool {
+    may_forget(host, connections) || connections.contains_key("fast_open.listen")
+}
+
 /// Some settings of a connection: often few, seldom many, or none.
 pub(crate) fn draw_connection(dice: &mut Dice) -> Settings {
     draw(dice, OF_CONNECTIONS.iter().copied())
