@@ -107,9 +107,10 @@ impl SendHalf {
         self.buffer.end().since(self.nxt.max(self.iss + 1))
     }
 
-    /// What the peer's window has left: nothing, if it shrank below what was sent (RFC 9293 3.8.6, SHLD-15).
+    /// What the peer's window has left: nothing, if it shrank below what was sent (RFC 9293 3.8.6, SHLD-15). Our SYN takes no part
+    /// of it, acknowledged or not.
     pub(crate) fn usable(&self) -> u64 {
-        (self.una + u64::from(self.wnd)).since(self.nxt)
+        (self.una.max(self.iss + 1) + u64::from(self.wnd)).since(self.nxt)
     }
 }
 

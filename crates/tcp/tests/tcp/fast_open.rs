@@ -24,6 +24,11 @@ fn server(pending: u32) -> (Peer, ListenerKey) {
 
 /// A SYN with ten bytes and a good cookie, from this port; how many of them its SYN-ACK acknowledges.
 fn knock(peer: &mut Peer, port: u16) -> u32 {
+    knock_with(peer, port, u16::MAX)
+}
+
+/// The same with this window.
+fn knock_with(peer: &mut Peer, port: u16, window: u16) -> u32 {
     peer.ports(80, port);
     let option = FastOpen { cookie: KEYS.cookie(&peer.tuple()), experimental: false };
     let header = TcpHeader {
@@ -31,7 +36,7 @@ fn knock(peer: &mut Peer, port: u16) -> u32 {
         dst_port: 80,
         seq: SeqNumber(PEER_ISN),
         flags: TcpFlags::SYN,
-        window: 65_535,
+        window,
         options: TcpOptions { mss: Some(1000), fast_open: Some(option), ..TcpOptions::default() },
         ..TcpHeader::default()
     };
@@ -56,6 +61,26 @@ fn only_so_many_are_in_their_handshake_at_once() {
     p.run("< ACK seq=11 ack=1\n= ESTABLISHED");
     assert_eq!(knock(&mut p, 4002), 10);
     assert_eq!((p.counters().fast_open_passive, p.counters().fast_open_passive_fail), (2, 0));
+}
+
+#[test]
+fn an_early_answer_fills_the_window_of_the_syn_and_no_more() {
+    // RFC 9293 3.4, RFC 7413 4.2.2: the window is of what follows our SYN, of which no acknowledgement has come yet.
+    for window in [0, 1, 10] {
+        let fast_open = FastOpenOptions { listen: 1, keys: Some(KEYS), ..FastOpenOptions::default() };
+        let mut p = Peer::with_options(Options { fast_open, nodelay: true, ..plain() });
+        let listener = p.listen(1);
+        assert_eq!(knock_with(&mut p, 4000, window), 10);
+        let key = p.accept(listener);
+        let mut sent = 0;
+        for n in 0..20 {
+            p.write(key, n, 1);
+            while p.has_sent() {
+                sent += p.next_sent().payload.len();
+            }
+        }
+        assert_eq!(sent, usize::from(window));
+    }
 }
 
 #[test]

@@ -271,12 +271,12 @@ impl Tcb {
         let record = self.snd.records.first_of(self.snd.nxt..self.snd.nxt + unsent);
         let is_last = record.end == self.snd.nxt + unsent;
         let in_flight = !self.recovery.is_idle();
-        // A SYN-ACK that text does not wait for takes nothing of its windows.
+        // A SYN-ACK that text does not wait for takes nothing of its window.
         let syn = u64::from(!self.snd.syn_acknowledged());
-        let quota = self.recovery.quota(self.congestion.cwnd()) + syn;
+        let quota = self.recovery.quota(self.congestion.cwnd() + syn);
         sendable(&Unsent {
             len: record.end.since(record.start),
-            usable: self.snd.usable() + syn,
+            usable: self.snd.usable(),
             quota: if in_flight { quota } else { quota.max(u64::from(self.snd.mss)) },
             mss: u64::from(self.snd.mss),
             max_wnd: u64::from(self.snd.max_wnd),
