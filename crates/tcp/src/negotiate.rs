@@ -172,7 +172,7 @@ pub fn peer_mss(announced: Option<u16>, ipv6: bool) -> u16 {
 pub fn window_shift(options: &Options) -> u8 {
     let largest = options.receive_buffer.max(options.receive_buffer_max);
     let enough = (0..MAX_WINDOW_SCALE).find(|&shift| u32::from(u16::MAX) << shift >= largest);
-    let most = (options.receive_buffer / 2).checked_ilog2().map_or(MAX_WINDOW_SCALE, |half| half as u8);
+    let most = options.receive_buffer.checked_ilog2().map_or(MAX_WINDOW_SCALE, |log| log.saturating_sub(1) as u8);
     options.window_shift.or(enough).unwrap_or(MAX_WINDOW_SCALE).min(most).min(MAX_WINDOW_SCALE)
 }
 

@@ -18,7 +18,7 @@ const BLOCK: usize = 4 << 16;
 /// Bytes that are copied and then summed, while they are at hand.
 const PIECE: usize = 4096;
 
-/// The sum of the words of a short slice, in 33 bits; an odd last byte is padded with zero. Each carry goes round, which the
+/// The sum of the words of a short slice, in 34 bits; an odd last byte is padded with zero. Each carry goes round, which the
 /// compiler takes for no loop of vectors: there would be more code of it than work.
 #[inline]
 fn short_sum(data: &[u8]) -> u64 {

@@ -126,7 +126,7 @@ fn mss_and_shifts_are_kept_in_their_bounds() {
         let wanted = Options { window_shift: Some(99), ..options };
         assert_eq!(window_shift(&wanted), 14, "no more than there is");
     }
-    for (buffer, shift) in [(2, 0), (4, 1), (2_000, 9), (32_767, 13), (32_768, 14)] {
+    for (buffer, shift) in [(1, 0), (2, 0), (4, 1), (2_000, 9), (32_767, 13), (32_768, 14)] {
         let wanted = Options { receive_buffer: buffer, window_shift: Some(14), ..Options::default() };
         assert_eq!(window_shift(&wanted), shift, "no unit of more than half of {buffer} bytes");
     }
