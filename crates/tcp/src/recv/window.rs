@@ -44,6 +44,9 @@ pub struct ReceiveWindow {
     /// The most that was read in one round, and what that was when this one began.
     best: u32,
     base: u32,
+    /// What that is taken to be at least: ten of the largest segments, if the first buffer has room for them, for the peer begins
+    /// with no more (RFC 6928).
+    first: u32,
     /// Whether the last round was [steep](Self::is_steep).
     steep: bool,
     /// Whether no window has been offered but that of our SYN or SYN-ACK.
@@ -73,6 +76,7 @@ impl ReceiveWindow {
             read: 0,
             best: 0,
             base: 0,
+            first: buffer.min(10 * u32::from(mss)),
             steep: false,
             is_syns: true,
         }
@@ -91,10 +95,11 @@ impl ReceiveWindow {
     }
 
     /// The most that was read within one round trip, in bytes: what the buffer's size goes by. At least as much as ten
-    /// of the largest segments, if the buffer has room for them: the peer begins with no more (RFC 6928).
+    /// of the largest segments, if the buffer had room for them at first.
     #[must_use]
-    pub fn reading_rate(&self) -> u64 {
-        u64::from(self.best).max((10 * u64::from(self.mss)).min(self.buffer.into()))
+    pub const fn reading_rate(&self) -> u64 {
+        let rate = if self.best > self.first { self.best } else { self.first };
+        rate as u64
     }
 
     /// Sets the buffer's size in bytes, at least two units of the scale, and ends its tuning. What was offered stays offered.

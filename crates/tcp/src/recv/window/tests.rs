@@ -282,6 +282,19 @@ fn data_behind_a_hole_makes_the_buffer_grow() {
 }
 
 #[test]
+fn a_small_buffer_does_not_double_with_every_segment_behind_a_hole() {
+    // Its first size is all that is known of the reader, however often something arrives.
+    let (mut window, mut queue) = pair(4_000, 6 << 20, 7);
+    window.advertise(&queue);
+    let far = queue.rcv_nxt() + 1_000;
+    for n in 0..10 {
+        queue.insert(far + n * 100, &Bytes::from(vec![0; 100]), 100, window.memory_limit());
+        window.on_out_of_order(&queue);
+        assert_eq!(window.buffer() as u64, 8_000 + 1_000 + (n + 1) * 100);
+    }
+}
+
+#[test]
 fn the_round_trip_is_measured_by_windows_or_by_echoes() {
     let (mut window, mut queue) = pair(10_000, 10_000, 0);
     window.advertise(&queue);
