@@ -67,6 +67,7 @@ mod control;
 mod descriptors;
 mod epoll;
 mod error;
+mod error_queue;
 mod fast_open;
 mod host;
 mod names;

@@ -1,24 +1,17 @@
-//! What Linux tells a sender later, on the socket's error queue: that bytes written with `MSG_ZEROCOPY` are free again, and when the
-//! last byte of a write was sent and acknowledged (`SO_TIMESTAMPING`). And the queue itself (`MSG_ERRQUEUE`).
+//! What Linux tells a sender later: that bytes written with `MSG_ZEROCOPY` are free again, and when the last byte of a write was
+//! sent and acknowledged (`SO_TIMESTAMPING`).
 //!
-//! Decides when a notice is due, from how far the stream has come; it must not know segments. Each write has one notice of a kind,
-//! for its last byte. Bytes are always copied, as Linux copies those that a TUN device reads: the notice says so.
+//! Decides when a notice is due, from how far the stream has come; it must not know segments, sockets, or how a program reads
+//! its notices. Each write has one notice of a kind, for its last byte.
 
 use core::net::SocketAddr;
-use core::time::Duration;
 use std::collections::VecDeque;
 
 use bowline_base::Instant;
 use bowline_tcp::endpoint::Progress;
 
-use crate::abi::options::Opt;
-use crate::abi::{Abi, Address, ControlMessage, Errno, Writer};
-use crate::call::{Fd, Reply};
-use crate::host::{Host, Step};
-use crate::socket::{Family, Socket};
+use crate::abi::Errno;
 
-/// Entries of an error queue that wait for a reader, at most; more are lost, as on a full socket.
-const MOST: usize = 256;
 /// Writes whose notices are not due yet, at most; those beyond have none.
 const MOST_PENDING: usize = 4_096;
 
@@ -106,7 +99,7 @@ impl Notices {
     }
 
     /// A write up to `end` has been taken; whether there is something to wait for.
-    fn add(&mut self, end: u64, zero_copy: bool) -> bool {
+    pub(crate) fn add(&mut self, end: u64, zero_copy: bool) -> bool {
         let stamps = if self.flags & stamping::SOFTWARE == 0 { 0 } else { self.flags & stamping::TX };
         if (stamps == 0 && !zero_copy) || self.pending.len() >= MOST_PENDING {
             return false;
@@ -125,7 +118,7 @@ impl Notices {
     }
 
     /// What is due now; whether something remains.
-    fn due(&mut self, now: Instant, progress: Progress, found: &mut Vec<QueuedError>) -> bool {
+    pub(crate) fn due(&mut self, now: Instant, progress: Progress, found: &mut Vec<QueuedError>) -> bool {
         for pending in &mut self.pending {
             let mut stamp = |kind: u32, stamp: Stamp, reached: u64| {
                 if pending.stamps & kind != 0 && reached >= pending.end {
@@ -144,140 +137,5 @@ impl Notices {
             self.pending.pop_front();
         }
         !self.pending.is_empty()
-    }
-}
-
-impl Socket {
-    /// Puts something into the error queue. Writes in a row that are free again make one entry.
-    pub(crate) fn queue_error(&mut self, error: QueuedError) {
-        if let (Some(QueuedError::ZeroCopy { last, .. }), QueuedError::ZeroCopy { first, last: new }) =
-            (self.errors.back_mut(), &error)
-            && last.wrapping_add(1) == *first
-        {
-            *last = *new;
-        } else if self.errors.len() < MOST {
-            self.errors.push_back(error);
-        }
-        self.activity += 1;
-    }
-}
-
-impl Host {
-    /// A call has written on a stream: what it wants to be told is remembered.
-    pub(crate) fn note_written(&mut self, fd: Fd, zero_copy: bool) {
-        let Ok(socket) = self.fds.socket(fd) else { return };
-        let progress = socket.connection().and_then(|key| self.stack.tcp().progress(key));
-        let Some(progress) = progress else { return };
-        let Ok(socket) = self.fds.socket_mut(fd) else { return };
-        let zero_copy = zero_copy && socket.notices.zero_copy;
-        if socket.notices.add(progress.written, zero_copy) && !self.noticed.contains(&fd) {
-            self.noticed.push(fd);
-        }
-    }
-
-    /// Tells what has become due.
-    pub(crate) fn tell_notices(&mut self, now: Instant) {
-        if self.noticed.is_empty() {
-            return;
-        }
-        let mut noticed = core::mem::take(&mut self.noticed);
-        noticed.retain(|fd| {
-            let Ok(socket) = self.fds.socket(*fd) else { return false };
-            // With the connection goes what was not acknowledged, and its memory is free.
-            let over = Progress { written: u64::MAX, sent: 0, acked: u64::MAX };
-            let progress = socket.connection().filter(|_| !socket.ended);
-            let progress = progress.and_then(|key| self.stack.tcp().progress(key)).unwrap_or(over);
-            let Ok(socket) = self.fds.socket_mut(*fd) else { return false };
-            let mut found = Vec::new();
-            let more = socket.notices.due(now, progress, &mut found);
-            found.into_iter().for_each(|error| socket.queue_error(error));
-            more
-        });
-        noticed.append(&mut self.noticed);
-        self.noticed = noticed;
-    }
-
-    /// `MSG_ERRQUEUE`: the oldest entry, as control messages. The packet it is about is not kept, and no bytes of it are
-    /// given; where Linux would give some, `MSG_TRUNC` says so.
-    pub(crate) fn receive_error(&mut self, fd: Fd) -> Step {
-        let abi = self.abi;
-        let socket = self.fds.socket_mut(fd)?;
-        let queued = socket.errors.pop_front().ok_or(Errno::EAGAIN)?;
-        let mut flags = abi.get("MSG_ERRQUEUE");
-        let mut control = Vec::new();
-        let mut address = None;
-        let is_v4 = socket.family == Family::Inet;
-        let entry = match queued {
-            QueuedError::Icmp { errno, icmp: (kind, code), destination } => {
-                address = Some(socket.show(destination));
-                let origin = if destination.is_ipv4() { "SO_EE_ORIGIN_ICMP" } else { "SO_EE_ORIGIN_ICMP6" };
-                Extended {
-                    errno: errno.number(abi) as u32,
-                    origin: abi.get(origin) as u8,
-                    kind,
-                    code,
-                    info: 0,
-                    data: 0,
-                }
-            }
-            QueuedError::ZeroCopy { first, last } => {
-                let (origin, code) =
-                    (abi.get("SO_EE_ORIGIN_ZEROCOPY") as u8, abi.get("SO_EE_CODE_ZEROCOPY_COPIED") as u8);
-                Extended { errno: 0, origin, kind: 0, code, info: first, data: last }
-            }
-            QueuedError::Stamp { stamp, id, at, truncated } => {
-                control.push(time_message(abi, at));
-                flags |= if truncated { abi.get("MSG_TRUNC") } else { 0 };
-                let origin = abi.get("SO_EE_ORIGIN_TIMESTAMPING") as u8;
-                let errno = Errno::ENOMSG.number(abi) as u32;
-                Extended { errno, origin, kind: 0, code: 0, info: stamp as u32, data: id }
-            }
-        };
-        let offender = address.map(|address| match address {
-            Address::Inet(mut inet) => {
-                inet.set_port(0);
-                Address::Inet(inet)
-            }
-            other => other,
-        });
-        let (level, kind) = if is_v4 { Opt::RecvErr } else { Opt::RecvErr6 }.place(abi);
-        control.push(ControlMessage { level, kind, data: entry.encode(abi, offender, is_v4) });
-        Ok(Some(Reply { address, flags, control, ..Reply::default() }))
-    }
-}
-
-/// `struct scm_timestamping`: three `struct timespec`, of which the first is the software's.
-fn time_message(abi: Abi, at: Instant) -> ControlMessage {
-    let since = Duration::from_micros(at.as_micros());
-    let mut data = Writer::default();
-    data.i64(since.as_secs() as i64);
-    data.i64(i64::from(since.subsec_nanos()));
-    data.bytes(&[0; 32]);
-    ControlMessage { level: abi.get("SOL_SOCKET"), kind: abi.get("SCM_TIMESTAMPING"), data: data.0 }
-}
-
-/// `struct sock_extended_err`.
-struct Extended {
-    errno: u32,
-    origin: u8,
-    kind: u8,
-    code: u8,
-    info: u32,
-    data: u32,
-}
-
-impl Extended {
-    /// The struct, and the address of who reported it: zeros where nobody did.
-    fn encode(&self, abi: Abi, offender: Option<Address>, is_v4: bool) -> Vec<u8> {
-        let mut out = Writer::default();
-        out.u32(self.errno);
-        out.bytes(&[self.origin, self.kind, self.code, 0]);
-        out.u32(self.info);
-        out.u32(self.data);
-        match offender {
-            Some(address) => out.bytes(&address.encode(abi)),
-            None => out.bytes(if is_v4 { &[0; 16] } else { &[0; 28] }),
-        }
-        out.0
     }
 }

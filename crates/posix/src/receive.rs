@@ -10,7 +10,6 @@ use crate::call::{Call, Fd, Reply, Waiting};
 use crate::descriptors::File;
 use crate::error;
 use crate::host::{Host, Step};
-use crate::notices::QueuedError;
 use crate::socket::{Role, Socket};
 
 /// The most that one call reads, in bytes: what Linux reads at most is more, but no queue here is as long.
@@ -244,24 +243,6 @@ impl Host {
             (!is_v4 && settings.recvhoplimit, Opt::HopLimit, datagram.hop_limit, true),
         ];
         rows.into_iter().filter(|row| row.0).map(|(_, opt, value, wide)| number(opt, value, wide)).collect()
-    }
-
-    // ---- the error queue
-
-    /// The stack holds an ICMP error for a datagram socket.
-    pub(crate) fn on_datagram_error(&mut self, key: bowline_stack::UdpKey) {
-        while let Some(failure) = self.stack.udp_failure(key) {
-            let is_v4 = failure.remote.is_ipv4();
-            let errno = error::of_icmp(self.profile, failure.error, is_v4);
-            let icmp = error::icmp_of(failure.error, is_v4);
-            let Some(socket) = self.datagram_socket(key) else { return };
-            let wants = if is_v4 { socket.settings.recverr } else { socket.settings.recverr6 };
-            if wants {
-                socket.queue_error(QueuedError::Icmp { errno, icmp, destination: failure.remote });
-            }
-            socket.error = Some(errno);
-            socket.activity += 1;
-        }
     }
 
     /// Whether this is FreeBSD, in what differs.
