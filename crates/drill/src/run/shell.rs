@@ -13,12 +13,17 @@ use crate::script::Command;
 /// What the commands of suites are called that set everything to its default.
 const DEFAULTS: [&str; 3] = ["defaults.sh", ".defaults.sh", "defaults"];
 
+/// What ends a command.
+const ENDS: [&str; 3] = [";", "&&", "\n"];
+/// What stands between a command and the one that stands in for it.
+const ALTERNATIVE: [&str; 1] = ["||"];
+
 impl Runner<'_> {
     /// Carries out a command line.
     pub(super) fn command(&mut self, command: &Command) -> Result<(), Failure> {
         let text = command.text.replace("\\\n", " ");
         self.log.note(self.now_micros(), format!("`{}`", text.split_whitespace().collect::<Vec<_>>().join(" ")));
-        for part in split(&uncommented(&text)) {
+        for part in split(&uncommented(&text), &ENDS) {
             self.first_that_works(&part).map_err(|error| Failure::new(command.place, error))?;
         }
         Ok(())
@@ -27,7 +32,7 @@ impl Runner<'_> {
     /// `COMMAND || COMMAND`: the second one where the first fails.
     fn first_that_works(&mut self, part: &str) -> Result<(), String> {
         let mut outcome = Ok(());
-        for one in alternatives(part) {
+        for one in split(part, &ALTERNATIVE) {
             let words = words(&computed(&one)?)?;
             outcome = self.simple(&words).map_err(|error| format!("`{}`: {error}", one.trim()));
             if outcome.is_ok() {
@@ -83,7 +88,7 @@ impl Runner<'_> {
         self.is_suites = true;
         let path = self.script.folder.join(name);
         let text = std::fs::read_to_string(&path).unwrap_or_default();
-        for part in split(&uncommented(&text)) {
+        for part in split(&uncommented(&text), &ENDS) {
             let words = words(&computed(&part)?)?;
             if words.first().is_some_and(|first| DEFAULTS.contains(&first.rsplit('/').next().unwrap_or(first))) {
                 return Err(format!("{} calls itself", path.display()));
@@ -296,53 +301,28 @@ fn computed(text: &str) -> Result<String, String> {
     Ok(done + rest)
 }
 
-/// Splits a line at `;`, `&&` and line ends outside of quotes.
-fn split(text: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut quote = None;
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
+/// Splits a text at each of these separators outside of quotes.
+fn split(text: &str, separators: &[&str]) -> Vec<String> {
+    let (mut parts, mut quote, mut rest) = (vec![String::new()], None, text);
+    loop {
+        let after = separators.iter().find_map(|separator| rest.strip_prefix(separator));
+        if let Some(after) = after.filter(|_| quote.is_none()) {
+            parts.push(String::new());
+            rest = after;
+            continue;
+        }
+        let mut characters = rest.chars();
+        let Some(character) = characters.next() else { return parts };
+        rest = characters.as_str();
         match (quote, character) {
             (Some(open), _) if character == open => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(character),
-            (None, ';' | '\n') => {
-                parts.push(String::new());
-                continue;
-            }
-            (None, '&') if characters.peek() == Some(&'&') => {
-                characters.next();
-                parts.push(String::new());
-                continue;
-            }
             _ => {}
         }
         if let Some(last) = parts.last_mut() {
             last.push(character);
         }
     }
-    parts
-}
-
-/// Splits a command where another one stands in for it, outside of quotes.
-fn alternatives(text: &str) -> Vec<String> {
-    let mut all = vec![String::new()];
-    let (mut quote, mut characters) = (None, text.chars().peekable());
-    while let Some(character) = characters.next() {
-        match (quote, character) {
-            (Some(open), _) if character == open => quote = None,
-            (None, '"' | '\'') => quote = Some(character),
-            (None, '|') if characters.next_if_eq(&'|').is_some() => {
-                all.push(String::new());
-                continue;
-            }
-            _ => {}
-        }
-        if let Some(last) = all.last_mut() {
-            last.push(character);
-        }
-    }
-    all
 }
 
 /// Splits a command into words; quotes hold blanks, `|` and `>` stand alone.

@@ -1,8 +1,8 @@
-use super::{alternatives, split, uncommented, words};
+use super::{ALTERNATIVE, ENDS, split, uncommented, words};
 
 #[test]
 fn lines_and_words() {
-    assert_eq!(split("a; b && c 'd;e'\nf"), ["a", " b ", " c 'd;e'", "f"]);
+    assert_eq!(split("a; b && c 'd;e'\nf", &ENDS), ["a", " b ", " c 'd;e'", "f"]);
     assert_eq!(
         words("sysctl -q a.b=\"1 2 3\" >/dev/null 2>&1").unwrap(),
         ["sysctl", "-q", "a.b=1 2 3", ">/dev/null", "2>&1"]
@@ -15,8 +15,8 @@ fn lines_and_words() {
 
 #[test]
 fn the_second_stands_in_for_the_first() {
-    assert_eq!(alternatives("a | b || c '||' d"), ["a | b ", " c '||' d"]);
-    assert_eq!(alternatives("a"), ["a"]);
+    assert_eq!(split("a | b || c '||' d", &ALTERNATIVE), ["a | b ", " c '||' d"]);
+    assert_eq!(split("a", &ALTERNATIVE), ["a"]);
 }
 
 #[test]
