@@ -10,7 +10,6 @@ use bowline::{Forwarder, Incoming};
 use tokio::time::Instant;
 
 use super::{Shared, failure, refusal, relay};
-use crate::host::resolver::MAX_SERVERS;
 use crate::host::{Verdict, dial};
 use crate::target::Target;
 
@@ -97,15 +96,15 @@ async fn reach(target: SocketAddr) -> Result<TcpStream, Verdict> {
 
 /// Dials one name server after the other; what the last one says is the answer where none is there.
 async fn reach_name_server(shared: &Shared) -> Result<TcpStream, Verdict> {
-    let mut answer = Err(Verdict::Closed);
-    for _ in 0..MAX_SERVERS {
-        let server = shared.resolver.lock().ask(Instant::now());
-        answer = reach(server).await;
-        if answer.is_ok() {
-            shared.resolver.lock().answered(server);
-            break;
-        }
-        shared.resolver.lock().failed(server, Instant::now());
+    let mut server = shared.resolver.lock().ask(Instant::now());
+    loop {
+        let verdict = match reach(server).await {
+            Ok(host) => {
+                shared.resolver.lock().answered(server);
+                return Ok(host);
+            }
+            Err(verdict) => verdict,
+        };
+        server = shared.resolver.lock().failed(server, Instant::now()).ok_or(verdict)?;
     }
-    answer
 }

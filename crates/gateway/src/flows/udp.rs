@@ -19,7 +19,7 @@ use tokio::io::Interest;
 use tokio::time::{Instant, sleep_until};
 
 use super::{READ_SIZE, Shared, failure, icmp};
-use crate::host::resolver::{MAX_SERVERS, PORT as DNS_PORT};
+use crate::host::resolver::PORT as DNS_PORT;
 use crate::host::{Verdict, errors, train};
 use crate::ports::UdpPorts;
 use crate::target::{Target, as_seen_inside};
@@ -158,17 +158,13 @@ impl Udp {
 
     /// Puts a question to the first name server that can be sent to.
     fn ask(self: &Arc<Self>, datagram: &Datagram) -> Result<(), Verdict> {
-        let mut sent = Ok(());
-        for _ in 0..MAX_SERVERS {
-            let server = self.shared.resolver.lock().ask(Instant::now());
+        let mut server = self.shared.resolver.lock().ask(Instant::now());
+        loop {
             let dns = Some(Query { asked: datagram.destination.ip(), server });
-            sent = self.send(datagram, Key { source: datagram.source, dns }, server);
-            if sent.is_ok() {
-                break;
-            }
-            self.shared.resolver.lock().failed(server, Instant::now());
+            let sent = self.send(datagram, Key { source: datagram.source, dns }, server);
+            let Err(verdict) = sent else { return Ok(()) };
+            server = self.shared.resolver.lock().failed(server, Instant::now()).ok_or(verdict)?;
         }
-        sent
     }
 
     fn send(self: &Arc<Self>, datagram: &Datagram, key: Key, target: SocketAddr) -> Result<(), Verdict> {

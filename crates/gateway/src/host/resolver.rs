@@ -15,7 +15,7 @@ use tokio::time::Instant;
 pub const PORT: u16 = 53;
 
 /// How many of the servers that a file names are asked, as the C library does (resolv.conf(5)).
-pub const MAX_SERVERS: usize = 3;
+const MAX_SERVERS: usize = 3;
 
 /// How long a server may leave everything unanswered until questions go to the next one. C libraries ask again after 5 s,
 /// or 2.5.
@@ -64,28 +64,22 @@ impl Resolver {
     pub fn ask(&mut self, now: Instant) -> SocketAddr {
         self.look();
         let chosen = self.servers.iter_mut().position(|server| server.is_usable(now)).unwrap_or(0);
-        self.servers.get_mut(chosen).map_or(DEFAULT, |server| {
-            server.asked.get_or_insert(now);
-            server.address
-        })
+        self.servers.get_mut(chosen).map_or(DEFAULT, |server| server.ask(now))
     }
 
     /// The server is alive.
     pub fn answered(&mut self, server: SocketAddr) {
-        if let Some(server) = self.known(server) {
+        if let Some(server) = self.servers.iter_mut().find(|known| known.address == server) {
             (server.asked, server.resting_until) = (None, None);
         }
     }
 
-    /// The server cannot be reached, or does not serve.
-    pub fn failed(&mut self, server: SocketAddr, now: Instant) {
-        if let Some(server) = self.known(server) {
-            server.rest(now);
-        }
-    }
-
-    fn known(&mut self, address: SocketAddr) -> Option<&mut Server> {
-        self.servers.iter_mut().find(|server| server.address == address)
+    /// The server cannot be reached, or does not serve. Whom to ask instead: the first behind it that has not failed lately.
+    pub fn failed(&mut self, server: SocketAddr, now: Instant) -> Option<SocketAddr> {
+        let mut servers = self.servers.iter_mut().skip_while(|known| known.address != server);
+        servers.next()?.rest(now);
+        let next = servers.find_map(|server| server.is_usable(now).then_some(server))?;
+        Some(next.ask(now))
     }
 
     /// Reads the file if it is not the one that was read.
@@ -106,6 +100,11 @@ impl Server {
         Self { address, asked: None, resting_until: None }
     }
 
+    fn ask(&mut self, now: Instant) -> SocketAddr {
+        self.asked.get_or_insert(now);
+        self.address
+    }
+
     fn rest(&mut self, now: Instant) {
         (self.asked, self.resting_until) = (None, Some(now + REST));
     }
@@ -122,13 +121,18 @@ impl Server {
     }
 }
 
-/// The servers that a resolv.conf names, or the default; never none.
+/// The servers that a resolv.conf names, each once, or the default; never none.
 fn servers(text: &str) -> Vec<Server> {
     let named = text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         (words.next() == Some("nameserver")).then(|| words.next().and_then(parse)).flatten()
     });
-    let mut servers: Vec<_> = named.take(MAX_SERVERS).map(Server::new).collect();
+    let mut servers: Vec<Server> = Vec::new();
+    for address in named.take(MAX_SERVERS) {
+        if servers.iter().all(|known| known.address != address) {
+            servers.push(Server::new(address));
+        }
+    }
     if servers.is_empty() {
         servers.push(Server::new(DEFAULT));
     }
@@ -164,7 +168,9 @@ mod tests {
         assert_eq!(named("nameserver fe80::1%7"), ["[fe80::1%7]:53"]);
         assert_eq!(named("nameserver fe80::1%lo"), ["[fe80::1%1]:53"]);
         assert_eq!(named("nameserver bogus\nnameserver 192.0.2.2"), ["192.0.2.2:53"]);
-        assert_eq!(named(&"nameserver 192.0.2.2\n".repeat(9)).len(), MAX_SERVERS);
+        let many = (1..=9).map(|n| format!("nameserver 192.0.2.{n}\n")).collect::<String>();
+        assert_eq!(named(&many), ["192.0.2.1:53", "192.0.2.2:53", "192.0.2.3:53"]);
+        assert_eq!(named(&"nameserver 192.0.2.2\n".repeat(9)), ["192.0.2.2:53"]);
         assert_eq!(named(""), ["127.0.0.1:53"]);
     }
 
@@ -221,10 +227,14 @@ mod tests {
     fn a_server_that_fails_is_left_at_once_and_the_first_is_asked_where_all_have() {
         let (_folder, mut resolver, ask) = with_servers(3);
         let now = Instant::now();
-        for expected in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+        for (expected, next) in
+            [("192.0.2.1", Some("192.0.2.2")), ("192.0.2.2", Some("192.0.2.3")), ("192.0.2.3", None)]
+        {
             assert_eq!(ask(&mut resolver, 0), expected);
-            resolver.failed(SocketAddr::new(expected.parse().unwrap(), PORT), now);
+            let instead = resolver.failed(SocketAddr::new(expected.parse().unwrap(), PORT), now);
+            assert_eq!(instead.map(|server| server.ip().to_string()).as_deref(), next, "instead of {expected}");
         }
+        assert_eq!(resolver.failed("192.0.2.1:53".parse().unwrap(), now), None, "all the others have failed before");
         assert_eq!(ask(&mut resolver, 0), "192.0.2.1");
         resolver.answered("192.0.2.2:53".parse().unwrap());
         assert_eq!(ask(&mut resolver, 1), "192.0.2.2");
