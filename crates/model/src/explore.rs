@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use crate::host::Arrow;
 use crate::scenario::Scenario;
 use crate::segment::SegmentId;
-use crate::world::{Choice, State, World, Wrong};
+use crate::world::{Challenge, Choice, State, World, Wrong};
 
 /// When to stop before all has been explored.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +61,8 @@ pub struct Outcome {
     pub endings: usize,
     /// Arrows of the state diagram that were taken.
     pub arrows: Vec<Arrow>,
+    /// In which states a SYN or RST of old was challenged.
+    pub challenged: Vec<Challenge>,
     /// Whether all was explored.
     pub complete: bool,
     /// What was wrong, if anything was.
@@ -209,6 +211,7 @@ pub fn explore(scenario: &Scenario, limits: Limits) -> Outcome {
         depth: 0,
         endings: 0,
         arrows: Vec::new(),
+        challenged: Vec::new(),
         complete: false,
         finding: None,
         took: Duration::ZERO,
@@ -249,6 +252,7 @@ pub fn explore(scenario: &Scenario, limits: Limits) -> Outcome {
     (outcome.states, outcome.transitions) = (search.store.entries.len(), search.transitions);
     outcome.endings = search.endings;
     outcome.arrows = search.world.arrows().iter().copied().collect();
+    outcome.challenged = search.world.challenged().iter().copied().collect();
     outcome.took = began.elapsed();
     outcome
 }

@@ -12,7 +12,7 @@ use bowline_base::Instant;
 use bowline_tcp::state::{Cause, State};
 use bowline_tcp::trace::Trace;
 use bowline_tcp::{Arrival, ConnectionKey, Endpoint, Event, FourTuple, ListenerKey, Path, PendingKey};
-use bowline_wire::tcp::{TcpFlags, Timestamps};
+use bowline_wire::tcp::{TcpFlags, TcpHeader, Timestamps};
 use bowline_wire::{Ecn, Piece};
 use bytes::Bytes;
 
@@ -158,6 +158,7 @@ impl Host {
             Call::Read => self.readable(),
             Call::Close | Call::Abort => held,
             Call::Crash => true,
+            Call::Flood => self.listener.is_some(),
             Call::Wait => self.endpoint.poll_timeout().is_none_or(|at| at > self.now + Duration::from_secs(2)),
             Call::Timer => self.endpoint.poll_timeout().is_some(),
         }
@@ -190,11 +191,15 @@ impl Host {
     }
 
     fn arrive(&mut self, segment: &Segment) {
+        self.hear(self.tuple(), &segment.header, &segment.text);
+    }
+
+    fn hear(&mut self, tuple: FourTuple, header: &TcpHeader, text: &[u8]) {
         let arrival = Arrival {
-            tuple: self.tuple(),
-            header: &segment.header,
+            tuple,
+            header,
             head: &[],
-            text: &[Piece::from(Bytes::copy_from_slice(&segment.text))],
+            text: &[Piece::from(Bytes::copy_from_slice(text))],
             segment_size: None,
             mark: Ecn::NotEct,
             path: Path { lossless: true, ..Path::new(MTU) },
@@ -285,14 +290,15 @@ impl Host {
     }
 
     fn take_departures(&mut self, step: &mut Step) -> Result<(), String> {
-        let to = self.side.other();
+        let (to, tuple) = (self.side.other(), self.tuple());
         for _ in 0..MOST {
-            let sent = self.endpoint.poll_transmit(self.now, |departure| Segment {
-                to,
-                header: departure.header.clone(),
-                text: departure.payload.concat(),
+            let sent = self.endpoint.poll_transmit(self.now, |departure| {
+                // What is for strangers is lost.
+                let is_ours = departure.tuple == tuple;
+                is_ours.then(|| Segment { to, header: departure.header.clone(), text: departure.payload.concat() })
             });
-            let Some(mut segment) = sent else { return Ok(()) };
+            let Some(sent) = sent else { return Ok(()) };
+            let Some(mut segment) = sent else { continue };
             self.check_text(&segment)?;
             self.stamp(&mut segment);
             step.sent.push(segment);

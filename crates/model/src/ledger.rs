@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
+use bowline_tcp::Info;
 use bowline_tcp::state::{Cause, State, next};
 
 use crate::Side;
@@ -18,7 +19,7 @@ pub enum End {
 }
 
 /// One connection as its user knows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Life {
     /// Its number in the endpoint's trace.
     pub id: u64,
@@ -36,6 +37,8 @@ pub struct Life {
     pub read: Vec<u8>,
     /// Whether the user was told that the peer's stream has ended.
     pub eof: bool,
+    /// Whether it was accepted before the handshake was complete, with what its SYN had (RFC 7413).
+    pub early: bool,
     /// Whether the handshake was completed.
     pub established: bool,
     /// Whether all that was written, and the FIN behind it, has been acknowledged.
@@ -47,8 +50,8 @@ pub struct Life {
 impl Hash for Life {
     /// All but its number in the trace.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { id: _, iss, irs, wrote, shut, got, read, eof, established, flushed, end } = self;
-        (iss, irs, wrote, shut, got, read, eof, established, flushed, end).hash(state);
+        let Self { id: _, iss, irs, wrote, shut, got, read, eof, early, established, flushed, end } = self;
+        (iss, irs, wrote, shut, got, read, eof, early, established, flushed, end).hash(state);
     }
 }
 
@@ -65,10 +68,21 @@ impl Life {
             got: 0,
             read: Vec::new(),
             eof: false,
+            early: false,
             established: false,
             flushed: false,
             end: None,
         }
+    }
+}
+
+impl Life {
+    /// Whether its handshake is complete, by what the endpoint says of it now.
+    ///
+    /// One that was accepted early can be closed early, and then is in FIN-WAIT-1 before its SYN is acknowledged.
+    #[must_use]
+    pub fn has_both_syns(&self, info: &Info) -> bool {
+        info.state.is_synchronized() && (!self.early || info.positions.snd_una != self.iss)
     }
 }
 
@@ -89,6 +103,12 @@ impl Hash for Ledger {
 }
 
 impl Ledger {
+    /// Whether both say the same of every connection.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.lives == other.lives
+    }
+
     /// The byte that this side's connection number `life` has at `position` of its stream: different for every connection.
     #[must_use]
     pub fn byte(side: Side, life: usize, position: usize) -> u8 {
@@ -114,6 +134,7 @@ impl Ledger {
         let Some(life) = self.lives.iter_mut().find(|life| life.id == id) else { return Ok(()) };
         life.established |= to == State::Established;
         life.flushed |= matches!(cause, Cause::AckOfFin | Cause::FinAndAckOfFin);
+        life.established |= life.early && life.flushed;
         match to {
             State::TimeWait => life.end = Some(End::Orderly),
             State::Closed if cause == Cause::AckOfFin => life.end = Some(End::Orderly),

@@ -5,11 +5,11 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use bowline_tcp::state::{STATES, TRANSITIONS, Transition};
+use bowline_tcp::state::{STATES, State, TRANSITIONS, Transition};
 
 use crate::explore::{Limits, Outcome, explore};
 use crate::host::Arrow;
-use crate::scenario::Scenario;
+use crate::scenario::{FastOpen, Scenario};
 
 const ABOUT: &str = include_str!("report/about.md");
 
@@ -104,8 +104,28 @@ pub fn page(outcomes: &[Outcome]) -> String {
         let (name, about) = (scenario.name, scenario.about);
         let _ = writeln!(out, "| {name} | {about} | {} | {} | {} |", a.describe(), b.describe(), network(scenario));
     }
+    challenges(&mut out, outcomes);
     diagram(&mut out, &taken);
     out
+}
+
+/// The states in which a SYN of old was challenged, and those in which a RST was (RFC 5961 3.2, 4.2).
+#[must_use]
+pub fn challenged(outcomes: &[Outcome]) -> [BTreeSet<State>; 2] {
+    [false, true].map(|reset| {
+        let all = outcomes.iter().flat_map(|outcome| &outcome.challenged);
+        all.filter(|(_, is_reset)| *is_reset == reset).map(|(state, _)| *state).collect()
+    })
+}
+
+fn challenges(out: &mut String, outcomes: &[Outcome]) {
+    let [syns, resets] = challenged(outcomes).map(|states| states.iter().map(|state| state.name()).collect::<Vec<_>>());
+    let _ = writeln!(
+        out,
+        "\n## Challenges\n\nSYNs of earlier incarnations were challenged in {}; RSTs in {}.",
+        syns.join(", "),
+        resets.join(", ")
+    );
 }
 
 fn network(scenario: &Scenario) -> String {
@@ -119,6 +139,11 @@ fn network(scenario: &Scenario) -> String {
     if scenario.sack {
         out.push("SACK".into());
     }
+    out.extend(match scenario.fast_open {
+        FastOpen::Off => None,
+        FastOpen::Free => Some("Fast Open without cookies".into()),
+        FastOpen::Cookie => Some("Fast Open".into()),
+    });
     out.join(", ")
 }
 

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use bowline_tcp::{Config, Options};
+use bowline_tcp::{Config, FastOpenOptions, Options};
 
 use crate::Side;
+
+mod table;
+
+pub use table::scenarios;
 
 /// What a user can do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -36,12 +40,14 @@ pub enum Call {
     Crash,
     /// Two seconds pass in which nothing happens.
     Wait,
+    /// The SYN of a stranger arrives, who is never heard of again.
+    Flood,
     /// Not a call: time passes until something happens by itself.
     Timer,
 }
 
 /// All of them.
-pub const CALLS: [Call; 14] = [
+pub const CALLS: [Call; 15] = [
     Call::Listen,
     Call::Unlisten,
     Call::Connect,
@@ -55,6 +61,7 @@ pub const CALLS: [Call; 14] = [
     Call::Abort,
     Call::Crash,
     Call::Wait,
+    Call::Flood,
     Call::Timer,
 ];
 
@@ -120,6 +127,20 @@ pub enum Strays {
     Old,
     /// The same, with numbers moved into the windows of the incarnation that is explored: only timestamps tell.
     OldInWindow,
+    /// SYNs and RSTs of earlier incarnations, one aborted by each side, with numbers moved into the windows of the one that is
+    /// explored, though not to where the next segment is expected: RFC 5961 tells.
+    Blind,
+}
+
+/// What goes along with the SYNs of active opens, which then wait for the first byte (RFC 7413).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FastOpen {
+    /// Nothing, and none of them waits.
+    Off,
+    /// Data, and listeners take it from anybody.
+    Free,
+    /// The wish for a cookie, or data with it.
+    Cookie,
 }
 
 /// A world to explore.
@@ -143,8 +164,12 @@ pub struct Scenario {
     pub sack: bool,
     /// Whether RSTs carry timestamps, as RFC 7323 3.2 allows and other stacks do.
     pub stamped_resets: bool,
-    /// Whether listeners answer with cookies.
-    pub cookies: bool,
+    /// How many half-open connections are kept; beyond that, listeners answer with cookies.
+    pub max_half_open: u8,
+    /// What SYNs take along.
+    pub fast_open: FastOpen,
+    /// Whether active opens leave the choice of the port, of which there is one, to the endpoint: it may be in TIME-WAIT.
+    pub given_port: bool,
     /// Whether the user decides on each SYN.
     pub deferred: bool,
     /// Whether reading is a choice; else all that can be read is read at once.
@@ -157,185 +182,31 @@ pub struct Scenario {
     pub alike: bool,
 }
 
-use Call::{
-    Abort, Admit, Close, Connect, ConnectFrom, Crash, Listen, Read, Refuse, Send, Shutdown, Timer, Unlisten, Wait,
-};
-
-const PLAIN: Scenario = Scenario {
-    name: "",
-    about: "",
-    bounds: [Bound::of(&[]), Bound::of(&[])],
-    duplicates: 0,
-    strays: Strays::None,
-    stray_deliveries: 0,
-    timestamps: false,
-    sack: false,
-    stamped_resets: false,
-    cookies: false,
-    deferred: false,
-    lazy: false,
-    delayed_ack: Duration::ZERO,
-    receive_buffer: 64 << 10,
-    alike: false,
-};
-
-/// Everything that is explored.
-#[must_use]
-#[allow(clippy::too_many_lines, reason = "a table")]
-pub fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario {
-            name: "transfer",
-            about: "one side opens actively, the other passively; both write and close, each direction for itself or both",
-            bounds: [
-                Bound::of(&[(Connect, 1), (Send, 1), (Shutdown, ANY), (Close, ANY)]),
-                Bound::of(&[(Listen, 1), (Send, 1), (Shutdown, ANY), (Close, ANY)]),
-            ],
-            duplicates: 1,
-            ..PLAIN
-        },
-        Scenario {
-            name: "patience",
-            about: "the same with time-outs, up to giving up",
-            bounds: [
-                Bound::of(&[(Connect, 1), (Close, ANY), (Timer, 2)]),
-                Bound::of(&[(Listen, 1), (Send, 1), (Close, ANY), (Timer, 2)]),
-            ],
-            ..PLAIN
-        },
-        Scenario {
-            name: "abort",
-            about: "aborts, half-closed connections, and a listener that closes",
-            bounds: [
-                Bound::of(&[(Connect, 1), (Shutdown, ANY), (Close, ANY), (Abort, ANY), (Timer, 1)]),
-                Bound::of(&[(Listen, 1), (Unlisten, 1), (Close, ANY), (Abort, ANY)]),
-            ],
-            duplicates: 1,
-            ..PLAIN
-        },
-        Scenario {
-            name: "simultaneous",
-            about: "both open actively, with time-outs",
-            bounds: [Bound::of(&[(Connect, 1), (Close, ANY), (Abort, ANY), (Timer, 1)]); 2],
-            alike: true,
-            ..PLAIN
-        },
-        Scenario {
-            name: "crossed",
-            about: "both open actively and write",
-            bounds: [Bound::of(&[(Connect, 1), (Send, 1), (Shutdown, ANY), (Close, ANY)]); 2],
-            alike: true,
-            ..PLAIN
-        },
-        Scenario {
-            name: "anyhow",
-            about: "one side may listen and then connect from LISTEN, the other listen, connect, or both",
-            bounds: [
-                Bound::of(&[(Listen, 1), (ConnectFrom, 1), (Close, ANY)]),
-                Bound::of(&[(Listen, 1), (Unlisten, 1), (Connect, 1), (Close, ANY)]),
-            ],
-            ..PLAIN
-        },
-        Scenario {
-            name: "order",
-            about: "several bytes that overtake each other, with SACK and delayed acknowledgements",
-            bounds: [
-                Bound::of(&[(Connect, 1), (Send, 3), (Close, ANY)]),
-                Bound::of(&[(Listen, 1), (Close, ANY), (Timer, 1)]),
-            ],
-            sack: true,
-            delayed_ack: Duration::from_millis(40),
-            ..PLAIN
-        },
-        Scenario {
-            name: "again",
-            about: "the same two ports connect twice, through TIME-WAIT; RSTs with timestamps as other stacks send them",
-            bounds: [
-                Bound::of(&[(Connect, 2), (Close, ANY), (Abort, ANY), (Wait, 1)]),
-                Bound::of(&[(Listen, 1), (Close, ANY), (Abort, ANY)]),
-            ],
-            timestamps: true,
-            stamped_resets: true,
-            ..PLAIN
-        },
-        Scenario {
-            name: "old",
-            about: "segments of an earlier incarnation turn up",
-            bounds: [Bound::of(&[(Connect, 1), (Send, 1), (Close, ANY)]), Bound::of(&[(Listen, 1), (Close, ANY)])],
-            strays: Strays::Old,
-            stray_deliveries: 2,
-            ..PLAIN
-        },
-        Scenario {
-            name: "wrapped",
-            about: "segments of an earlier incarnation turn up inside the window; timestamps tell them apart",
-            bounds: [Bound::of(&[(Connect, 1), (Send, 1), (Close, ANY)]), Bound::of(&[(Listen, 1), (Close, ANY)])],
-            strays: Strays::OldInWindow,
-            stray_deliveries: 2,
-            timestamps: true,
-            ..PLAIN
-        },
-        Scenario {
-            name: "crash",
-            about: "the active side forgets everything in the middle, and opens again",
-            bounds: [
-                Bound::of(&[(Connect, 2), (Close, ANY), (Crash, 1)]),
-                Bound::of(&[(Listen, 1), (Send, 1), (Close, ANY)]),
-            ],
-            ..PLAIN
-        },
-        Scenario {
-            name: "forget",
-            about: "the passive side forgets everything in the middle, and listens again",
-            bounds: [
-                Bound::of(&[(Connect, 1), (Send, 2), (Close, ANY)]),
-                Bound::of(&[(Listen, 2), (Close, ANY), (Crash, 1)]),
-            ],
-            ..PLAIN
-        },
-        Scenario {
-            name: "cookies",
-            about: "a listener that keeps nothing before the handshake is complete",
-            bounds: [
-                Bound::of(&[(Connect, 1), (Send, 1), (Close, ANY), (Timer, 1)]),
-                Bound::of(&[(Listen, 1), (Send, 1), (Close, ANY)]),
-            ],
-            cookies: true,
-            ..PLAIN
-        },
-        Scenario {
-            name: "deferred",
-            about: "SYNs wait until the user admits or refuses them; what it admits it may close at once",
-            bounds: [
-                Bound::of(&[(Connect, 1), (Close, ANY), (Abort, ANY), (Timer, 1)]),
-                Bound::of(&[
-                    (Listen, 1),
-                    (Unlisten, 1),
-                    (Admit, ANY),
-                    (Refuse, ANY),
-                    (Close, ANY),
-                    (Abort, ANY),
-                    (Timer, 2),
-                ]),
-            ],
-            deferred: true,
-            ..PLAIN
-        },
-        Scenario {
-            name: "unread",
-            about: "windows of one byte that close, and closing with bytes unread",
-            bounds: [
-                Bound::of(&[(Connect, 1), (Send, 2), (Close, ANY), (Timer, 1)]),
-                Bound::of(&[(Listen, 1), (Read, 1), (Close, ANY)]),
-            ],
-            lazy: true,
-            receive_buffer: 1,
-            ..PLAIN
-        },
-    ]
+impl FastOpen {
+    fn options(self) -> FastOpenOptions {
+        match self {
+            Self::Off => FastOpenOptions::default(),
+            Self::Free | Self::Cookie => FastOpenOptions {
+                connect: true,
+                wait: true,
+                listen: 4,
+                without_cookie: self == Self::Free,
+                ..FastOpenOptions::default()
+            },
+        }
+    }
 }
 
+/// Half-open connections that are kept where nothing is said: more than two sides can have.
+const ENOUGH: u8 = 4;
+
 impl Scenario {
+    /// Whether listeners may answer with cookies.
+    #[must_use]
+    pub const fn has_cookies(&self) -> bool {
+        self.max_half_open < ENOUGH
+    }
+
     /// The same with a higher bound: `more` of everything that is counted.
     #[must_use]
     pub fn raised(mut self, more: u8) -> Self {
@@ -366,9 +237,10 @@ impl Scenario {
             window_scaling: false,
             timestamps: self.timestamps,
             sack: self.sack,
+            fast_open: self.fast_open.options(),
             ..Options::default()
         };
-        let max_half_open = if self.cookies { 0 } else { 4 };
+        let max_half_open = usize::from(self.max_half_open);
         Config { options, max_half_open, max_connections: 8, max_listeners: 4, max_trace: 4096, ..Config::default() }
     }
 }

@@ -13,6 +13,8 @@ use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use bowline_tcp::state::State as TcpState;
+use bowline_wire::tcp::TcpFlags;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::Side;
@@ -20,6 +22,7 @@ use crate::host::{Arrow, Host, Input, Step};
 use crate::scenario::{Call, Scenario, Strays};
 use crate::segment::{Segment, SegmentId, Segments};
 
+mod before;
 mod beside;
 
 /// Steps after which two sides that both want to end, on a network that is kind, must have ended.
@@ -62,6 +65,9 @@ struct Outcome {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Wrong(pub String);
 
+/// The state in which a challenge was sent, and whether it answered a RST; else it was a SYN.
+pub type Challenge = (TcpState, bool);
+
 type Key = (u32, u8, u16);
 
 /// A scenario's world, as far as it has been seen.
@@ -73,6 +79,7 @@ pub struct World {
     steps: HashMap<Key, Result<Outcome, Wrong>>,
     strays: Vec<SegmentId>,
     arrows: BTreeSet<Arrow>,
+    challenged: BTreeSet<Challenge>,
     first: [u32; 2],
 }
 
@@ -90,12 +97,14 @@ impl World {
             steps: HashMap::new(),
             strays: Vec::new(),
             arrows: BTreeSet::new(),
+            challenged: BTreeSet::new(),
             first: [0, 0],
             scenario: scenario.clone(),
         };
         let mut sides = Side::BOTH.map(|side| Host::new(side, &scenario));
         if scenario.strays != Strays::None {
-            world.live_before(&mut sides)?;
+            let old = before::live(&mut sides, scenario.strays)?;
+            world.strays = world.names(old)?;
         }
         let [a, b] = sides;
         world.first = [world.number(Side::A, a)?, world.number(Side::B, b)?];
@@ -119,6 +128,12 @@ impl World {
     #[must_use]
     pub fn arrows(&self) -> &BTreeSet<Arrow> {
         &self.arrows
+    }
+
+    /// In which states a SYN or RST of old was challenged.
+    #[must_use]
+    pub fn challenged(&self) -> &BTreeSet<Challenge> {
+        &self.challenged
     }
 
     /// Different states of sides, steps of sides, and segments seen so far.
@@ -188,6 +203,9 @@ impl World {
             }
         };
         let outcome = self.step(state.hosts[side as usize], side, call, name)?;
+        if let (Choice::Stray(_), Strays::Blind) = (choice, self.scenario.strays) {
+            self.judge_blind(state.hosts[side as usize], &outcome, name)?;
+        }
         let inert = outcome.host == state.hosts[side as usize] && outcome.sent.is_empty();
         if inert {
             // A segment that changes nothing is as good as one that stays under way: that state is a part of this one.
@@ -235,9 +253,12 @@ impl World {
     fn finish(&mut self, side: Side, after: Host, step: Step) -> Result<Outcome, Wrong> {
         self.arrows.extend(step.arrows);
         let host = self.number(side, after)?;
-        let names = step.sent.into_iter().map(|segment| self.segments.name(segment)).collect::<Option<_>>();
-        let sent = names.ok_or_else(|| Wrong("more different segments than there are names".into()))?;
-        Ok(Outcome { host, sent })
+        Ok(Outcome { host, sent: self.names(step.sent)? })
+    }
+
+    fn names(&mut self, segments: Vec<Segment>) -> Result<Vec<SegmentId>, Wrong> {
+        let names = segments.into_iter().map(|segment| self.segments.name(segment)).collect::<Option<_>>();
+        names.ok_or_else(|| Wrong("more different segments than there are names".into()))
     }
 
     /// The number of a side's state. A new one is first left alone, to see that it ends.
@@ -261,8 +282,33 @@ impl World {
     fn judge(&self, state: &State) -> Result<(), Wrong> {
         for side in Side::BOTH {
             let (ours, theirs) = (self.host(state, side).ledger(), self.host(state, side.other()).ledger());
-            beside::judge(side, ours, theirs, self.scenario.cookies)
+            beside::judge(side, ours, theirs, self.scenario.has_cookies())
                 .map_err(|what| Wrong(format!("{side:?}: {what}")))?;
+        }
+        Ok(())
+    }
+
+    /// A SYN or RST of old that lies in the window, but not where the next segment is expected, does nothing to a connection, and
+    /// is answered with an acknowledgement at most (RFC 5961 3.2, 4.2).
+    fn judge_blind(&mut self, before: u32, outcome: &Outcome, name: SegmentId) -> Result<(), Wrong> {
+        let hosts = [before, outcome.host].map(|number| self.hosts.get(number as usize));
+        let ([Some(before), Some(after)], Some(segment)) = (hosts, self.segments.get(name)) else { return Ok(()) };
+        let is_reset = segment.has(TcpFlags::RST);
+        let state = before.state();
+        let sent: Vec<_> = outcome.sent.iter().filter_map(|&name| self.segments.get(name)).collect();
+        let is_challenge = matches!(sent[..], [answer] if answer.header.flags == TcpFlags::ACK && answer.is_empty());
+        // RFC 9293 3.6.1, MAY-2: a SYN beyond all that TIME-WAIT has seen may begin a new connection.
+        let counts = state.is_synchronized() && (is_reset || state != TcpState::TimeWait);
+        if counts
+            && (after.state() != state
+                || !before.ledger().is_like(after.ledger())
+                || !(sent.is_empty() || is_challenge))
+        {
+            let what = if is_reset { "RST" } else { "SYN" };
+            return Err(Wrong(format!("a {what} of old, off the expected number, took {state} to {}", after.state())));
+        }
+        if is_challenge {
+            self.challenged.insert((state, is_reset));
         }
         Ok(())
     }
@@ -305,75 +351,6 @@ impl World {
         };
         first(&[Call::Read, Call::Close, Call::Unlisten]).or_else(|| first(&[Call::Timer]))
     }
-
-    /// One incarnation from beginning to end; what it sent will turn up again.
-    fn live_before(&mut self, sides: &mut [Host; 2]) -> Result<(), Wrong> {
-        let script = [
-            (Side::B, Call::Listen),
-            (Side::A, Call::Connect),
-            (Side::A, Call::Send),
-            (Side::B, Call::Send),
-            (Side::A, Call::Close),
-            (Side::B, Call::Close),
-            (Side::B, Call::Unlisten),
-            (Side::A, Call::Timer),
-        ];
-        let mut old = Vec::new();
-        for (side, call) in script {
-            let mut under_way = take(&mut sides[side as usize], Input::Call(call))?;
-            while !under_way.is_empty() {
-                let segment = under_way.remove(0);
-                under_way.extend(take(&mut sides[segment.to as usize], Input::Segment(&segment))?);
-                old.push(segment);
-            }
-        }
-        if !sides.iter().all(Host::is_over) {
-            return Err(Wrong("the earlier incarnation does not end".into()));
-        }
-        sides.iter_mut().for_each(Host::begin_anew);
-        if self.scenario.strays == Strays::OldInWindow {
-            move_into_window(&mut old, sides)?;
-        }
-        for segment in old {
-            let name = self.segments.name(segment).ok_or_else(|| Wrong("too many segments".into()))?;
-            if !self.strays.contains(&name) {
-                self.strays.push(name);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn take(host: &mut Host, input: Input<'_>) -> Result<Vec<Segment>, Wrong> {
-    let (after, step) = guarded(|| host.step(input))?;
-    *host = after;
-    Ok(step.sent)
-}
-
-/// Moves the numbers of old segments to where those of the next incarnation will be.
-fn move_into_window(old: &mut [Segment], sides: &[Host; 2]) -> Result<(), Wrong> {
-    let mut sides = sides.clone();
-    take(&mut sides[1], Input::Call(Call::Listen))?;
-    let syn = take(&mut sides[0], Input::Call(Call::Connect))?;
-    let answer = match syn.first() {
-        Some(syn) => take(&mut sides[1], Input::Segment(syn))?,
-        None => Vec::new(),
-    };
-    let begin = |segments: &[Segment]| segments.first().map(|segment| segment.header.seq.0);
-    let old_begin = |to| old.iter().find(|segment| segment.to == to).map(|segment| segment.header.seq.0);
-    let moved = (begin(&syn).zip(old_begin(Side::B)), begin(&answer).zip(old_begin(Side::A)));
-    let (Some((a, old_a)), Some((b, old_b))) = moved else { return Err(Wrong("there is no next incarnation".into())) };
-    // One side's numbers are the same as they will be, the other's differ by one: were both the same, and all times as well,
-    // the next incarnation would be the old one.
-    let by = [a.wrapping_sub(old_a), b.wrapping_sub(old_b).wrapping_add(1)];
-    for segment in old {
-        let sender = segment.to.other() as usize;
-        segment.header.seq.0 = segment.header.seq.0.wrapping_add(by[sender]);
-        if segment.has(bowline_wire::tcp::TcpFlags::ACK) {
-            segment.header.ack.0 = segment.header.ack.0.wrapping_add(by[1 - sender]);
-        }
-    }
-    Ok(())
 }
 
 /// Makes a panic a finding.

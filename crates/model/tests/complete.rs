@@ -1,9 +1,13 @@
-//! Every scenario, complete to its bound, with nothing wrong; and every arrow of the table taken by one of them.
+//! Every scenario, complete to its bound, with nothing wrong; and every arrow of the table taken by one of them, and SYNs and
+//! RSTs of old challenged in every state that does so.
+
+use std::collections::BTreeSet;
 
 use bowline_model::diagram::draw;
 use bowline_model::explore::{Limits, explore};
 use bowline_model::report;
 use bowline_model::scenario::scenarios;
+use bowline_tcp::state::State::{CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, SynReceived, TimeWait};
 
 #[test]
 fn nothing_is_wrong_to_the_bound_and_every_arrow_is_taken() {
@@ -17,6 +21,12 @@ fn nothing_is_wrong_to_the_bound_and_every_arrow_is_taken() {
     }
     let missing = report::missing(&outcomes);
     assert!(missing.is_empty(), "nothing takes {missing:#?}");
+    // RFC 1337: a RST in TIME-WAIT is ignored instead.
+    let mut states = BTreeSet::from([SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck]);
+    let [syns, resets] = report::challenged(&outcomes);
+    assert_eq!(resets, states);
+    states.insert(TimeWait);
+    assert_eq!(syns, states);
 }
 
 /// A bound that is not reached would make the rest say nothing.

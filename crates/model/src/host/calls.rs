@@ -2,10 +2,12 @@
 //!
 //! It must not decide when a user calls: `scenario` bounds that, and the host says whether there is occasion.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bowline_tcp::state::{Cause, State};
-use bowline_tcp::{CallError, ConnectionKey, Listen, Path};
+use bowline_tcp::{CallError, ConnectionKey, FourTuple, Listen, Options, Path};
+use bowline_wire::tcp::{TcpFlags, TcpHeader};
 
 use super::{Host, MTU, PORT, Step, address, endpoint};
 use crate::ledger::{Ledger, Life};
@@ -31,7 +33,8 @@ impl Host {
                 }
             }
             (Call::Connect, None) => {
-                let opened = self.endpoint.connect(now, address(side), address(side.other()), path, None);
+                let opened =
+                    self.endpoint.connect(now, self.opens_from(), address(side.other()), path, self.opens_with());
                 // In use by a half-open connection or by TIME-WAIT: the user is told, and nothing happens.
                 opened.ok().into_iter().for_each(|key| self.hold(key));
             }
@@ -71,10 +74,31 @@ impl Host {
                 self.socket = None;
             }
             (Call::Crash, _) => self.crash(),
+            (Call::Flood, _) => self.flood(),
             (Call::Wait, _) => self.now += Duration::from_secs(2),
             _ => {}
         }
         Ok(())
+    }
+
+    fn opens_from(&self) -> SocketAddr {
+        let address = address(self.side);
+        if self.scenario.given_port { SocketAddr::new(address.ip(), 0) } else { address }
+    }
+
+    /// Where the endpoint chooses the port, there is only one.
+    fn opens_with(&self) -> Option<Options> {
+        let local_ports = Some((PORT, PORT));
+        self.scenario.given_port.then(|| Options { local_ports, ..self.scenario.config(self.side).options })
+    }
+
+    /// Each time it is another stranger.
+    fn flood(&mut self) {
+        let port = 2000 + u16::from(self.left.left(Call::Flood));
+        let header =
+            TcpHeader { src_port: port, dst_port: PORT, flags: TcpFlags::SYN, window: 1000, ..TcpHeader::default() };
+        let stranger = SocketAddr::new(IpAddr::from([10, 0, 0, 9]), port);
+        self.hear(FourTuple::new(address(self.side), stranger), &header, &[]);
     }
 
     fn crash(&mut self) {
@@ -87,11 +111,12 @@ impl Host {
     /// The user holds a connection from now on.
     pub(super) fn hold(&mut self, key: ConnectionKey) {
         let numbers = self.endpoint.initial_numbers(key);
-        let id = self.endpoint.info(self.now, key).map(|info| info.id);
-        if let (Some((iss, irs)), Some(id)) = (numbers, id) {
+        let info = self.endpoint.info(self.now, key);
+        if let (Some((iss, irs)), Some(info)) = (numbers, info) {
             self.socket = Some(key);
-            let mut life = Life::new(id, iss.0, irs.map(|irs| irs.0));
-            life.established = self.endpoint.state(key).is_some_and(State::is_synchronized);
+            let mut life = Life::new(info.id, iss.0, irs.map(|irs| irs.0));
+            life.early = info.fast_open.is_some_and(|opening| opening.is_server);
+            life.established = life.has_both_syns(&info);
             self.ledger.lives.push(life);
         }
     }

@@ -22,7 +22,7 @@ impl Host {
         if !matches!(info.state, State::Closed | State::Listen) {
             life.irs = irs.map(|irs| irs.0).or(life.irs);
         }
-        life.established |= info.state.is_synchronized();
+        life.established |= life.has_both_syns(&info);
         let got = usize::try_from(info.bytes_received).unwrap_or(usize::MAX);
         // RFC 9293 3.10.7.4: a reset, an abort or a time-out brings nothing along.
         if got > life.got && life.end == Some(crate::ledger::End::Early) {

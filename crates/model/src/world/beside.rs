@@ -1,10 +1,13 @@
 //! What two sides together may not do: each one's ledger against the other's.
 
 use crate::Side;
-use crate::ledger::{End, Ledger};
+use crate::ledger::{End, Ledger, Life};
 
 /// One side's ledger against the other's.
 pub(super) fn judge(side: Side, ours: &Ledger, theirs: &Ledger, cookies: bool) -> Result<(), String> {
+    for life in ours.lives.iter().filter(|life| life.early && !life.established) {
+        judge_early(side, life, theirs)?;
+    }
     for life in ours.lives.iter().filter(|life| life.established) {
         let Some(irs) = life.irs else { return Err("established without a SYN of the peer's".into()) };
         let mut peers = theirs.lives.iter().enumerate();
@@ -47,6 +50,21 @@ pub(super) fn judge(side: Side, ours: &Ledger, theirs: &Ledger, cookies: bool) -
     let orderly = ours.lives.iter().filter(|life| life.end == Some(End::Orderly));
     if orderly.clone().any(|life| !life.flushed) {
         return Err("ended in order before all was acknowledged".into());
+    }
+    Ok(())
+}
+
+/// What came with a SYN may be a copy (RFC 7413 6.1), and several connections have it; but only what the peer wrote on the one
+/// whose SYN it was, and no end of a stream.
+fn judge_early(side: Side, life: &Life, theirs: &Ledger) -> Result<(), String> {
+    let peer = theirs.lives.iter().enumerate().find(|(_, peer)| life.irs == Some(peer.iss));
+    let written: Vec<u8> = match peer {
+        Some((number, peer)) => (0..peer.wrote).map(|at| Ledger::byte(side.other(), number, at)).collect(),
+        None => Vec::new(),
+    };
+    if life.got > written.len() || !written.starts_with(&life.read) || life.eof {
+        let eof = if life.eof { " and the end" } else { "" };
+        return Err(format!("{} bytes, {:?}{eof}, came with a SYN behind which was {written:?}", life.got, life.read));
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ impl Endpoint {
     /// runs out; and of a congestion controller all but the windows it names.
     pub fn fingerprint<H: Hasher>(&self, state: &mut H) {
         let Self { connections, listeners, syn_queue, pending, time_wait, ready, events, .. } = self;
-        let Self { listener_events, control, ports, parted, .. } = self;
+        let Self { listener_events, control, ports, parted, fast_open, .. } = self;
         connections.iter().for_each(|(name, tcb)| (name, tcb).hash(state));
         listeners.iter().for_each(|(name, listener)| (name, listener).hash(state));
         syn_queue.iter().for_each(|half| half.hash(state));
@@ -25,6 +25,7 @@ impl Endpoint {
         }
         time_wait.iter().for_each(|(_, entry)| entry.hash(state));
         (ready, events, listener_events, control, ports, parted).hash(state);
+        (&fast_open.cache, &fast_open.pause, &fast_open.left).hash(state);
         (pending.poll_timeout(), self.population()).hash(state);
     }
 }

@@ -4,6 +4,7 @@
 //! Bounded: whose cookie was used least recently yields. It knows no connections.
 
 use alloc::collections::BTreeMap;
+use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -83,6 +84,16 @@ pub(crate) struct CookieCache {
     order: BTreeMap<u64, IpAddr>,
     clock: u64,
     max: usize,
+}
+
+impl Hash for CookieCache {
+    /// What is known, in the order of use: when that was does not matter.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for (peer, entry) in self.order.values().filter_map(|peer| Some((peer, self.entries.get(peer)?))) {
+            let CachedCookie { mss, cookie, syn_losses, lost_at, attempt, used: _ } = entry;
+            (peer, mss, cookie, syn_losses, lost_at, attempt).hash(state);
+        }
+    }
 }
 
 impl CookieCache {
