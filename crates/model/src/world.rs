@@ -297,7 +297,7 @@ impl World {
         let state = before.state();
         let sent: Vec<_> = outcome.sent.iter().filter_map(|&name| self.segments.get(name)).collect();
         let is_challenge = matches!(sent[..], [answer] if answer.header.flags == TcpFlags::ACK && answer.is_empty());
-        // RFC 9293 3.6.1, MAY-2: a SYN beyond all that TIME-WAIT has seen may begin a new connection.
+        // RFC 9293 3.6.1: a SYN beyond all that TIME-WAIT has seen may begin a new connection.
         let counts = state.is_synchronized() && (is_reset || state != TcpState::TimeWait);
         if counts
             && (after.state() != state
