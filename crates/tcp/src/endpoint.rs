@@ -4,8 +4,10 @@
 //! |---|---|
 //! | here | what an endpoint is made of |
 //! | `calls` | what the user asks (RFC 9293 3.10.1 to 3.10.6) |
+//! | `open` | active opens: ports, and those of TIME-WAIT (3.10.1) |
 //! | `segments` | who a segment is for; RST for nobody (3.10.7.1) |
-//! | `handshakes` | listeners, half-open connections, cookies, TIME-WAIT (3.10.7.2) |
+//! | `handshakes` | listeners, half-open connections, cookies (3.10.7.2) |
+//! | `time_wait` | segments for what has ended, SYNs that begin it anew (3.10.7.4, RFC 6191) |
 //! | `fast_open` | which SYNs' data is taken before the handshake; keys and cookies (RFC 7413) |
 //! | `auth` | which segments must be signed, and are let in (RFC 2385) |
 //! | `output` | the one exit for segments; events; deadlines |
@@ -25,8 +27,10 @@ mod fast_open;
 mod fingerprint;
 mod handshakes;
 mod look;
+mod open;
 mod output;
 mod segments;
+mod time_wait;
 
 pub use ahead::{AHEAD, Guess};
 pub use look::Progress;
