@@ -81,3 +81,20 @@ fn definitions_reach_scripts() {
     assert_eq!(drill(folder.path(), &["-D", "WRONG=", "-D", "N=0", "a.pkt"]).status.code(), Some(1));
     assert_eq!(drill(folder.path(), &["-D", "WRONG=", "-D", "N=-1", "a.pkt"]).status.code(), Some(0));
 }
+
+#[test]
+fn a_suites_defaults_are_read_as_a_shell_reads_them() {
+    let script = format!("`./defaults.sh`\n{PASSES}");
+    let run = |defaults: &str| {
+        let folder = folder(&[("a.pkt", &script), ("defaults.sh", defaults)]);
+        let output = drill(folder.path(), &["a.pkt"]);
+        (output.status.code(), text(&output))
+    };
+    assert_eq!(run("#!/bin/sh\nnot_known || sysctl -q net.ipv4.tcp_sack=0\n").0, Some(0));
+    let (status, shown) = run("not_known\n");
+    assert_eq!(status, Some(1), "{shown}");
+    assert!(shown.contains("not_known"), "{shown}");
+    let (status, shown) = run("not_known || ./defaults.sh\n");
+    assert_eq!(status, Some(1), "{shown}");
+    assert!(shown.contains("calls itself"), "{shown}");
+}

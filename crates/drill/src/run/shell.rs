@@ -84,16 +84,16 @@ impl Runner<'_> {
     /// What a suite begins its scripts with: all as it was, and then the commands of the file, where it lies beside the script
     /// and has only such as are known here.
     fn defaults(&mut self, name: &str) -> Result<(), String> {
-        self.sysctls.reset();
-        self.is_suites = true;
         let path = self.script.folder.join(name);
         let text = std::fs::read_to_string(&path).unwrap_or_default();
-        for part in split(&uncommented(&text), &ENDS) {
-            let words = words(&computed(&part)?)?;
-            if words.first().is_some_and(|first| DEFAULTS.contains(&first.rsplit('/').next().unwrap_or(first))) {
-                return Err(format!("{} calls itself", path.display()));
-            }
-            self.simple(&words).map_err(|error| format!("{}: `{}`: {error}", path.display(), part.trim()))?;
+        let parts = split(&uncommented(&text), &ENDS);
+        if parts.iter().flat_map(|part| split(part, &ALTERNATIVE)).any(|one| is_defaults(&one)) {
+            return Err(format!("{} calls itself", path.display()));
+        }
+        self.sysctls.reset();
+        self.is_suites = true;
+        for part in parts {
+            self.first_that_works(&part).map_err(|error| format!("{}: {error}", path.display()))?;
         }
         self.apply_sysctls()
     }
@@ -257,6 +257,12 @@ impl Runner<'_> {
 
 fn state_named(name: &str) -> Result<State, String> {
     bowline_posix::state_named(name).ok_or_else(|| format!("{name} is no state of a connection"))
+}
+
+/// Whether a command runs a suite's defaults.
+fn is_defaults(command: &str) -> bool {
+    let program = command.split_whitespace().next().unwrap_or_default();
+    DEFAULTS.contains(&program.rsplit('/').next().unwrap_or(program))
 }
 
 /// Whether a word sends output or errors nowhere, which is where they go here anyway.

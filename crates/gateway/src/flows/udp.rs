@@ -163,6 +163,10 @@ impl Udp {
             let dns = Some(Query { asked: datagram.destination.ip(), server });
             let sent = self.send(datagram, Key { source: datagram.source, dns }, server);
             let Err(verdict) = sent else { return Ok(()) };
+            // no fault of the server's: the datagram is too large, or the gateway has run out of something
+            if matches!(verdict, Verdict::TooBig(_) | Verdict::Silence) {
+                return Err(verdict);
+            }
             server = self.shared.resolver.lock().failed(server, Instant::now()).ok_or(verdict)?;
         }
     }
