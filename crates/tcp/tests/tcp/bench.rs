@@ -6,6 +6,7 @@ pub(crate) mod pair;
 pub(crate) mod peer;
 pub(crate) mod recorder;
 pub(crate) mod script;
+pub(crate) mod sender;
 
 /// The byte at this place of every stream: a place that is delivered wrongly shows.
 pub(crate) fn byte_at(at: u64) -> u8 {

@@ -15,6 +15,7 @@ mod bulk;
 mod chaos;
 mod close;
 mod fast_open;
+mod fingerprints;
 mod listeners;
 mod marks;
 mod noticed;

@@ -2,48 +2,17 @@
 
 use std::time::Duration;
 
-use bowline_tcp::{Algorithm, ConnectionKey, Options};
+use bowline_tcp::{Algorithm, Options};
 
-use crate::bench::peer::{Peer, plain};
+use crate::bench::peer::plain;
+use crate::bench::sender::Sender;
 
 /// Segments of 1,000 bytes, NewReno, everything that may leave at once.
 fn options() -> Options {
     Options { algorithm: Algorithm::NewReno, pacing: false, window_validation: true, ..plain() }
 }
 
-/// A connection whose application writes now and then.
-struct Bursts {
-    p: Peer,
-    key: ConnectionKey,
-    written: u64,
-}
-
-impl Bursts {
-    fn open(options: Options) -> Self {
-        let mut p = Peer::with_options(options);
-        let listener = p.listen(5);
-        p.run("< SYN seq=0 mss=1000\n> SYN,ACK seq=0 ack=1");
-        p.pass(Duration::from_millis(100));
-        p.run("< ACK seq=1 ack=1\n= ESTABLISHED");
-        let key = p.accept(listener);
-        Self { p, key, written: 0 }
-    }
-
-    /// Writes, and returns how many bytes left at once.
-    fn write(&mut self, len: usize) -> usize {
-        self.p.write(self.key, self.written, len);
-        self.written += len as u64;
-        self.sent()
-    }
-
-    fn sent(&mut self) -> usize {
-        let mut len = 0;
-        while self.p.has_sent() {
-            len += self.p.next_sent().payload.len();
-        }
-        len
-    }
-
+impl Sender {
     /// Everything written so far arrives, a window each 100 ms.
     fn deliver(&mut self) {
         loop {
@@ -86,13 +55,13 @@ impl Bursts {
 #[test]
 fn a_window_outlives_a_silence() {
     // RFC 7661 4.4: it neither grows nor shrinks.
-    let mut kept = Bursts::grown(options());
+    let mut kept = Sender::grown(options());
     let window = kept.cwnd();
     kept.silence(100);
     assert_eq!(kept.write(40_000), 40_000, "all of it at once");
     assert_eq!(kept.cwnd(), window);
     // RFC 5681 4.1
-    let mut other = Bursts::grown(Options { window_validation: false, ..options() });
+    let mut other = Sender::grown(Options { window_validation: false, ..options() });
     other.silence(100);
     assert_eq!(other.write(40_000), 10_000, "the initial window");
 }
@@ -100,7 +69,7 @@ fn a_window_outlives_a_silence() {
 #[test]
 fn what_is_not_in_use_does_not_grow_until_it_is() {
     // RFC 7661 4.4: MUST NOT, unless the window is the limit.
-    let mut bursts = Bursts::grown(options());
+    let mut bursts = Sender::grown(options());
     let window = bursts.cwnd();
     bursts.silence(2);
     for _ in 0..30 {
@@ -119,7 +88,7 @@ fn what_is_not_in_use_does_not_grow_until_it_is() {
 #[test]
 fn a_loss_reduces_what_was_in_use_and_what_was_lost_besides() {
     // RFC 7661 4.4.1: of 16 segments the first is lost.
-    let mut bursts = Bursts::grown(options());
+    let mut bursts = Sender::grown(options());
     bursts.silence(2);
     assert_eq!(bursts.write(16_000), 16_000);
     let una = bursts.written - 16_000 + 1;
@@ -137,7 +106,7 @@ fn a_loss_reduces_what_was_in_use_and_what_was_lost_besides() {
 #[test]
 fn what_was_carried_a_moment_ago_counts_as_in_use() {
     // RFC 7661 4.2, 4.4.1: the last burst is small, but the one before it had gone through within the second.
-    let mut bursts = Bursts::grown(options());
+    let mut bursts = Sender::grown(options());
     bursts.silence(2);
     bursts.write(12_000);
     bursts.deliver();
@@ -153,7 +122,7 @@ fn what_was_carried_a_moment_ago_counts_as_in_use() {
 #[test]
 fn a_validated_window_is_reduced_as_ever() {
     let [with, without] = [true, false].map(|window_validation| {
-        let mut bursts = Bursts::grown(Options { window_validation, ..options() });
+        let mut bursts = Sender::grown(Options { window_validation, ..options() });
         bursts.write(40_000);
         let una = bursts.written - 40_000 + 1;
         bursts.p.pass(Duration::from_millis(100));
@@ -173,7 +142,7 @@ fn a_validated_window_is_reduced_as_ever() {
 fn after_five_minutes_it_is_halved_and_slow_start_leads_back() {
     // RFC 7661 4.4.3: seconds of silence, and how often it is halved; never below the initial window.
     for (seconds, halved) in [(299, 0), (302, 1), (602, 2), (4_000, 3)] {
-        let mut bursts = Bursts::grown(options());
+        let mut bursts = Sender::grown(options());
         let window = bursts.cwnd();
         bursts.silence(seconds);
         bursts.write(1_000);
@@ -185,7 +154,7 @@ fn after_five_minutes_it_is_halved_and_slow_start_leads_back() {
 #[test]
 fn a_time_out_ends_the_phase() {
     // RFC 7661 4.4: the standard way out of it.
-    let mut bursts = Bursts::grown(options());
+    let mut bursts = Sender::grown(options());
     bursts.silence(2);
     bursts.write(8_000);
     bursts.p.pass(Duration::from_secs(1));

@@ -3,61 +3,20 @@
 
 use std::time::Duration;
 
+use bowline_tcp::Options;
 use bowline_tcp::congestion::{AckSample, Congestion};
 use bowline_tcp::reason::RecoveryChange;
 use bowline_tcp::trace::Trace;
-use bowline_tcp::{ConnectionKey, Options};
 
-use crate::bench::peer::{Peer, plain};
+use crate::bench::peer::plain;
 use crate::bench::recorder::{Manner, Told, acks, change, recorder, told};
-
-const RTT: Duration = Duration::from_millis(100);
+use crate::bench::sender::{RTT, Sender};
 
 fn options(manner: Manner) -> Options {
     Options { sack: true, pacing: false, nodelay: true, algorithm: recorder(manner), ..plain() }
 }
 
-/// A connection with segments of 1,000 bytes, whose sender writes one stream.
-struct Sender {
-    p: Peer,
-    key: ConnectionKey,
-    written: u64,
-}
-
 impl Sender {
-    fn open(options: Options) -> Self {
-        let sackok = if options.sack { "sackok" } else { "" };
-        let mut p = Peer::with_options(options);
-        let listener = p.listen(5);
-        p.run(&format!("< SYN seq=0 mss=1000 {sackok}\n> SYN,ACK seq=0 ack=1"));
-        p.pass(RTT);
-        p.run("< ACK seq=1 ack=1\n= ESTABLISHED");
-        let key = p.accept(listener);
-        Self { p, key, written: 0 }
-    }
-
-    /// Writes; how many bytes left at once.
-    fn write(&mut self, len: usize) -> usize {
-        self.p.write(self.key, self.written, len);
-        self.written += len as u64;
-        self.sent()
-    }
-
-    /// How many bytes have left.
-    fn sent(&mut self) -> usize {
-        let mut len = 0;
-        while self.p.has_sent() {
-            len += self.p.next_sent().payload.len();
-        }
-        len
-    }
-
-    /// The peer answers so; how many bytes left.
-    fn hear(&mut self, segment: &str) -> usize {
-        self.p.inject(segment);
-        self.sent()
-    }
-
     /// The peer answers so, and the controller is told of it.
     fn sample(&mut self, segment: &str) -> AckSample {
         told();
