@@ -162,7 +162,7 @@ impl fmt::Display for Rate {
     }
 }
 
-/// Reads a duration: `40ms`, `1s`, `1.5s`, `500us`, `20ns`, `2min`, or `0`.
+/// Reads a duration: `40ms`, `1s`, `1.5s`, `500us`, `20ns`, `2min`, `1h`, or `0`.
 ///
 /// # Errors
 /// There is no unit, an unknown one, or no number.
@@ -176,9 +176,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseUnitError> {
         "us" | "µs" => 1e3,
         "ns" => 1.0,
         "min" => 60e9,
+        "h" => 3_600e9,
         "" if number == 0.0 => 1.0,
         "" => return Err(wrong(text, &format!("has no unit: {number}ms or {number}s"))),
-        _ => return Err(wrong(text, "has an unknown unit; the units are ns, us, ms, s and min, for example 40ms")),
+        _ => return Err(wrong(text, "has an unknown unit; the units are ns, us, ms, s, min and h, for example 40ms")),
     };
     let nanos = (number * factor).round();
     if nanos >= u64::MAX as f64 {
