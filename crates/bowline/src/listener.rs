@@ -1,14 +1,15 @@
 //! Listening sockets.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bowline_tcp::{FourTuple, Keys, Listen, ListenError, ListenerInfo, ListenerKey};
+use bowline_tcp::{FourTuple, Keys, Listen, ListenerInfo, ListenerKey};
 
-use crate::shared::Shared;
+use crate::shared::{Core, Shared};
 use crate::{Net, TcpStream, error};
 
 /// A listening TCP socket.
@@ -30,7 +31,6 @@ use crate::{Net, TcpStream, error};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct TcpListener {
     shared: Arc<Shared>,
     key: ListenerKey,
@@ -38,11 +38,11 @@ pub struct TcpListener {
 }
 
 impl TcpListener {
-    /// Listens on `address`, with [`Listen`]'s defaults. The unspecified address stands for all of ours, of both IP
-    /// versions; port 0 for a free one.
+    /// Listens on `address`, with [`Listen`]'s defaults. `0.0.0.0` stands for all of our IPv4 addresses, `[::]` for all of
+    /// both versions, as on Linux; port 0 for a free one.
     ///
     /// # Errors
-    /// `EADDRINUSE`; `ENOBUFS` beyond the configuration's number of listeners; `ENETDOWN`.
+    /// `EADDRINUSE`; `EADDRNOTAVAIL` for an address that is not ours; `ENOBUFS` beyond the configuration's number of listeners; `ENETDOWN`.
     pub async fn bind(net: &Net, address: SocketAddr) -> io::Result<Self> {
         net.listen(address).await
     }
@@ -52,13 +52,13 @@ impl TcpListener {
         let bound = shared.act(|core, _| {
             core.check_open()?;
             if wanted != Some(0) {
-                return core.tcp().listen(listen.clone()).map_err(error::listen);
+                return core.listen(listen.clone());
             }
             for port in candidates(ephemeral) {
                 listen.port = Some(port);
-                match core.tcp().listen(listen.clone()) {
-                    Err(ListenError::AddressInUse) => {}
-                    done => return done.map_err(error::listen),
+                match core.listen(listen.clone()) {
+                    Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+                    done => return done,
                 }
             }
             Err(error::address_in_use())
@@ -107,6 +107,31 @@ impl TcpListener {
         Ok(self.local)
     }
 
+    /// The IP time to live of what its connections send (`IP_TTL`, `IPV6_UNICAST_HOPS`).
+    ///
+    /// # Errors
+    /// `ENETDOWN` once the network has stopped.
+    pub fn ttl(&self) -> io::Result<u8> {
+        self.shared
+            .look(|core, _| core.tcp().listener_options(self.key).map(|options| options.hop_limit))
+            .ok_or_else(error::network_down)
+    }
+
+    /// Sets what [`ttl`](Self::ttl) returns, for handshakes from now on.
+    ///
+    /// # Errors
+    /// `ENETDOWN` once the network has stopped; `EINVAL` for zero.
+    pub fn set_ttl(&self, ttl: u8) -> io::Result<()> {
+        if ttl == 0 {
+            return Err(error::invalid());
+        }
+        self.shared.look(|core, _| {
+            core.check()?;
+            core.tcp().set_listener_options(self.key, |options| options.hop_limit = ttl);
+            Ok(())
+        })
+    }
+
     /// What `ss -l` would show of it: its queues and their bounds.
     #[must_use]
     pub fn info(&self) -> Option<ListenerInfo> {
@@ -140,6 +165,22 @@ impl TcpListener {
         let stream = TcpStream::new(Arc::clone(&self.shared), key, tuple);
         stream.connected().await?;
         Ok(stream)
+    }
+}
+
+impl Core {
+    /// Listens, on what is ours.
+    pub(crate) fn listen(&mut self, listen: Listen) -> io::Result<ListenerKey> {
+        if listen.address.is_some_and(|address| !self.stack.may_bind(address)) {
+            return Err(error::address_not_available());
+        }
+        self.tcp().listen(listen).map_err(error::listen)
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpListener").field("local", &self.local).finish_non_exhaustive()
     }
 }
 

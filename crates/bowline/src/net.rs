@@ -152,13 +152,13 @@ impl Net {
         Ok(stream)
     }
 
-    /// Listens on `address`: the unspecified address stands for all of ours, of both IP versions; port 0 for a free port.
-    /// The future is ready at once.
+    /// Listens on `address`: `0.0.0.0` stands for all of our IPv4 addresses, `[::]` for all of both versions; port 0 for a
+    /// free port. The future is ready at once.
     ///
     /// # Errors
     /// As [`TcpListener::bind`].
     pub async fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
-        let ip = Some(address.ip()).filter(|ip| !ip.is_unspecified());
+        let ip = Some(address.ip()).filter(|ip| ip.is_ipv4() || !ip.is_unspecified());
         self.listen_with(Listen { address: ip, ..Listen::on_port(address.port()) })
     }
 
@@ -190,12 +190,13 @@ impl Net {
         let shared = &self.0.shared;
         let key = shared.act(|core, _| {
             core.check_open()?;
-            core.tcp().listen(Listen { deferred: true, ..listen }).map_err(error::listen)
+            core.listen(Listen { deferred: true, ..listen })
         })?;
         Ok(Forwarder::new(Arc::clone(shared), key))
     }
 
-    /// A UDP socket on `address`: unspecified for all of ours, port 0 for a free one.
+    /// A UDP socket on `address`: `0.0.0.0` stands for all of our IPv4 addresses, `[::]` for all of both versions; port 0 for
+    /// a free one.
     ///
     /// # Errors
     /// As [`UdpSocket::bind`].

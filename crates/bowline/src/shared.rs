@@ -19,7 +19,6 @@ use crate::trace::Tracers;
 use crate::waiters::{Directions, Slots, Waiters};
 
 /// A network as its sockets see it.
-#[derive(Debug)]
 pub(crate) struct Shared {
     core: Mutex<Core>,
     pub(crate) clock: Clock,
@@ -61,9 +60,13 @@ pub(crate) struct Core {
     dirty: bool,
 }
 
-impl std::fmt::Debug for Core {
+impl std::fmt::Debug for Shared {
+    /// Short, since it stands in everything that is made from a network.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Core").field("phase", &self.phase).finish_non_exhaustive()
+        match self.core.try_lock().map(|core| core.phase) {
+            Some(phase) => phase.fmt(f),
+            None => f.write_str("<locked>"),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
-//! TCP connections as tokio sockets. Reading, writing and closing are here; options, halves and how a call waits in the
-//! files beside.
+//! TCP connections as tokio sockets. Sending, receiving and closing are here; options, halves, readiness and how a call waits
+//! in the files beside.
 //!
 //! It decides what a task waits for and which error it sees. It must not know how segments are made.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use crate::{Net, error};
 
 mod calls;
 mod options;
+mod ready;
 mod split;
 
 use calls::Direction;
@@ -48,7 +50,6 @@ pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct TcpStream {
     shared: Arc<Shared>,
     key: ConnectionKey,
@@ -133,57 +134,12 @@ impl TcpStream {
         Some(error::connection_error(why, self.tuple.is_ipv6()))
     }
 
-    /// Waits until there is data to read, or its end, or an error.
+    /// [`error`](Self::error) by the name and the type that tokio has for it. Other than there, the error stays.
     ///
     /// # Errors
-    /// `ENETDOWN` where the network is gone.
-    pub async fn readable(&self) -> io::Result<()> {
-        poll_fn(|cx| self.poll_read_ready(cx)).await
-    }
-
-    /// Waits until there is room to write, or an error.
-    ///
-    /// # Errors
-    /// `ENETDOWN` where the network is gone.
-    pub async fn writable(&self) -> io::Result<()> {
-        poll_fn(|cx| self.poll_write_ready(cx)).await
-    }
-
-    /// [`readable`](Self::readable) for callers that poll.
-    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_ready(cx, Direction::Read, Readiness::READABLE)
-    }
-
-    /// [`writable`](Self::writable) for callers that poll.
-    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_ready(cx, Direction::Write, Readiness::WRITABLE)
-    }
-
-    /// Reads what is there, without waiting; 0 is the end of the stream.
-    ///
-    /// # Errors
-    /// `WouldBlock` where there is nothing; otherwise as reading.
-    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.now_or_error(|core, key, now| core.tcp().receive(now, key, buf))
-    }
-
-    /// Writes as much as fits, without waiting.
-    ///
-    /// # Errors
-    /// `WouldBlock` where nothing fits; otherwise as writing.
-    pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        self.now_or_error(|core, key, now| core.tcp().send(now, key, buf))
-    }
-
-    /// Reads without taking: the next read gets the same bytes again.
-    ///
-    /// # Errors
-    /// As reading.
-    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_call(cx, Direction::Read, |core, key, _| core.tcp().peek(key, buf))).await
+    /// Never; `io::Result` as tokio's has it.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        Ok(self.error())
     }
 
     /// Receives up to `max` bytes without copying large ones: the slice keeps the device's buffer alive until it is
@@ -286,6 +242,15 @@ impl TcpStream {
     #[must_use]
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         split::owned(self)
+    }
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpStream")
+            .field("local", &self.tuple.local)
+            .field("peer", &self.tuple.remote)
+            .finish_non_exhaustive()
     }
 }
 

@@ -206,7 +206,7 @@ async fn two_interfaces_are_one_network() {
 async fn udp_errors_reach_connected_sockets_and_gateways_answer_for_others() {
     let (client, gateway) = bowline::memory::any_ip_pair().unwrap();
     let socket = client.bind_udp("0.0.0.0:0".parse().unwrap()).await.unwrap();
-    socket.connect("10.0.0.2:9".parse().unwrap()).unwrap();
+    socket.connect("10.0.0.2:9".parse().unwrap()).await.unwrap();
     socket.send(b"anybody?").await.unwrap();
     assert_eq!(socket.recv(&mut [0; 1]).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
 

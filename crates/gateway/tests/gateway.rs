@@ -229,7 +229,7 @@ async fn datagrams_find_their_way_back_and_errors_do() {
             }
             // nobody listens there any more
             drop(host);
-            inside.connect(address).unwrap();
+            inside.connect(address).await.unwrap();
             inside.send(b"anybody?").await.unwrap();
             let error = inside.recv(&mut buffer).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);

@@ -218,6 +218,13 @@ impl Stack {
         is_ours || (interface.any_ip && is_unicast(address) && !address.is_loopback())
     }
 
+    /// Whether a socket or a listener may be on `address`: it is unspecified, or ours, or an any-IP interface makes it so.
+    /// [`Endpoint::listen`] takes any address, since it knows none.
+    #[must_use]
+    pub fn may_bind(&self, address: IpAddr) -> bool {
+        address.is_unspecified() || self.interfaces.iter().any(|(_, interface)| self.may_send_from(interface, address))
+    }
+
     // ---- UDP
 
     /// Makes a socket.
@@ -225,10 +232,7 @@ impl Stack {
     /// # Errors
     /// The port is taken, the address is not ours, or there are too many sockets.
     pub fn udp_bind(&mut self, bind: UdpBind) -> Result<UdpKey, UdpCallError> {
-        if let Some(address) = bind.address
-            && !address.is_unspecified()
-            && !self.interfaces.iter().any(|(_, interface)| self.may_send_from(interface, address))
-        {
+        if bind.address.is_some_and(|address| !self.may_bind(address)) {
             return Err(UdpCallError::AddressNotAvailable);
         }
         self.udp.bind(bind, &mut self.random)

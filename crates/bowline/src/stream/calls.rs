@@ -18,6 +18,31 @@ pub(super) enum Direction {
     Write,
 }
 
+impl Core {
+    /// SEND of several buffers, one after the other, as far as there is room.
+    pub(super) fn send_vectored(
+        &mut self,
+        now: Instant,
+        key: ConnectionKey,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Result<usize, CallError> {
+        let mut total = 0;
+        for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
+            match self.tcp().send(now, key, buf) {
+                Ok(count) => {
+                    total += count;
+                    if count < buf.len() {
+                        break;
+                    }
+                }
+                Err(error) if total == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(total)
+    }
+}
+
 impl TcpStream {
     pub(crate) fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if buf.remaining() == 0 {
@@ -40,22 +65,7 @@ impl TcpStream {
         if bufs.iter().all(|buf| buf.is_empty()) {
             return Poll::Ready(Ok(0));
         }
-        self.poll_queue(cx, |core, key, now| {
-            let mut total = 0;
-            for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
-                match core.tcp().send(now, key, buf) {
-                    Ok(count) => {
-                        total += count;
-                        if count < buf.len() {
-                            break;
-                        }
-                    }
-                    Err(error) if total == 0 => return Err(error),
-                    Err(_) => break,
-                }
-            }
-            Ok(total)
-        })
+        self.poll_queue(cx, |core, key, now| core.send_vectored(now, key, bufs))
     }
 
     /// A call that queues bytes. Now and then it lets the driver send them first.
@@ -162,7 +172,15 @@ impl TcpStream {
     }
 
     pub(super) fn set_options(&self, change: impl FnOnce(&mut Options)) -> io::Result<()> {
-        self.now_or_error(|core, key, now| core.tcp().set_options(now, key, change))
+        self.now_or_error(|core, key, now| {
+            let mut options = core.tcp().options(key).ok_or(CallError::NoConnection)?.clone();
+            change(&mut options);
+            let probes = options.keepalive.map_or(1, |keepalive| keepalive.probes);
+            if options.hop_limit == 0 || options.send_buffer == 0 || options.receive_buffer == 0 || probes == 0 {
+                return Err(CallError::Invalid);
+            }
+            core.tcp().set_options(now, key, |current| *current = options)
+        })
     }
 
     pub(super) fn use_keys(&self, send_id: Option<u8>, recv_id: Option<u8>) -> io::Result<()> {

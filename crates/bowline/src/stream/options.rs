@@ -6,9 +6,10 @@
 use std::io;
 use std::time::Duration;
 
-use bowline_tcp::{Algorithm, Keepalive, Keys, Options};
+use bowline_tcp::{Algorithm, CallError, Keepalive, Keys, Options};
 
 use super::TcpStream;
+use crate::error;
 
 macro_rules! options {
     ($($(#[$doc:meta])* $get:ident, $set:ident: $type:ty = $field:ident;)*) => {
@@ -59,6 +60,39 @@ options! {
 }
 
 impl TcpStream {
+    /// Has dropping reset the connection: [`set_linger`](Self::set_linger) with zero.
+    ///
+    /// # Errors
+    /// `ENOTCONN` once nothing is left of the connection.
+    pub fn set_zero_linger(&self) -> io::Result<()> {
+        self.set_linger(Some(Duration::ZERO))
+    }
+
+    /// Whether the next segment with data will be acknowledged at once (`TCP_QUICKACK`), because the connection is young, was
+    /// idle, or [was told so](Self::set_quickack).
+    ///
+    /// # Errors
+    /// `ENOTCONN` once nothing is left of the connection.
+    pub fn quickack(&self) -> io::Result<bool> {
+        self.shared
+            .look(|core, _| core.tcp().state(self.key).map(|_| core.tcp().is_quick(self.key)))
+            .ok_or_else(error::not_connected)
+    }
+
+    /// Acknowledges the next segments at once, or waits for more of them as usual. As on Linux it holds for a while only.
+    ///
+    /// # Errors
+    /// `ENOTCONN` once nothing is left of the connection.
+    pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
+        self.now_or_error(|core, key, now| match core.tcp().state(key) {
+            Some(_) => {
+                core.tcp().set_quick(now, key, quickack);
+                Ok(())
+            }
+            None => Err(CallError::NoConnection),
+        })
+    }
+
     /// The keys that segments are signed with, as far as they are for this peer (`TCP_MD5SIG`). To have the handshake signed, connect
     /// with [`Options::keys`].
     ///

@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::{BufMut, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 
 use super::TcpStream;
 
@@ -77,22 +77,6 @@ impl OwnedReadHalf {
             ReuniteError(Self(stream), write)
         })
     }
-
-    /// As [`TcpStream::recv_bytes`].
-    ///
-    /// # Errors
-    /// As reading.
-    pub async fn recv_bytes(&self, max: usize) -> io::Result<Bytes> {
-        self.0.recv_bytes(max).await
-    }
-
-    /// As [`TcpStream::peek`].
-    ///
-    /// # Errors
-    /// As reading.
-    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.peek(buf).await
-    }
 }
 
 impl OwnedWriteHalf {
@@ -101,20 +85,12 @@ impl OwnedWriteHalf {
         self.close = false;
     }
 
-    /// As [`TcpStream::send_bytes`].
+    /// Puts the connection together again: [`OwnedReadHalf::reunite`] from the other side.
     ///
     /// # Errors
-    /// As writing.
-    pub async fn send_bytes(&self, data: Bytes) -> io::Result<()> {
-        self.stream.send_bytes(data).await
-    }
-
-    /// As [`TcpStream::flushed`].
-    ///
-    /// # Errors
-    /// Why the connection ended before that.
-    pub async fn flushed(&self) -> io::Result<()> {
-        self.stream.flushed().await
+    /// The halves are of different connections.
+    pub fn reunite(self, read: OwnedReadHalf) -> Result<TcpStream, ReuniteError> {
+        read.reunite(self)
     }
 }
 
@@ -152,6 +128,20 @@ macro_rules! common {
             pub fn peer_addr(&self) -> io::Result<SocketAddr> {
                 self.as_stream().peer_addr()
             }
+
+            /// As [`TcpStream::ready`].
+            ///
+            /// # Errors
+            /// `ENETDOWN` where the network is gone.
+            pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+                self.as_stream().ready(interest).await
+            }
+        }
+
+        impl AsRef<TcpStream> for $half {
+            fn as_ref(&self) -> &TcpStream {
+                self.as_stream()
+            }
         }
     )*};
 }
@@ -165,6 +155,61 @@ common! {
 
 macro_rules! reading {
     ($($half:ty),*) => {$(
+        impl $half {
+            /// As [`TcpStream::readable`].
+            ///
+            /// # Errors
+            /// `ENETDOWN` where the network is gone.
+            pub async fn readable(&self) -> io::Result<()> {
+                self.0.readable().await
+            }
+
+            /// As [`TcpStream::try_read`].
+            ///
+            /// # Errors
+            /// `WouldBlock` where there is nothing; otherwise as reading.
+            pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+                self.0.try_read(buf)
+            }
+
+            /// As [`TcpStream::try_read_vectored`].
+            ///
+            /// # Errors
+            /// `WouldBlock` where there is nothing; otherwise as reading.
+            pub fn try_read_vectored(&self, bufs: &mut [io::IoSliceMut<'_>]) -> io::Result<usize> {
+                self.0.try_read_vectored(bufs)
+            }
+
+            /// As [`TcpStream::try_read_buf`].
+            ///
+            /// # Errors
+            /// `WouldBlock` where there is nothing; otherwise as reading.
+            pub fn try_read_buf<B: BufMut>(&self, buf: &mut B) -> io::Result<usize> {
+                self.0.try_read_buf(buf)
+            }
+
+            /// As [`TcpStream::peek`].
+            ///
+            /// # Errors
+            /// As reading.
+            pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+                self.0.peek(buf).await
+            }
+
+            /// As [`TcpStream::poll_peek`].
+            pub fn poll_peek(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
+                self.0.poll_peek(cx, buf)
+            }
+
+            /// As [`TcpStream::recv_bytes`].
+            ///
+            /// # Errors
+            /// As reading.
+            pub async fn recv_bytes(&self, max: usize) -> io::Result<Bytes> {
+                self.0.recv_bytes(max).await
+            }
+        }
+
         impl AsyncRead for $half {
             fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
                 self.0.poll_recv(cx, buf)
@@ -177,6 +222,48 @@ reading!(ReadHalf<'_>, OwnedReadHalf);
 
 macro_rules! writing {
     ($($half:ty),*) => {$(
+        impl $half {
+            /// As [`TcpStream::writable`].
+            ///
+            /// # Errors
+            /// `ENETDOWN` where the network is gone.
+            pub async fn writable(&self) -> io::Result<()> {
+                self.as_stream().writable().await
+            }
+
+            /// As [`TcpStream::try_write`].
+            ///
+            /// # Errors
+            /// `WouldBlock` where nothing fits; otherwise as writing.
+            pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+                self.as_stream().try_write(buf)
+            }
+
+            /// As [`TcpStream::try_write_vectored`].
+            ///
+            /// # Errors
+            /// `WouldBlock` where nothing fits; otherwise as writing.
+            pub fn try_write_vectored(&self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
+                self.as_stream().try_write_vectored(bufs)
+            }
+
+            /// As [`TcpStream::send_bytes`].
+            ///
+            /// # Errors
+            /// As writing.
+            pub async fn send_bytes(&self, data: Bytes) -> io::Result<()> {
+                self.as_stream().send_bytes(data).await
+            }
+
+            /// As [`TcpStream::flushed`].
+            ///
+            /// # Errors
+            /// Why the connection ended before that.
+            pub async fn flushed(&self) -> io::Result<()> {
+                self.as_stream().flushed().await
+            }
+        }
+
         impl AsyncWrite for $half {
             fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
                 self.as_stream().poll_send(cx, buf)
