@@ -9,8 +9,8 @@ use core::ops::Range;
 
 use bowline_base::{Instant, Position};
 
-/// Copies remembered. The loss of one that was forgotten is left to the retransmission timer.
-const MAX_COPIES: usize = 4096;
+/// Copies remembered: 512 KiB. The loss of one that was forgotten is left to the retransmission timer.
+const MAX_COPIES: usize = 16_384;
 
 /// A stretch that was sent again, when, and in which run.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

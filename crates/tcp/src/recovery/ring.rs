@@ -2,9 +2,9 @@
 //!
 //! It remembers, and decides nothing. Records are as large as what went out at one time (super-segments, bursts), and
 //! are cut only where acknowledgements, retransmissions or losses cut them; neighbours of equal fate become one again.
-//! A SACKing peer chooses the cuts, so their number is bounded: at [`MAX_RECORDS`] a SACK block is believed only as far
-//! as it covers whole records (SACK is advisory, RFC 2018 4), new data joins the last record, and a loss is taken to
-//! the record's end.
+//! A SACKing peer chooses most cuts, so their number is bounded, by how much is outstanding: at the bound a SACK block is
+//! believed only as far as it covers whole records (SACK is advisory, RFC 2018 4), new data joins the last record, and a
+//! loss is taken to the record's end. Retransmissions cut where they have to: there are no more of them than segments.
 
 use core::ops::Range;
 
@@ -20,8 +20,13 @@ mod losses;
 pub(super) use delivery::Delivery;
 pub(super) use losses::Losses;
 
-/// Records beyond which no cut is made: 96 KiB of memory.
-pub(super) const MAX_RECORDS: usize = 4096;
+/// Records that there may be of any window: 96 KiB of memory.
+const FEW_RECORDS: usize = 4096;
+/// Of a larger one, one for each so many bytes: paced by the segment and lost here and there, a long fat path's window needs
+/// as many.
+const RECORD_SHARE: u64 = 1 << 10;
+/// The most of any: 1.5 MiB.
+const MAX_RECORDS: usize = 65_536;
 
 /// A stretch of this many bytes is as long as can be sent at one time.
 const MAX_STRETCH: u64 = 64 << 10;
@@ -109,16 +114,26 @@ impl Ring {
     }
 
     fn has_room(&self) -> bool {
-        self.records.len() < MAX_RECORDS
+        self.records.len() < self.most()
+    }
+
+    /// Records beyond which no cut is made.
+    pub(super) fn most(&self) -> usize {
+        let most = usize::try_from(self.outstanding() / RECORD_SHARE).unwrap_or(MAX_RECORDS);
+        most.clamp(FEW_RECORDS, MAX_RECORDS)
     }
 
     /// Cuts the record that holds `position`, so that one begins there. Returns the index of that one; where the bound
     /// on records forbids the cut, the index of the uncut record.
     fn cut(&mut self, position: Position) -> usize {
+        self.cut_if(self.has_room(), position)
+    }
+
+    fn cut_if(&mut self, has_room: bool, position: Position) -> usize {
         let index = self.index_of(position);
         let start = self.start_of(index);
         match self.records.get(index) {
-            Some(&record) if start < position && self.has_room() => {
+            Some(&record) if start < position && has_room => {
                 self.records.insert(index, Record { end: position, ..record });
                 index + 1
             }
@@ -189,13 +204,9 @@ impl Ring {
         if start >= end {
             return 0;
         }
-        let first = self.cut(start);
-        self.cut(end);
-        let (mut index, mut from) = (first, self.start_of(first));
-        if let Some(repaired) = self.shift(first, start, end) {
-            return repaired;
-        }
-        let mut repaired = 0;
+        let first = self.cut_if(true, start);
+        self.cut_if(true, end);
+        let (mut index, mut from, mut repaired) = (first, start, 0);
         while let Some(record) = self.records.get_mut(index).filter(|_| from < end) {
             let to = record.end;
             if record.fate != Fate::Sacked {
@@ -210,23 +221,6 @@ impl Ring {
         self.lost -= repaired;
         self.join(first.saturating_sub(1)..index + 1);
         repaired
-    }
-
-    /// Where no cut is possible any more: a retransmission of the beginning of a lost record is added to the
-    /// retransmission before it.
-    fn shift(&mut self, index: usize, start: Position, end: Position) -> Option<u64> {
-        let record = self.records.get(index)?;
-        if record.end <= end || record.fate != Fate::Lost || self.start_of(index) != start {
-            return None;
-        }
-        let before = self.records.get_mut(index.checked_sub(1)?)?;
-        if before.fate != Fate::Flying || !before.resent {
-            return None;
-        }
-        before.end = end;
-        let len = end.since(start);
-        self.lost -= len;
-        Some(len)
     }
 
     /// The first stretch believed lost at or after `from`; what SACK reported is none (RFC 2018 5, RFC2018-5-1).

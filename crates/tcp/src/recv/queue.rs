@@ -99,7 +99,7 @@ impl ReceiveQueue {
         self.beyond.as_ref().map_or(0, |beyond| beyond.bytes())
     }
 
-    /// How many holes there are below the highest byte received; at most 256.
+    /// How many holes there are below the highest byte received; at most 256, or one for 4 KiB of a larger memory.
     #[must_use]
     pub fn holes(&self) -> usize {
         self.beyond.as_ref().map_or(0, |beyond| beyond.len())
@@ -306,7 +306,9 @@ impl ReceiveQueue {
         for attempt in 0..2 {
             let budget = limit.saturating_sub(self.memory());
             let beyond = self.beyond.get_or_insert_default();
-            if let Some(added) = beyond.insert(pos, &piece, if attempt == 0 { hold } else { Hold::Copy }, budget) {
+            if let Some(added) =
+                beyond.insert(pos, &piece, if attempt == 0 { hold } else { Hold::Copy }, (budget, limit))
+            {
                 self.memory += added as u32;
                 return piece.len() as u64;
             }

@@ -309,16 +309,48 @@ fn wasteful_slices_are_copied_together_before_anything_is_refused() {
 }
 
 #[test]
-fn the_number_of_ranges_is_bounded() {
-    let mut queue = queue();
-    for n in 1..=300 {
-        let done = put(&mut queue, n * 10..n * 10 + 5);
-        assert_eq!(done.refused, if n <= 256 { 0 } else { 5 });
+fn the_number_of_ranges_is_bounded_by_the_memory() {
+    for (limit, most) in [(256 << 10, 256), (4 << 20, 1024), (1 << 30, 32_768)] {
+        let mut queue = queue();
+        let five = |n: u64| Bytes::from(stream(n..n + 5));
+        for n in 1..=most + 44 {
+            let done = queue.insert(at(n * 10), &five(n * 10), 5, limit);
+            assert_eq!(done.refused, if n <= most { 0 } else { 5 }, "{n} of {most}");
+        }
+        assert_eq!(queue.holes() as u64, most);
+        // A range that touches another needs no place of its own.
+        assert_eq!(queue.insert(at(15), &five(15), 5, limit).new, 5);
+        assert_eq!(queue.holes() as u64, most - 1);
     }
-    assert_eq!(queue.holes(), 256);
-    // A range that touches another needs no place of its own.
-    assert_eq!(put(&mut queue, 15..20).new, 5);
-    assert_eq!(queue.holes(), 255);
+}
+
+#[test]
+fn the_ranges_reported_are_those_that_changed_last() {
+    // Every other segment of many arrives, and then the others in a strange order, some of them again.
+    let mut queue = queue();
+    let mut changed: Vec<u64> = Vec::new();
+    let orders = (1..2_000).filter(|n| n % 2 == 1).chain((1..2_000).map(|n| n * 7_919 % 2_000).filter(|n| *n > 0));
+    for n in orders {
+        put(&mut queue, n * 10..n * 10 + 10);
+        changed.retain(|&other| other != n);
+        changed.push(n);
+        // Each newest change, wherever its range begins and ends by now.
+        let mut expected: Vec<std::ops::Range<u64>> = Vec::new();
+        for &n in changed.iter().rev() {
+            if expected.len() == 4 {
+                break;
+            }
+            if expected.iter().any(|range| range.contains(&(n * 10))) {
+                continue;
+            }
+            let start = (1..=n).rev().take_while(|m| changed.contains(m)).last().unwrap_or(n);
+            let end = (n..).take_while(|m| changed.contains(m)).last().unwrap_or(n);
+            expected.push(start * 10..end * 10 + 10);
+        }
+        let reported: Vec<_> =
+            queue.sack_blocks(None, 4).iter().map(|b| b.start.since(at(0))..b.end.since(at(0))).collect();
+        assert_eq!(reported, expected, "after {n}");
+    }
 }
 
 /// A device buffer that counts how much of its kind is alive.
