@@ -4,6 +4,7 @@
 //! table of a million connections never copies itself to grow, and a flood leaves no memory behind.
 
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
 
 /// Slots in one chunk. A power of two.
 const CHUNK: usize = 256;
@@ -194,6 +195,21 @@ impl<T> Slab<T> {
                 Slot::Vacant { .. } => None,
             })
         })
+    }
+
+    /// Feeds what decides the handles of values to come to `state`: tables with the same values and the same of this name
+    /// what comes next alike. Takes time for each slot in use or once used.
+    pub fn hash_handles<H: Hasher>(&self, state: &mut H) {
+        let Self { chunks, roomy, idle: _, len: _, capacity: _, generation } = self;
+        (roomy, generation).hash(state);
+        for Chunk { slots, free, live: _, next } in chunks {
+            (free, next).hash(state);
+            for slot in slots {
+                if let Slot::Vacant { next } = slot {
+                    next.hash(state);
+                }
+            }
+        }
     }
 
     fn slot(&self, index: u32) -> Option<&Slot<T>> {

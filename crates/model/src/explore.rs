@@ -22,12 +22,14 @@ pub struct Limits {
     pub time: Duration,
     /// Of so many states one is led to its end on a kind network.
     pub endings: usize,
+    /// Whether what counts as one state of a side is compared: see [`World::compare_twins`].
+    pub twins: bool,
 }
 
 impl Default for Limits {
     /// None, but for 200 million states, which fit in memory; and every state is led to its end.
     fn default() -> Self {
-        Self { depth: usize::MAX, states: 200_000_000, time: Duration::MAX, endings: 1 }
+        Self { depth: usize::MAX, states: 200_000_000, time: Duration::MAX, endings: 1, twins: false }
     }
 }
 
@@ -65,6 +67,8 @@ pub struct Outcome {
     pub challenged: Vec<Challenge>,
     /// Whether all was explored.
     pub complete: bool,
+    /// Steps that were made again from sides that count as one with another.
+    pub compared: usize,
     /// What was wrong, if anything was.
     pub finding: Option<Finding>,
     /// How long it took.
@@ -213,16 +217,20 @@ pub fn explore(scenario: &Scenario, limits: Limits) -> Outcome {
         arrows: Vec::new(),
         challenged: Vec::new(),
         complete: false,
+        compared: 0,
         finding: None,
         took: Duration::ZERO,
     };
-    let world = match World::new(scenario.clone()) {
+    let mut world = match World::new(scenario.clone()) {
         Ok(world) => world,
         Err(wrong) => {
             outcome.finding = Some(Finding { what: wrong.0, way: Vec::new() });
             return outcome;
         }
     };
+    if limits.twins {
+        world.keep_twins();
+    }
     let mut search = Search { store: Store::new(), limits, transitions: 0, endings: 0, world };
     search.store.add(&search.world.first(), NONE, 0);
     let (mut at, mut level_ends) = (0, 1);
@@ -247,6 +255,10 @@ pub fn explore(scenario: &Scenario, limits: Limits) -> Outcome {
         }
         at += 1;
     };
+    match search.world.compare_twins() {
+        Ok(compared) => outcome.compared = compared,
+        Err(wrong) => outcome.finding = outcome.finding.or(Some(Finding { what: wrong.0, way: Vec::new() })),
+    }
     let (sides, steps, segments) = search.world.sizes();
     (outcome.sides, outcome.steps, outcome.segments) = (sides, steps, segments);
     (outcome.states, outcome.transitions) = (search.store.entries.len(), search.transitions);

@@ -105,6 +105,12 @@ impl Host {
         }
     }
 
+    /// Which of the two it is.
+    #[must_use]
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
     /// Its ledger.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {

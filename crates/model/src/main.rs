@@ -20,6 +20,7 @@ Usage: cargo xtask model [OPTIONS] [SCENARIO]...
   --minutes M     stop each scenario after this long
   --states N      stop each scenario at so many states (default: 200,000,000; about 60 bytes each)
   --endings N     lead one of so many states to its end on a kind network (default: 1, every one)
+  --twins         go on from all sides that count as one, not from the first of them only, and compare
   --threads N     scenarios at a time (default: 2)
   --write         write docs/model.md
   --replay WAY    draw a way that a finding named, as SCENARIO/CHOICE,CHOICE,…
@@ -47,6 +48,7 @@ fn parse(args: impl Iterator<Item = String>) -> Result<Options, String> {
             "--minutes" => options.limits.time = Duration::from_secs(60 * number(value()?)? as u64),
             "--states" => options.limits.states = number(value()?)?.min(u32::MAX as usize - 1),
             "--endings" => options.limits.endings = number(value()?)?.max(1),
+            "--twins" => options.limits.twins = true,
             "--threads" => options.threads = number(value()?)?,
             "--write" => options.write = true,
             "--replay" => options.replay = Some(value()?),

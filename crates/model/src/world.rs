@@ -21,9 +21,11 @@ use crate::Side;
 use crate::host::{Arrow, Host, Input, Step};
 use crate::scenario::{Call, Scenario, Strays};
 use crate::segment::{Segment, SegmentId, Segments};
+use twins::Twins;
 
 mod before;
 mod beside;
+mod twins;
 
 /// Steps after which two sides that both want to end, on a network that is kind, must have ended.
 const MOST: usize = 400;
@@ -81,6 +83,7 @@ pub struct World {
     arrows: BTreeSet<Arrow>,
     challenged: BTreeSet<Challenge>,
     first: [u32; 2],
+    twins: Option<Twins>,
 }
 
 impl World {
@@ -99,6 +102,7 @@ impl World {
             arrows: BTreeSet::new(),
             challenged: BTreeSet::new(),
             first: [0, 0],
+            twins: None,
             scenario: scenario.clone(),
         };
         let mut sides = Side::BOTH.map(|side| Host::new(side, &scenario));
@@ -267,6 +271,9 @@ impl World {
         host.hash(&mut hasher);
         let fingerprint = hasher.finish128().as_u128();
         if let Some(&number) = self.numbers.get(&(side, fingerprint)) {
+            if let Some(twins) = &mut self.twins {
+                twins.keep(number, host);
+            }
             return Ok(number);
         }
         for last in [Call::Close, Call::Abort] {

@@ -29,6 +29,24 @@ fn nothing_is_wrong_to_the_bound_and_every_arrow_is_taken() {
     assert_eq!(syns, states);
 }
 
+/// What decides a side's future is in its fingerprint: sides that count as one make the same steps. So nothing depends on
+/// which of them was met first, and that follows from what else is done on the way.
+#[test]
+fn sides_that_count_as_one_go_on_alike() {
+    let all = scenarios();
+    let named = |name: &str| all.iter().find(|scenario| scenario.name == name).expect("a scenario");
+    for (name, depth) in [("forget", usize::MAX), ("order", 13)] {
+        let limits = Limits { depth, endings: usize::MAX, twins: true, ..Limits::default() };
+        let outcome = explore(named(name), limits);
+        assert_eq!(outcome.finding.map(|finding| finding.what), None, "{name}");
+        assert!(outcome.compared > 1000, "{name}: {} steps were compared", outcome.compared);
+        if name == "forget" {
+            let other = explore(named(name), Limits { endings: 1, ..limits });
+            assert_eq!((other.states, other.transitions), (outcome.states, outcome.transitions));
+        }
+    }
+}
+
 /// A bound that is not reached would make the rest say nothing.
 #[test]
 fn limits_stop_an_exploration() {

@@ -4,6 +4,8 @@
 //! another one, costs the same however long it is. Which list an entry stands in is the caller's knowledge: it follows
 //! from the entry, and is not stored twice.
 
+use core::hash::Hasher;
+
 use bowline_base::Slab;
 
 #[cfg(test)]
@@ -100,6 +102,11 @@ impl<T, const LISTS: usize> LinkedSlab<T, LISTS> {
     /// Every entry with its name, in no order that means anything.
     pub(crate) fn iter(&self) -> impl Iterator<Item = ((u32, u32), &T)> {
         self.nodes.iter().map(|(name, node)| (name, &node.value))
+    }
+
+    /// See [`Slab::hash_handles`].
+    pub(crate) fn hash_handles<H: Hasher>(&self, state: &mut H) {
+        self.nodes.hash_handles(state);
     }
 
     fn link(&mut self, index: u32, list: usize) {

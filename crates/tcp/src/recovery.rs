@@ -97,14 +97,15 @@ pub struct Stats {
 }
 
 impl Hash for Recovery {
-    /// All but what is counted, and samples, which are of the past.
+    /// All but what is counted, and samples, which are of the past. Whether data was ever reordered is more than a count
+    /// (RFC 8985 6.2: then no number of duplicate acknowledgements makes a loss).
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self { ring, episode, rtt, deadline, probe_at, recovery_point, mss, reordering, .. } = self;
-        let Self {
-            unanswered, retries, reo_wnd, phase, sack, sampled, probes, reduces_once, rate: _, stats: _, ..
-        } = self;
+        let Self { unanswered, retries, reo_wnd, phase, sack, sampled, probes, reduces_once, rate: _, stats, .. } =
+            self;
         (ring, episode, rtt, deadline, probe_at, recovery_point).hash(state);
         (mss, reordering, unanswered, retries, reo_wnd, phase, sack, sampled, probes, reduces_once).hash(state);
+        (stats.reordered > 0).hash(state);
     }
 }
 

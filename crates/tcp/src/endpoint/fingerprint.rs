@@ -9,7 +9,8 @@ use super::Endpoint;
 
 impl Endpoint {
     /// Feeds everything that decides this endpoint's future to `state`: two endpoints with the same configuration, seed and
-    /// fingerprint answer the same inputs at the same times with the same segments and events.
+    /// fingerprint answer the same inputs at the same times with the same segments and events, and name what
+    /// begins alike.
     ///
     /// Left out are counters, the trace and numbers in it; hash table, timer wheel and cache of the last connection, which
     /// follow from the tables; which ephemeral ports were given, and the ration of RSTs for nobody, as long as neither
@@ -17,6 +18,9 @@ impl Endpoint {
     pub fn fingerprint<H: Hasher>(&self, state: &mut H) {
         let Self { connections, listeners, syn_queue, pending, time_wait, ready, events, .. } = self;
         let Self { listener_events, control, ports, parted, fast_open, .. } = self;
+        connections.hash_handles(state);
+        listeners.hash_handles(state);
+        pending.hash_handles(state);
         connections.iter().for_each(|(name, tcb)| (name, tcb).hash(state));
         listeners.iter().for_each(|(name, listener)| (name, listener).hash(state));
         syn_queue.iter().for_each(|half| half.hash(state));

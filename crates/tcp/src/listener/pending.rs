@@ -5,6 +5,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::hash::Hasher;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -180,6 +181,11 @@ impl PendingTable {
             |((index, _), entry): ((u32, u32), &(Instant, PendingSyn))| (entry.1.listener == listener).then_some(index);
         let places: Vec<u32> = self.entries.iter().filter_map(of_it).collect();
         places.into_iter().filter_map(|index| Some((index, self.remove_at(index)?))).collect()
+    }
+
+    /// Feeds what decides the keys of SYNs to come to `state`.
+    pub(crate) fn hash_handles<H: Hasher>(&self, state: &mut H) {
+        self.entries.hash_handles(state);
     }
 
     /// Every SYN that waits. For people, not for the data path.

@@ -40,6 +40,18 @@ fn fingerprints_tell_listeners_and_half_open_connections_apart() {
     assert_ne!(print(&p), before);
 }
 
+/// What begins next has another name where something was there before: a user's old handle must not fit it.
+#[test]
+fn fingerprints_tell_endpoints_apart_by_the_names_that_come_next() {
+    let mut p = Peer::plain();
+    let before = print(&p);
+    let first = p.listen(5);
+    p.call(|endpoint, now| endpoint.close_listener(now, first));
+    assert!(p.endpoint.is_idle());
+    assert_ne!(print(&p), before);
+    assert_ne!(p.listen(5), first);
+}
+
 #[test]
 fn fingerprints_tell_endpoints_apart_by_what_they_will_do() {
     let mut p = Peer::plain();
