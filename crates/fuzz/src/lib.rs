@@ -1,6 +1,6 @@
 //! The fuzz targets, as functions that take bytes and panic on a finding.
 //!
-//! Three drivers call them: libFuzzer (`fuzz/`, `cargo xtask` or `cargo fuzz run`), which follows coverage; the program
+//! Three drivers call them: libFuzzer (`fuzz/`, `cargo xtask fuzz`), which follows coverage; the program
 //! `bowline-fuzz`, which needs nothing but a stable compiler; and the tests, which replay `fuzz/corpus`.
 
 pub mod drill;

@@ -1,6 +1,6 @@
 //! `bowline-fuzz TARGET [--seconds N] [--seed S] [--corpus DIR] [--write-seeds]`: fuzzes with a stable compiler.
 //!
-//! Follows no coverage (`cargo fuzz` does); it mutates the corpus and the target's own seeds. A finding prints the seed and
+//! Follows no coverage (`cargo xtask fuzz` does); it mutates the corpus and the target's own seeds. A finding prints the seed and
 //! the iteration that replay it and leaves the input in the corpus folder as `crash-…`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program")]
 

@@ -23,6 +23,10 @@ use side::Side;
 const WRITES: u64 = 200_000;
 /// Deadlines until everything is over once the network has healed.
 const ROUNDS: usize = 60_000;
+/// When it begins.
+const START: Instant = Instant::from_secs(10);
+/// How long a listener's cookies are good at least.
+const COOKIE_LIFE: Duration = Duration::from_secs(64);
 
 /// The target.
 pub fn run(data: &[u8]) {
@@ -49,7 +53,7 @@ struct Pair {
 
 impl Pair {
     fn new(input: &mut Input<'_>) -> Self {
-        let now = Instant::from_secs(10);
+        let now = START;
         let mut config = || {
             let mut options = Options::default();
             if input.one_in(2) {
@@ -237,8 +241,11 @@ impl Pair {
             // Nobody aborted. Somebody must have lost patience.
             let impatient = |side: &Side| {
                 let counters = side.endpoint.counters();
+                // RFC 4987 3.6: what acknowledged the cookie was so long under way that it was good no more, and nothing was kept.
+                let forgot = counters.syncookies_sent > 0 && counters.syncookies_recv == 0;
                 side.error == Some(ConnectionError::TimedOut)
                     || counters.half_open_expired + counters.abort_on_timeout > 0
+                    || (forgot && self.now > START + COOKIE_LIFE)
             };
             assert!(impatient(client) || impatient(server), "an end without a reason: {}", self.picture());
         }
@@ -275,13 +282,14 @@ impl Pair {
     fn picture(&self) -> String {
         let side = |side: &Side| {
             format!(
-                "written {} read {} shut {} aborted {} eof {} error {:?}\n{:#?}",
+                "written {} read {} shut {} aborted {} eof {} error {:?} {:?}\n{:#?}",
                 side.written,
                 side.read,
                 side.shut,
                 side.aborted,
                 side.eof,
                 side.error,
+                side.endpoint.counters(),
                 side.endpoint.connections(self.now)
             )
         };
