@@ -11,12 +11,14 @@ use crate::{setup, step};
 
 mod arrows;
 mod build;
+mod changed;
 mod report;
 mod run;
 mod statements;
 mod weave;
 
-const USAGE: &str = "usage: cargo xtask mutants [--again] [--quick] [--only PART OF A NAME] [--jobs N] [FILE]...";
+const USAGE: &str = "usage: cargo xtask mutants [--again] [--quick] [--only PART OF A NAME] [--since COMMIT] [--jobs N] \
+                     [FILE]...";
 
 /// What is broken where nobody names files: the table, what arrives, what listens, what lingers.
 const ROOMS: [&str; 7] = [
@@ -106,6 +108,8 @@ struct Campaign {
     files: Vec<String>,
     /// Only places whose names have this in them.
     only: Option<String>,
+    /// Only places on lines that have changed since this commit.
+    since: Option<String>,
     /// Only what the page lists.
     again: bool,
     /// Without the tests that take long.
@@ -122,6 +126,7 @@ impl Campaign {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value; {USAGE}"));
             match arg.as_str() {
                 "--only" => campaign.only = Some(value()?.clone()),
+                "--since" => campaign.since = Some(value()?.clone()),
                 "--again" => campaign.again = true,
                 "--quick" => campaign.quick = true,
                 "--jobs" => campaign.jobs = Some(value()?.parse().map_err(|_| USAGE.to_owned())?),
@@ -134,7 +139,7 @@ impl Campaign {
 
     /// Whether it is about everything, so that the page can be written from it.
     fn is_whole(&self) -> bool {
-        self.files.is_empty() && self.only.is_none() && !self.again
+        self.files.is_empty() && self.only.is_none() && self.since.is_none() && !self.again
     }
 
     fn variants(&self) -> Result<Vec<Variant>, String> {
@@ -145,6 +150,10 @@ impl Campaign {
         }
         if let Some(part) = &self.only {
             variants.retain(|variant| variant.name.contains(part.as_str()));
+        }
+        if let Some(commit) = &self.since {
+            let changed = changed::since(commit)?;
+            variants.retain(|variant| changed.has(&variant.file, variant.span.start.line, variant.span.end.line));
         }
         if self.again {
             let listed = report::listed()?;

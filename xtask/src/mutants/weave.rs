@@ -73,7 +73,9 @@ pub(super) fn weave(
     let write = |file: &str, text: &str| {
         fs::write(tree.join(file), text).map_err(|error| format!("cannot write {file}: {error}"))
     };
-    let mut by_file: BTreeMap<&str, Vec<(usize, &Variant)>> = BTreeMap::new();
+    // A file whose last variant has died is whole again.
+    let mut by_file: BTreeMap<&str, Vec<(usize, &Variant)>> =
+        sources.keys().map(|file| (&**file, Vec::new())).collect();
     for (number, variant) in (1..).zip(variants).filter(|(number, _)| !dead.contains(number)) {
         by_file.entry(&variant.file).or_default().push((number, variant));
     }
@@ -81,7 +83,7 @@ pub(super) fn weave(
     for (file, variants) in by_file {
         let mut lines = Vec::new();
         let mut text = weave_file(read(file), &variants, &mut lines);
-        if file == arrows::FILE {
+        if variants.iter().any(|(_, variant)| variant.is_arrow()) {
             text = arrows::weave(&text, &variants);
             woven.arrows.extend(variants.iter().filter(|(_, variant)| variant.is_arrow()).map(|(number, _)| *number));
         }

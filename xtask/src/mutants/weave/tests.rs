@@ -49,3 +49,19 @@ fn an_arrow_breaks_on_the_line_where_it_is_looked_up() {
     assert!(woven.contains("=> return None,") && woven.contains("=> return Some(State::Closed),"), "{woven}");
     assert_eq!(woven.lines().count(), text.lines().count());
 }
+
+#[test]
+fn a_file_whose_variants_have_all_died_is_whole_again() {
+    let tree = std::env::temp_dir().join(format!("bowline-weave-{}", std::process::id()));
+    fs::create_dir_all(tree.join("crates/tcp/src")).unwrap();
+    let sources = [("a.rs", SOURCE), (CRATE.0, CRATE.1)].map(|(file, text)| (file.to_owned(), text.to_owned()));
+    let sources = Sources(BTreeMap::from(sources));
+    let one = [variant("1", Span { start: place(3, 5), end: place(3, 13) })];
+    let woven = weave(&sources, &tree, &one, &BTreeSet::new()).unwrap();
+    assert_eq!(woven.numbers(), [1]);
+    assert_ne!(fs::read_to_string(tree.join("a.rs")).unwrap(), SOURCE);
+    let woven = weave(&sources, &tree, &one, &BTreeSet::from([1])).unwrap();
+    assert!(woven.numbers().is_empty());
+    assert_eq!(fs::read_to_string(tree.join("a.rs")).unwrap(), SOURCE);
+    fs::remove_dir_all(&tree).unwrap();
+}
