@@ -7,6 +7,7 @@ mod ci;
 mod deny;
 mod diagram;
 mod differential;
+mod fuzz;
 mod lints;
 mod model;
 mod mutants;
@@ -34,8 +35,11 @@ Usage: cargo xtask <TASK>
   deny     licences, bans and sources of every dependency against deny.toml
   model    explore TCP's state machine: two endpoints, a bad network, every order of events; `model --help` says more
   mutants  break the core's checks one by one and see that tests or the model checker notice: the state table, arrives/,
-           listener/ and time_wait/; takes an hour. `mutants [--again] [--quick] [--only PART OF A NAME] [--jobs N]
-           [FILE]...` does less: `--again` breaks only what docs/mutants.md lists, `--quick` leaves the slow tests out
+           listener/ and time_wait/; takes an hour. `mutants [--again] [--quick] [--only PART OF A NAME] [--since COMMIT]
+           [--jobs N] [FILE]...` does less: `--again` breaks only what docs/mutants.md lists, `--since` what has changed,
+           `--quick` leaves the slow tests out
+  fuzz     libFuzzer over the targets of crates/fuzz, which follows coverage: `fuzz [TARGET]... [--minutes N] [--jobs N]`;
+           `fuzz coverage` replays the corpus and writes docs/fuzz.md; `fuzz keep` adds to the corpus what takes a new edge
   diagram  draw docs/states.md from the table of TCP's transitions
   rfc      write docs/conformance.md: each requirement of the RFCs, where it is met and which test shows it; fails where one
            has neither a test nor a reason, and where a page cites a test that does not exist
@@ -50,7 +54,7 @@ Usage: cargo xtask <TASK>
 
 /// Whether a task takes so many words more.
 fn takes(task: &str, words: usize) -> bool {
-    matches!((task, words), ("model" | "mutants" | "differential" | "swarm", _) | ("soak", 1))
+    matches!((task, words), ("model" | "mutants" | "differential" | "swarm" | "fuzz", _) | ("soak", 1))
 }
 
 fn main() -> ExitCode {
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
         "differential" => differential::run(rest),
         "rfc" => rfc::write(),
         "soak" => soak::run(rest.first().map(String::as_str)),
+        "fuzz" => fuzz::run(rest),
         "model" => model::run(rest),
         "mutants" => mutants::run(rest),
         "swarm" => swarm::run(rest),
