@@ -105,7 +105,10 @@ impl Driver {
             if *put_off {
                 return Ok(Turn { busy: true, stopped: false, deadline: None });
             }
-            let busy = transmit(core, ports, now)?;
+            let more = core.phase == Phase::Stopping && core.tcp().abort_all(now);
+            let mut busy = transmit(core, ports, now)?;
+            // A device that is full wakes the driver when it is not.
+            busy |= more && !ports.iter().any(Port::is_stalled);
             // Sending makes room, and room is news.
             core.collect_events(wakers);
             if !core.tracers.is_empty() {
@@ -113,7 +116,7 @@ impl Driver {
                 tracers.distribute(core.tcp().trace(), wakers);
                 core.tracers = tracers;
             }
-            let stopped = !busy && advance(core, now, ports, wakers);
+            let stopped = !busy && !more && advance(core, now, ports, wakers);
             let deadlines = ports.iter().map(|port| port.device.poll_timeout()).chain([core.stack.poll_timeout()]);
             Ok(Turn { busy, stopped, deadline: deadlines.flatten().min() })
         })
@@ -172,11 +175,8 @@ fn transmit(core: &mut Core, ports: &mut [Port], now: Instant) -> io::Result<boo
 
 /// Moves a network that is being shut down one phase on, once nothing is left of the one before.
 fn advance(core: &mut Core, now: Instant, ports: &[Port], wakers: &mut Vec<Waker>) -> bool {
-    if core.phase == Phase::Closing {
-        let (connections, half_open, _) = core.tcp().population();
-        if connections + half_open == 0 {
-            core.phase = Phase::Stopping;
-        }
+    if core.phase == Phase::Closing && !core.tcp().has_open() {
+        core.phase = Phase::Stopping;
     }
     if core.phase != Phase::Stopping || ports.iter().any(|port| port.is_stalled() || port.holds_packets(now)) {
         return core.phase == Phase::Stopped;

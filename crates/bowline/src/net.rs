@@ -269,7 +269,8 @@ impl Net {
     }
 
     /// Ends the network in good order: listeners close, every connection sends its FIN after its data, and nothing new
-    /// begins. Connections that are not over after `grace` are reset. Ready when everything has been sent.
+    /// begins. Connections that are not over after `grace` are reset, those among them whose streams were dropped. Ready when
+    /// everything has been sent; what had arrived can still be read from streams that ended in time.
     pub async fn shutdown(&self, grace: Duration) {
         let shared = &self.0.shared;
         shared.act(|core, now| {

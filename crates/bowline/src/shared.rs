@@ -172,14 +172,12 @@ impl Core {
         }
     }
 
-    /// Ends all connections and listeners at once, with a RST for each.
+    /// Ends all connections and listeners at once, with a RST for each. The driver sees to those that there is no room for yet.
     pub(crate) fn abort_all(&mut self, now: Instant) {
         for listener in self.tcp().listeners(now) {
             self.tcp().close_listener(now, listener.key);
         }
-        for key in self.tcp().keys() {
-            self.tcp().abort(now, key);
-        }
+        self.tcp().abort_all(now);
         self.phase = Phase::Stopping;
     }
 

@@ -216,7 +216,7 @@ impl TcpStream {
     /// # Errors
     /// `ENOTCONN` where there is no connection.
     pub fn close_write(&self) -> io::Result<()> {
-        self.now_or_error(|core, key, now| match core.tcp().shutdown(now, key) {
+        self.now_or_error(Direction::Write, |core, key, now| match core.tcp().shutdown(now, key) {
             // Closed already: nothing to do, as with the kernel's sockets.
             Err(CallError::Closing) => Ok(()),
             done => done,

@@ -70,6 +70,52 @@ async fn shutdown_delivers_and_then_stops() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn shutdown_does_not_wait_for_streams_that_have_ended_and_leaves_them_readable() {
+    let (client, server_net) = impaired_pair(Impairments::default(), &Config::default());
+    let (mut ours, mut theirs) = connected(&client, &server_net).await;
+    theirs.write_all(b"the last word").await.unwrap();
+    theirs.shutdown().await.unwrap();
+    ours.shutdown().await.unwrap();
+    until(|| client.population().2 + server_net.population().2 > 0).await;
+    let start = tokio::time::Instant::now();
+    client.shutdown(Duration::from_secs(60)).await;
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    let mut word = String::new();
+    ours.read_to_string(&mut word).await.unwrap();
+    assert_eq!(word, "the last word");
+    assert_eq!(ours.write(b"x").await.unwrap_err().raw_os_error(), Some(100), "ENETDOWN");
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_resets_also_what_was_dropped_and_is_not_over() {
+    let (client, server_net) = impaired_pair(Impairments::default(), &Config::default());
+    let (ours, mut theirs) = connected(&client, &server_net).await;
+    drop(ours);
+    assert_eq!(theirs.read(&mut [0; 1]).await.unwrap(), 0, "the FIN");
+    // The other direction stays open for as long as its user likes; the network does not.
+    client.shutdown(Duration::from_secs(3)).await;
+    until(|| theirs.error().is_some()).await;
+    assert_eq!(theirs.error().unwrap().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(client.population(), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_net_that_goes_resets_more_connections_than_a_queue_has_room_for() {
+    const MANY: usize = 5_000;
+    let (client, server_net) = pair();
+    let listener = server_net.listen(server()).await.unwrap();
+    let mut streams = Vec::with_capacity(2 * MANY);
+    for _ in 0..MANY {
+        let (opened, accepted) = tokio::join!(client.connect(server()), listener.accept());
+        streams.push(opened.unwrap());
+        streams.push(accepted.unwrap().0);
+    }
+    drop(client);
+    until(|| server_net.population() == (MANY, 0, 0) && streams.iter().skip(1).step_by(2).all(|s| s.error().is_some()))
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn shutdown_resets_what_does_not_end_in_time() {
     let (client, server_net) = impaired_pair(Impairments::default(), &Config::default());
     let (ours, mut theirs) = connected(&client, &server_net).await;

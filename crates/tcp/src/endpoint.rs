@@ -318,7 +318,8 @@ impl Endpoint {
         }
     }
 
-    /// All sockets' keys of live connections; for shutting down.
+    /// All sockets' keys of live connections; for shutting down. [`abort_all`](Self::abort_all) also ends those that were closed and
+    /// are not over.
     #[must_use]
     pub fn keys(&self) -> Vec<ConnectionKey> {
         let live = self.connections.iter().filter(|(_, tcb)| !tcb.user.orphan);

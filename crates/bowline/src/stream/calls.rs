@@ -98,16 +98,13 @@ impl TcpStream {
         call: impl FnOnce(&mut Core, ConnectionKey, Instant) -> Result<R, CallError>,
     ) -> Poll<io::Result<R>> {
         let coop = ready!(tokio::task::coop::poll_proceed(cx));
-        let result = self.shared.act(|core, now| {
-            core.check()?;
-            match call(core, self.key, now) {
-                Err(CallError::WouldBlock) => {
-                    self.register(core, direction, cx);
-                    Ok(None)
-                }
-                Ok(done) => Ok(Some(done)),
-                Err(why) => Err(error::call(why, self.tuple.is_ipv6())),
+        let result = self.shared.act(|core, now| match self.call(core, direction, now, call)? {
+            Err(CallError::WouldBlock) => {
+                self.register(core, direction, cx);
+                Ok(None)
             }
+            Ok(done) => Ok(Some(done)),
+            Err(why) => Err(error::call(why, self.tuple.is_ipv6())),
         });
         match result.transpose() {
             None => Poll::Pending,
@@ -116,6 +113,24 @@ impl TcpStream {
                 Poll::Ready(done)
             }
         }
+    }
+
+    /// Makes a call, unless the network has stopped. What had arrived before that, and the end of it, can still be read.
+    fn call<R>(
+        &self,
+        core: &mut Core,
+        direction: Direction,
+        now: Instant,
+        call: impl FnOnce(&mut Core, ConnectionKey, Instant) -> Result<R, CallError>,
+    ) -> io::Result<Result<R, CallError>> {
+        if direction == Direction::Write {
+            core.check()?;
+        }
+        let done = call(core, self.key, now);
+        if done.is_err() {
+            core.check()?;
+        }
+        Ok(done)
     }
 
     /// Waits for a state of the connection; `look` says when it has come.
@@ -151,11 +166,11 @@ impl TcpStream {
 
     pub(super) fn now_or_error<R>(
         &self,
+        direction: Direction,
         call: impl FnOnce(&mut Core, ConnectionKey, Instant) -> Result<R, CallError>,
     ) -> io::Result<R> {
         self.shared.act(|core, now| {
-            core.check()?;
-            call(core, self.key, now).map_err(|why| error::call(why, self.tuple.is_ipv6()))
+            self.call(core, direction, now, call)?.map_err(|why| error::call(why, self.tuple.is_ipv6()))
         })
     }
 
@@ -172,7 +187,7 @@ impl TcpStream {
     }
 
     pub(super) fn set_options(&self, change: impl FnOnce(&mut Options)) -> io::Result<()> {
-        self.now_or_error(|core, key, now| {
+        self.now_or_error(Direction::Write, |core, key, now| {
             let mut options = core.tcp().options(key).ok_or(CallError::NoConnection)?.clone();
             change(&mut options);
             let probes = options.keepalive.map_or(1, |keepalive| keepalive.probes);
@@ -184,6 +199,6 @@ impl TcpStream {
     }
 
     pub(super) fn use_keys(&self, send_id: Option<u8>, recv_id: Option<u8>) -> io::Result<()> {
-        self.now_or_error(|core, key, now| core.tcp().choose_keys(now, key, send_id, recv_id))
+        self.now_or_error(Direction::Write, |core, key, now| core.tcp().choose_keys(now, key, send_id, recv_id))
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bowline_tcp::{Algorithm, CallError, Keepalive, Keys, Options};
 
 use super::TcpStream;
+use super::calls::Direction;
 use crate::error;
 
 macro_rules! options {
@@ -84,7 +85,7 @@ impl TcpStream {
     /// # Errors
     /// `ENOTCONN` once nothing is left of the connection.
     pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
-        self.now_or_error(|core, key, now| match core.tcp().state(key) {
+        self.now_or_error(Direction::Write, |core, key, now| match core.tcp().state(key) {
             Some(_) => {
                 core.tcp().set_quick(now, key, quickack);
                 Ok(())

@@ -73,7 +73,7 @@ impl TcpStream {
     /// # Errors
     /// `WouldBlock` where there is nothing; otherwise as reading.
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.now_or_error(|core, key, now| core.tcp().receive(now, key, buf))
+        self.now_or_error(Direction::Read, |core, key, now| core.tcp().receive(now, key, buf))
     }
 
     /// [`try_read`](Self::try_read) into several buffers, one after the other.
@@ -107,7 +107,7 @@ impl TcpStream {
         if room == 0 {
             return Ok(0);
         }
-        let bytes = self.now_or_error(|core, key, now| core.tcp().receive_bytes(now, key, room))?;
+        let bytes = self.now_or_error(Direction::Read, |core, key, now| core.tcp().receive_bytes(now, key, room))?;
         buf.put_slice(&bytes);
         Ok(bytes.len())
     }
@@ -120,7 +120,7 @@ impl TcpStream {
         if buf.is_empty() {
             return Ok(0);
         }
-        self.now_or_error(|core, key, now| core.tcp().send(now, key, buf))
+        self.now_or_error(Direction::Write, |core, key, now| core.tcp().send(now, key, buf))
     }
 
     /// [`try_write`](Self::try_write) of several buffers, one after the other.
@@ -131,7 +131,7 @@ impl TcpStream {
         if bufs.iter().all(|buf| buf.is_empty()) {
             return Ok(0);
         }
-        self.now_or_error(|core, key, now| core.send_vectored(now, key, bufs))
+        self.now_or_error(Direction::Write, |core, key, now| core.send_vectored(now, key, bufs))
     }
 
     /// Reads without taking: the next read gets the same bytes again.

@@ -2,13 +2,14 @@
 //! sent before `poll_transmit`.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bowline_base::Instant;
 use bytes::Bytes;
 
 use super::auth::sign_answer;
 use super::demux::Slot;
-use super::{Endpoint, Listen, Pending};
+use super::{Endpoint, Listen, MAX_CONTROL, Pending};
 use crate::config::Options;
 use crate::connection::calls::{Closing, Then};
 use crate::connection::open::{Handshake, mss_of};
@@ -242,6 +243,22 @@ impl Endpoint {
         if closing == Some(Closing::Reset) {
             self.say_reset_of(now, key.index);
         }
+    }
+
+    /// ABORT of all connections, those that were closed and are not over among them: as many as RSTs have room for. Whether there
+    /// are more; then call it again once `poll_transmit` has nothing left.
+    pub fn abort_all(&mut self, now: Instant) -> bool {
+        let room = MAX_CONTROL.saturating_sub(self.control.len());
+        let open = self.connections.iter().filter(|(_, tcb)| !tcb.is_over());
+        let mut indices: Vec<u32> = open.map(|((index, _), _)| index).take(room + 1).collect();
+        let has_more = indices.len() > room;
+        indices.truncate(room);
+        for index in indices {
+            if self.with(now, index, super::super::connection::tcb::Tcb::abort) == Some(Closing::Reset) {
+                self.say_reset_of(now, index);
+            }
+        }
+        has_more
     }
 
     /// Acknowledges the next segments at once, as those of a young connection, or no longer (`TCP_QUICKACK`). What is owed

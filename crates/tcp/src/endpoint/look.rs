@@ -161,6 +161,13 @@ impl Endpoint {
         self.listeners.iter().map(info).collect()
     }
 
+    /// Whether a connection has not ended yet, be it half-open or closed by its user. Those in TIME-WAIT have, and so have those
+    /// whose user only keeps the handle.
+    #[must_use]
+    pub fn has_open(&self) -> bool {
+        self.syn_queue.len() + self.pending.len() > 0 || self.connections.iter().any(|(_, tcb)| !tcb.is_over())
+    }
+
     /// Whether nothing is left but listeners: no connection in any state, no timer, no segment and no event that waits.
     #[must_use]
     pub fn is_idle(&self) -> bool {
