@@ -8,9 +8,8 @@ use std::error::Error;
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
-use bowline::Net;
-use bowline_base::Instant;
-use bowline_device::{Capabilities, Device, Readiness, RxPacket, Transmitted, TxPacket, WakeSlot};
+use bowline::device::{Capabilities, Device, Readiness, RxPacket, Transmitted, TxPacket, WakeSlot};
+use bowline::{Instant, Net};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// One end of a wire made of two channels.

@@ -88,7 +88,8 @@ impl Forwarder {
         Poll::Ready(Ok(Incoming { shared: Arc::clone(&self.shared), pending, decided: false }))
     }
 
-    /// How many wait for a decision, and their bound.
+    /// How many wait for a decision ([`ListenerInfo::undecided`]), and how many for the end of their handshake. The bounds on
+    /// the former are `max_pending` and `max_pending_per_source` of [`Config::tcp`](crate::Config::tcp).
     #[must_use]
     pub fn info(&self) -> Option<ListenerInfo> {
         self.shared.look(|core, now| core.tcp().listeners(now).into_iter().find(|info| info.key == self.key))

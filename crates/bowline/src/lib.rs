@@ -32,6 +32,9 @@
 //! makes the call, and either returns or registers its task under the same lock; then it wakes the driver. Nothing waits
 //! for packets while it holds the lock, and the driver rests when there is nothing to do.
 //!
+//! What carries the packets is a [`device`]: a TUN, a cable in memory, a pair of channels ([`device::channel`]) for tunnels and VPN
+//! clients that have packets in their hands already, or an implementation of [`Device`](device::Device) of one's own.
+//!
 //! It runs on tokio's current-thread and multi-thread runtimes; IO and time must be enabled.
 //!
 //! # What is not here
@@ -51,8 +54,12 @@ mod trace;
 mod udp;
 mod waiters;
 
+pub use bowline_base::Instant;
+#[doc(inline)]
+pub use bowline_device as device;
 pub use bowline_stack::{Cidr, Config, Datagram, Echo, IcmpError, UdpBind, UdpFailure, UdpInfo, UdpSend};
 pub use bowline_tcp::congestion;
+pub use bowline_tcp::trace::{Record, Trace};
 pub use bowline_tcp::{
     Algorithm, AoAlgorithm, AoCounts, AoKey, ConnectionError, Counters, EcnMode, EcnOption, FastOpenKeys,
     FastOpenOptions, FourTuple, Info, Keepalive, KeyName, Keys, Listen, ListenerInfo, Md5Key, Options, State,

@@ -26,7 +26,7 @@ pub use builder::NetBuilder;
 /// # Example
 /// ```
 /// use bowline::Net;
-/// use bowline_device::memory::{self, MemoryConfig};
+/// use bowline::device::memory::{self, MemoryConfig};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {

@@ -32,7 +32,6 @@ struct Queue {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
 /// # let (client, server) = bowline::memory::pair()?;
-/// use bowline_tcp::trace::Trace;
 /// let mut trace = server.trace();
 /// let listener = server.listen("10.0.0.2:80".parse().unwrap()).await?;
 /// let _stream = client.connect("10.0.0.2:80".parse().unwrap()).await?;

@@ -107,7 +107,9 @@ async fn repeated_syns_are_seen_once() {
     // The client repeats its SYN after 1, 3 and 7 seconds; a dial may take so long.
     let again = tokio::time::timeout(Duration::from_secs(10), forwarder.next()).await;
     assert!(again.is_err(), "the same SYN was seen twice");
+    assert_eq!(forwarder.info().unwrap().undecided, 1);
     let _stream = incoming.accept(None).await.unwrap();
+    assert_eq!(forwarder.info().unwrap().undecided, 0);
     let (client, _opened) = connecting.await.unwrap().unwrap();
     assert!(client.connections()[0].total_retrans >= 3);
 }

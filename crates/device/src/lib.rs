@@ -1,13 +1,14 @@
 //! Devices: what carries IP packets between a host and the rest of the world.
 //!
 //! A [`Device`] takes and gives whole IP packets, or super-segments where its [`Capabilities`] say so. [`Tun`] is a
-//! Linux TUN interface with the kernel's offloads, [`memory::pair`] two ends of a cable in memory, [`Loopback`] a device
-//! whose host talks to itself.
+//! Linux TUN interface with the kernel's offloads, [`memory::pair`] two ends of a cable in memory, [`channel::channel`] one whose
+//! other side is a program, [`Loopback`] a device whose host talks to itself.
 //!
 //! This crate knows how packets travel and nothing about connections. It reads no clock: time is an argument, so that
 //! every device also works in virtual time. Only the doors to the kernel hold `unsafe`.
 
 pub mod buffer;
+pub mod channel;
 pub mod cut;
 mod device;
 pub mod impairment;

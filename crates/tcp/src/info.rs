@@ -350,6 +350,8 @@ pub struct ListenerInfo {
     pub backlog: usize,
     /// Half-open connections.
     pub syn_queue: usize,
+    /// SYNs that the caller has not decided on yet, where it decides ([`Listen::deferred`](crate::Listen::deferred)), told of or not.
+    pub undecided: usize,
     /// Whether it answers with SYN cookies now.
     pub cookies: bool,
     /// Connections that it took with their SYN and whose handshake is not complete (RFC 7413).

@@ -308,9 +308,9 @@ impl Listener {
         self.pending.pop_front()
     }
 
-    /// How it stands, as `ss -ltn` would show it.
+    /// How it stands, as `ss -ltn` would show it, with as many SYNs undecided.
     #[must_use]
-    pub fn info(&self, now: Instant, key: ListenerKey) -> ListenerInfo {
+    pub fn info(&self, now: Instant, key: ListenerKey, undecided: usize) -> ListenerInfo {
         ListenerInfo {
             key,
             address: self.address,
@@ -318,6 +318,7 @@ impl Listener {
             accept_queue: self.accept_queue.len(),
             backlog: self.backlog,
             syn_queue: self.half_open,
+            undecided,
             cookies: self.expects_cookies(now),
             fast_open: self.fast_open.pending() as usize,
             keys: self.options.keys.names(),

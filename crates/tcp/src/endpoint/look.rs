@@ -156,7 +156,8 @@ impl Endpoint {
     #[must_use]
     pub fn listeners(&self, now: Instant) -> Vec<ListenerInfo> {
         let info = |((index, generation), listener): ((u32, u32), &crate::listener::Listener)| {
-            listener.info(now, ListenerKey { index, generation })
+            let key = ListenerKey { index, generation };
+            listener.info(now, key, self.pending.iter().filter(|(_, syn)| syn.listener == key).count())
         };
         self.listeners.iter().map(info).collect()
     }

@@ -72,7 +72,7 @@ fn a_full_syn_queue_answers_with_cookies_and_expects_them_back_for_a_while() {
     }
     assert_eq!(at(&mut listener, 1, ACK), ListenOutcome::Reset(SeqNumber(20)), "no cookie was sent yet");
     assert_eq!(at(&mut listener, 2, SYN), ListenOutcome::Cookie);
-    assert!(listener.info(Instant::from_secs(2), ListenerKey { index: 0, generation: 0 }).cookies);
+    assert!(listener.info(Instant::from_secs(2), ListenerKey { index: 0, generation: 0 }, 0).cookies);
     listener.on_half_open_gone();
     assert_eq!(at(&mut listener, 3, SYN), ListenOutcome::Queue, "there is room again");
     assert_eq!(at(&mut listener, 129, ACK), ListenOutcome::CheckCookie);
@@ -116,7 +116,7 @@ fn a_small_backlog_still_remembers_a_few_handshakes_and_a_large_one_is_cut() {
         small.on_half_open();
     }
     assert_eq!(on(&mut small, SYN), ListenOutcome::Cookie);
-    assert_eq!(listener(usize::MAX).info(Instant::ZERO, ListenerKey { index: 0, generation: 0 }).backlog, 4096);
+    assert_eq!(listener(usize::MAX).info(Instant::ZERO, ListenerKey { index: 0, generation: 0 }, 0).backlog, 4096);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn another_backlog_holds_from_then_on() {
     listener.set_backlog(1);
     assert!(!listener.is_accept_queue_full());
     listener.set_backlog(usize::MAX);
-    assert_eq!(listener.info(Instant::ZERO, ListenerKey { index: 0, generation: 0 }).backlog, 4096);
+    assert_eq!(listener.info(Instant::ZERO, ListenerKey { index: 0, generation: 0 }, 0).backlog, 4096);
 }
 
 proptest! {
