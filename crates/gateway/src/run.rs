@@ -43,6 +43,9 @@ impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sandbox(error) => error.fmt(f),
+            Self::Io(what, error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+                write!(f, "cannot {what}: {error}: raise `ulimit -n`, of which each flow takes one")
+            }
             Self::Io(what, error) => write!(f, "cannot {what}: {error}"),
         }
     }

@@ -136,7 +136,7 @@ impl Sandbox {
         let mut blocked = mask;
         blocked.add(&PASSED_ON);
         let cloned = Plan::new(config, mask).and_then(|mut plan| {
-            let pid = clone_init(&mut plan, &theirs)?;
+            let pid = clone_init(&mut plan, [&ours, &theirs])?;
             Ok((pid, plan.command))
         });
         drop(theirs);
@@ -178,8 +178,9 @@ impl Plan {
     }
 }
 
-/// Clones the init process into new namespaces. As root on a kernel without user namespaces, it does without.
-fn clone_init(plan: &mut Plan, channel: &OwnedFd) -> Result<Pid, Error> {
+/// Clones the init process into new namespaces. As root on a kernel without user namespaces, it does without. `channel` is
+/// the gateway's end and the init process's.
+fn clone_init(plan: &mut Plan, channel: [&OwnedFd; 2]) -> Result<Pid, Error> {
     let mut namespaces = NAMESPACES | libc::CLONE_NEWUSER;
     loop {
         // SAFETY: the child calls nothing but `init::run`, which allocates nothing and never returns.

@@ -5,7 +5,7 @@
 //! So nothing here may allocate, take a lock or panic. It ends when the gateway's end of the channel closes, and the
 //! kernel then ends every process in the sandbox.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -65,10 +65,12 @@ impl Drop for NeverUnwind {
     }
 }
 
-/// The life of the init process.
-pub(super) fn run(plan: &mut Plan, channel: &OwnedFd) -> ! {
+/// The life of the init process. It speaks through `channel`, whose other end is the gateway's.
+pub(super) fn run(plan: &mut Plan, [gateways, channel]: [&OwnedFd; 2]) -> ! {
     let _guard = NeverUnwind;
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    // The gateway may have been killed before that. Without a copy of its end here, the channel then says so.
+    sys::close_range(gateways.as_raw_fd(), gateways.as_raw_fd());
     let _ = rustix::thread::set_name(c"bowline-init");
     if let Err((step, errno)) = live(plan, channel) {
         let _ = channel::send(channel, Message::Failed { step, errno }, None);
@@ -155,7 +157,6 @@ fn become_command(plan: &mut Plan, channel: &OwnedFd) -> ! {
 
 /// Lets go of everything else the gateway had open, so that its pipes and sockets end when the gateway closes them.
 fn close_others(channel: &OwnedFd, signals: &OwnedFd) {
-    use std::os::fd::AsRawFd;
     let (a, b) = (channel.as_raw_fd().min(signals.as_raw_fd()), channel.as_raw_fd().max(signals.as_raw_fd()));
     sys::close_range(0, a - 1);
     sys::close_range(a + 1, b - 1);

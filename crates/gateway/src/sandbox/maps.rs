@@ -5,13 +5,15 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::AsRawFd;
 
-use rustix::process::{Pid, getegid, geteuid};
+use rustix::process::{Pid, PidfdFlags, getegid, geteuid, pidfd_open};
 
 /// Writes the maps of `child`, which is in a user namespace of its own.
 pub(super) fn write(child: Pid) -> io::Result<()> {
     let (uid, gid) = (geteuid(), getegid());
-    let of = |file: &str| format!("/proc/{}/{file}", child.as_raw_nonzero());
+    let number = in_proc(child).unwrap_or_else(|| child.as_raw_nonzero().to_string());
+    let of = |file: &str| format!("/proc/{number}/{file}");
     if uid.is_root() {
         let all = |file: &str| fs::read_to_string(format!("/proc/self/{file}")).map(|map| identity(&map));
         let wide = all("uid_map").and_then(|map| fs::write(of("uid_map"), map));
@@ -23,6 +25,15 @@ pub(super) fn write(child: Pid) -> io::Result<()> {
     fs::write(of("setgroups"), "deny")?;
     fs::write(of("uid_map"), format!("{0} {0} 1\n", uid.as_raw()))?;
     fs::write(of("gid_map"), format!("{0} {0} 1\n", gid.as_raw()))
+}
+
+/// The number of `child` in `/proc`, which may be that of an outer process namespace and then counts differently
+/// (`unshare --pid --fork`): there it would be some other process's.
+fn in_proc(child: Pid) -> Option<String> {
+    let handle = pidfd_open(child, PidfdFlags::empty()).ok()?;
+    let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", handle.as_raw_fd())).ok()?;
+    let number = about.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim();
+    number.parse::<u32>().is_ok_and(|number| number > 0).then(|| number.to_owned())
 }
 
 /// The map that keeps every id which `map`, our own one, knows.

@@ -143,6 +143,8 @@ impl Process {
         }
     }
 
+    /// The kernel keeps one of each signal: what is sent again before it is read here is one with the first, whoever else the
+    /// first went to.
     fn pass_on(&mut self) -> Result<(), Error> {
         while let Some(info) = SignalInfo::read(&self.signals).map_err(|errno| Error::Host("read a signal", errno))? {
             if info.signal == libc::SIGCONT {

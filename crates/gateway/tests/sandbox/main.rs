@@ -15,12 +15,13 @@ mod support;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use bowline_gateway::sandbox::{Config, Exit, Sandbox};
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::{
-    ROLE, code, kill, me, printed, read_to_end, read_until, run, run_in_sandbox, runner, shell, start, wait,
+    ROLE, code, is_running, kill, me, printed, read_to_end, read_until, run, run_in_sandbox, runner, shell, start, wait,
 };
 
 fn main() {
@@ -45,6 +46,7 @@ fn main() {
         trial("signals_are_passed_on", signals_are_passed_on),
         trial("a_signal_to_the_group_arrives_once", a_signal_to_the_group_arrives_once),
         trial("killing_the_gateway_kills_the_command", killing_the_gateway_kills_the_command),
+        trial("a_gateway_killed_as_it_begins_leaves_nothing", a_gateway_killed_as_it_begins_leaves_nothing),
         trial("killing_init_ends_the_gateway", killing_init_ends_the_gateway),
         trial("what_the_command_leaves_running_ends_with_it", what_the_command_leaves_running_ends_with_it),
         trial("ctrl_c_arrives_once", ctrl_c_arrives_once),
@@ -55,6 +57,7 @@ fn main() {
         trial("an_ordinary_user_runs_it_as_himself", an_ordinary_user_runs_it_as_himself),
         trial("an_ordinary_user_is_told_about_the_device", an_ordinary_user_is_told_about_the_device),
         trial("root_of_a_user_namespace_runs_it", root_of_a_user_namespace_runs_it),
+        trial("a_proc_of_other_processes_is_no_obstacle", a_proc_of_other_processes_is_no_obstacle),
         trial("root_does_without_user_namespaces", root_does_without_user_namespaces),
         trial("a_refusal_of_namespaces_is_explained", a_refusal_of_namespaces_is_explained),
     ];
@@ -210,8 +213,22 @@ fn signals_are_passed_on() {
 }
 
 /// Counts its SIGINTs until it is told to say how many there were.
-const COUNT: &str = "n=0; trap 'n=$((n+1)); echo caught' INT; echo ready; \
-                     while :; do if read x && [ \"$x\" = done ]; then echo count=$n; exit 0; fi; done";
+/// The shell reads for a moment at a time, which may end within a word: it would not notice a signal that comes just before
+/// it begins to read.
+const COUNT: &str = "n=0; trap 'n=$((n+1)); echo caught' INT; echo ready; word=; \
+                     while :; do read -t 0.1 x; word=$word$x; if [ \"$word\" = done ]; then echo count=$n; exit 0; fi; done";
+
+/// Waits until a process has taken the SIGINT that was sent to it. Another one would be lost before: only one can wait.
+fn taken(pid: u32) {
+    let waits = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap();
+        u64::from_str_radix(pending.trim(), 16).unwrap() >> (libc::SIGINT - 1) & 1 == 1
+    };
+    while waits() {
+        std::thread::yield_now();
+    }
+}
 
 fn a_signal_to_the_group_arrives_once() {
     let mut command = runner(&["bash", "-c", COUNT]);
@@ -221,6 +238,7 @@ fn a_signal_to_the_group_arrives_once() {
     let group = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     rustix::process::kill_process_group(group, rustix::process::Signal::INT).unwrap();
     read_until(&mut child, "caught\n");
+    taken(child.id());
     // one to the gateway alone, through the same channel: what would be the first one's echo comes before it
     kill(child.id(), rustix::process::Signal::INT);
     read_until(&mut child, "caught\n");
@@ -236,6 +254,30 @@ fn killing_the_gateway_kills_the_command() {
     child.wait().unwrap();
     // the pipe ends only when the last process of the sandbox is gone
     assert_eq!(read_to_end(&mut child), "");
+}
+
+/// As soon as there is an init process, which has not asked to die along yet.
+fn a_gateway_killed_as_it_begins_leaves_nothing() {
+    for _ in 0..40 {
+        let mut child = start(runner(&["sleep", "1000"]));
+        let children = format!("/proc/{0}/task/{0}/children", child.id());
+        let init = loop {
+            assert_eq!(child.try_wait().unwrap(), None, "it has ended by itself");
+            if let Ok(init) = fs::read_to_string(&children).unwrap().trim().parse() {
+                break init;
+            }
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let until = Instant::now() + Duration::from_secs(10);
+        while is_running(init) {
+            if Instant::now() > until {
+                kill(init, rustix::process::Signal::KILL);
+                panic!("an init process has outlived its gateway");
+            }
+            std::thread::yield_now();
+        }
+    }
 }
 
 fn killing_init_ends_the_gateway() {
@@ -334,6 +376,11 @@ fn an_ordinary_user_is_told_about_the_device() {
 fn root_of_a_user_namespace_runs_it() {
     let seen = printed(in_private_mounts("exec unshare -Ur $ME sh -c 'id -u; cat /proc/self/uid_map'"));
     assert_eq!(seen.split_whitespace().collect::<Vec<_>>(), ["0", "0", "0", "1"]);
+}
+
+/// In a process namespace whose `/proc` is the outer one's, numbers mean others.
+fn a_proc_of_other_processes_is_no_obstacle() {
+    assert_eq!(printed(in_private_mounts("exec unshare --pid --fork $ME sh -c 'echo $$'")), "2\n");
 }
 
 fn root_does_without_user_namespaces() {

@@ -99,6 +99,12 @@ pub(crate) fn kill(pid: u32, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).unwrap();
 }
 
+/// Whether there is such a process, and it has not ended: nobody may have asked yet how.
+pub(crate) fn is_running(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
 /// Waits for a child with its input left open.
 pub(crate) fn wait(child: &mut Child) -> ExitStatus {
     let _input = child.stdin.take();
