@@ -188,5 +188,38 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseUnitError> {
     Ok(Duration::from_nanos(nanos as u64))
 }
 
+/// Units of sizes in bytes: as the kernel's tools have them, a single letter is a multiple of 1024.
+const SIZES: [(&str, f64); 10] = [
+    ("b", 1.0),
+    ("kb", 1e3),
+    ("mb", 1e6),
+    ("gb", 1e9),
+    ("k", 1024.0),
+    ("m", 1_048_576.0),
+    ("g", 1_073_741_824.0),
+    ("kib", 1024.0),
+    ("mib", 1_048_576.0),
+    ("gib", 1_073_741_824.0),
+];
+
+/// Reads a size in bytes: `64MiB`, `64M` for the same, `64MB` for 64,000,000.
+///
+/// # Errors
+/// There is no unit, an unknown one, or no number.
+pub fn parse_size(text: &str) -> Result<usize, ParseUnitError> {
+    let Some((number, unit)) = number_and_unit(text) else {
+        return Err(wrong(text, "is no size, for example 64MiB"));
+    };
+    let unit = unit.to_ascii_lowercase();
+    let Some((_, factor)) = SIZES.iter().find(|(name, _)| *name == unit) else {
+        return Err(wrong(text, "has no unit of a size: B, KiB, MiB or GiB, or kB, MB, GB, for example 64MiB"));
+    };
+    let bytes = (number * factor).round();
+    if bytes >= usize::MAX as f64 {
+        return Err(wrong(text, "is too large"));
+    }
+    Ok(bytes as usize)
+}
+
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ pub(crate) mod echo;
 pub(crate) mod relay;
 pub(crate) mod tcp;
 pub(crate) mod udp;
+pub(crate) mod waiting;
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,26 +15,24 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bowline::{IcmpError, Refusal};
-use bowline_device::buffer::BufferPool;
 use bowline_observe::Summary;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use self::waiting::Waiting;
 use crate::host::{Resolver, Verdict};
 use crate::target::Targets;
 
 /// The size in bytes of what is read from a host socket at once: as much as a super-segment carries.
 const READ_SIZE: usize = 64 << 10;
 
-/// Unused read buffers kept for later: 4 MiB of them.
-const KEEP: usize = 64;
-
 /// What all flows of a gateway share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     targets: Targets,
     pub(crate) resolver: Mutex<Resolver>,
-    pub(crate) buffers: BufferPool,
+    /// What has been read for the program.
+    pub(crate) waiting: Waiting,
     pub(crate) outward: Outward,
     /// Relays at work.
     pub(crate) relays: Outward,
@@ -42,11 +41,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(targets: Targets) -> Self {
+    pub(crate) fn new(targets: Targets, queue_memory: usize) -> Self {
         Self {
             targets,
             resolver: Mutex::default(),
-            buffers: BufferPool::new(READ_SIZE, KEEP),
+            waiting: Waiting::new(queue_memory),
             outward: Outward::default(),
             relays: Outward::default(),
             ended: Mutex::default(),

@@ -18,6 +18,14 @@ use crate::target::Targets;
 /// SYNs that may wait for their dial.
 const BACKLOG: usize = 4096;
 
+/// What waits for a program that has not read anything yet, in bytes: a quarter of a megabyte keeps a super-segment on its
+/// way and three behind it. For one that reads, it grows with what its window lets out.
+const SEND_BUFFER_FIRST: u32 = 256 << 10;
+
+/// What may wait for a slow program unless something else is asked for, in bytes: 128 MiB, which is as much as some 30
+/// connections of full speed make use of, and 500 of which nothing is read.
+pub const QUEUE_MEMORY: usize = 128 << 20;
+
 /// What a gateway does.
 #[derive(Debug)]
 pub struct Config {
@@ -29,6 +37,9 @@ pub struct Config {
     pub congestion: Option<Algorithm>,
     /// How many descriptors the process may have.
     pub descriptors: usize,
+    /// What may wait for a program that reads slowly, in bytes, over all connections: [`QUEUE_MEMORY`] by default. Beyond it
+    /// each still gets a read ahead.
+    pub queue_memory: usize,
 }
 
 /// A gateway at work. It ends when it is dropped: what is open is reset.
@@ -62,7 +73,7 @@ impl Gateway {
             .routes([Cidr::default_v4(), Cidr::default_v6()])
             .any_ip(true)
             .start()?;
-        let shared = Arc::new(Shared::new(config.targets));
+        let shared = Arc::new(Shared::new(config.targets, config.queue_memory));
         for address in [PAGE_V4.into(), PAGE_V6.into()] {
             let listen = Listen { address: Some(address), ..Listen::on_port(page::PORT) };
             tokio::spawn(page::serve(net.clone(), net.listen_with(listen)?, Arc::clone(&shared)));
@@ -96,6 +107,7 @@ impl Gateway {
         summary.segments_received = counters.in_segs;
         summary.retransmissions = counters.retrans_segs;
         summary.add_counters(&counters);
+        summary.queues_full = self.shared.waiting.overflow();
         summary
     }
 
@@ -130,6 +142,7 @@ fn options(congestion: Option<Algorithm>, lossless: bool) -> Options {
     let defaults = Options::default();
     Options {
         nodelay: true,
+        send_buffer_first: SEND_BUFFER_FIRST,
         algorithm: congestion.unwrap_or(if lossless { Algorithm::Local } else { defaults.algorithm }),
         ..defaults
     }

@@ -18,5 +18,5 @@ pub mod run;
 pub mod sandbox;
 pub mod target;
 
-pub use gateway::{Config, Gateway};
+pub use gateway::{Config, Gateway, QUEUE_MEMORY};
 pub use run::run;

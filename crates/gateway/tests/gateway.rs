@@ -14,7 +14,7 @@ use bowline_gateway::forward::Forward;
 use bowline_gateway::ports::Ports;
 use bowline_gateway::rules::{Action, Rules};
 use bowline_gateway::target::Targets;
-use bowline_gateway::{Config, Gateway};
+use bowline_gateway::{Config, Gateway, QUEUE_MEMORY};
 use rustix::event::{PollFd, PollFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -28,7 +28,7 @@ async fn behind<T>(targets: Targets, ports: Ports, test: impl AsyncFnOnce(Net, G
         .routes(["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()])
         .start()
         .unwrap();
-    let config = Config { targets, ports, congestion: None, descriptors: 1024 };
+    let config = Config { targets, ports, congestion: None, descriptors: 1024, queue_memory: QUEUE_MEMORY };
     let gateway = Gateway::start(outside, config).unwrap();
     tokio::time::timeout(Duration::from_secs(10), test(client, gateway)).await.expect("it takes too long")
 }

@@ -42,6 +42,9 @@ pub struct Summary {
     pub timeouts: u64,
     /// The largest round-trip time of any connection, in microseconds; from records, the largest smoothed one.
     pub worst_rtt: Option<u64>,
+    /// The most that waited for a slow reader at once, in bytes, where it was all that may wait over all connections.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub queues_full: Option<u64>,
     /// Segments dropped, by reason.
     pub drops: BTreeMap<String, u64>,
     /// The segment sizes of open connections, to count wire segments in records.
@@ -182,6 +185,10 @@ impl fmt::Display for Summary {
         if !self.drops.is_empty() {
             let reasons: Vec<_> = self.drops.iter().map(|(why, n)| format!("{} {why}", words::thousands(*n))).collect();
             write!(f, "\n{} dropped: {}", words::counted(self.dropped(), "segment"), reasons.join(", "))?;
+        }
+        if let Some(most) = self.queues_full {
+            let most = words::bytes(most);
+            write!(f, "\n{most} waited for slow readers, which is all that may: others got little ahead")?;
         }
         Ok(())
     }

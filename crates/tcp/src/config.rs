@@ -170,8 +170,8 @@ pub struct Options {
     pub reset_unread: bool,
     /// The send queue's bound in bytes; default 4 MiB, as Linux `tcp_wmem`.
     pub send_buffer: u32,
-    /// What it begins with: it grows up to `send_buffer` with the congestion window while a user waits for room, as Linux does from
-    /// `tcp_wmem`'s second value. Default: no less than `send_buffer`.
+    /// What it begins with: it grows up to `send_buffer` with the congestion window, or without one with the peer's, while a user
+    /// waits for room, as Linux does from `tcp_wmem`'s second value. Default: no less than `send_buffer`.
     pub send_buffer_first: u32,
     /// The receive queue's first bound in bytes; default 128 KiB, as Linux `tcp_rmem`.
     pub receive_buffer: u32,

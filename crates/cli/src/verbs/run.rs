@@ -93,6 +93,7 @@ fn execute(settings: Settings) -> Result<Exit, Failure> {
             Congestion::Bbr => Algorithm::Bbr,
         }),
         descriptors: raise_descriptors(),
+        queue_memory: settings.queue_memory,
     };
     let command = settings.sandbox.command.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
     let mut watched = Watched { diagram: settings.diagram, pcap, ..Watched::default() };

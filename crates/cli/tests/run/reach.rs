@@ -176,6 +176,48 @@ fn a_slow_reader_costs_bounded_memory() {
 }
 
 #[test]
+fn many_slow_readers_share_a_bound_and_hold_nobody_up() {
+    needs!("python3");
+    const SLOW: usize = 60;
+    let (report, seen) = std::sync::mpsc::channel();
+    let port = servers::tcp(move |mut stream| {
+        stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+        let block = vec![0; 1 << 20];
+        let sent = (0..32).take_while(|_| stream.write_all(&block).is_ok()).count();
+        let _ = report.send(sent);
+        if sent < 32 {
+            let _ = stream.read(&mut [0]);
+        }
+    });
+    let client = "
+import socket, sys
+connect = lambda: socket.create_connection(('10.0.2.2', int(sys.argv[1])))
+slow = [connect() for _ in range(int(sys.argv[2]))]
+print('ready', flush=True)
+sys.stdin.readline()
+brisk, read = connect(), 0
+while got := brisk.recv(1 << 20): read += len(got)
+print('read', read, flush=True)
+sys.stdin.readline()
+";
+    let words = ["python3", "-c", client, &port.to_string(), &SLOW.to_string()];
+    let mut run = bowline("--queue-memory 4MiB", &words).with_input().within(60).start();
+    run.read_until("ready");
+    for _ in 0..SLOW {
+        let sent = seen.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert!(sent < 32, "{sent} MiB have gone to a program that reads nothing");
+    }
+    run.say("");
+    run.read_until("read 33554432");
+    let memory = crate::support::resident(run.pid());
+    assert!(memory < 48 << 20, "the gateway holds {memory} bytes");
+    run.say("");
+    let ended = run.wait();
+    ended.assert_success();
+    assert!(ended.stderr.contains(" waited for slow readers, which is all that may"), "{}", ended.stderr);
+}
+
+#[test]
 fn what_a_program_has_written_arrives_although_it_has_ended() {
     needs!("python3");
     let (report, seen) = std::sync::mpsc::channel();

@@ -84,3 +84,17 @@ fn durations() {
     assert!(message("-1s").contains("is no duration"));
     assert!(message("99999999999s").contains("too long"));
 }
+
+#[test]
+fn sizes() {
+    let table =
+        [("64MiB", 64 << 20), ("64M", 64 << 20), ("1.5k", 1536), ("2GB", 2_000_000_000), ("0B", 0), ("1 gib", 1 << 30)];
+    for (text, bytes) in table {
+        assert_eq!(parse_size(text), Ok(bytes), "{text}");
+    }
+    let message = |text| parse_size(text).unwrap_err().to_string();
+    assert!(message("64").contains("has no unit of a size"));
+    assert!(message("64mbit").contains("has no unit of a size"));
+    assert!(message("much").contains("is no size"));
+    assert!(message("99999999999GiB").contains("too large"));
+}

@@ -19,7 +19,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bowline::ConnectionError;
-use bowline_device::buffer::BufferPool;
 use bowline_observe::Summary;
 use bytes::{Buf, Bytes};
 use socket2::SockRef;
@@ -27,13 +26,15 @@ use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
+use super::waiting::{FRUGAL, Waiting};
 use super::{OutwardFlow, READ_SIZE, Shared};
 
 /// The most that is taken from the stack at once, in bytes.
 const UP_MAX: usize = 1 << 20;
 
-/// What is smaller is copied into the stack, and the buffer is used again.
-const COPY_BREAK: usize = 2 << 10;
+/// What is smaller is copied, and the buffer is used again: an eighth of it, so that what waits pins no more than eight times
+/// its length.
+const COPY_BREAK: usize = READ_SIZE / 8;
 
 /// Which side broke the connection, and how.
 #[derive(Debug)]
@@ -90,7 +91,7 @@ pub(crate) async fn run(
     let _ = SockRef::from(&host).set_out_of_band_inline(true);
     let (reading, writing) = host.split();
     let result =
-        tokio::try_join!(up(&guest, writing, &carried, outward), down(&guest, reading, &carried, &shared.buffers));
+        tokio::try_join!(up(&guest, writing, &carried, outward), down(&guest, reading, &carried, &shared.waiting));
     let error = result.as_ref().err().and_then(Broken::guest);
     match guest.info() {
         Some(info) => shared.ended.lock().add_connection(&info, error),
@@ -156,17 +157,22 @@ async fn down(
     guest: &bowline::TcpStream,
     mut host: ReadHalf<'_>,
     carried: &Carried,
-    buffers: &BufferPool,
+    waiting: &Waiting,
 ) -> Result<(), Broken> {
     // a read that has filled its buffer has not come to urgent data, but by chance
-    let mut left_room = true;
+    let (mut left_room, mut frugal) = (true, false);
     loop {
+        if waiting.is_pressed() != frugal {
+            frugal = !frugal;
+            // a connection that has ended says so below
+            let _ = guest.set_notsent_lowat(if frugal { FRUGAL } else { u32::MAX });
+        }
         guest.writable().await.map_err(Broken::Guest)?;
         host.readable().await.map_err(Broken::Host)?;
         if left_room && urgent::carry(guest, host.as_ref(), carried).await? {
             continue;
         }
-        let mut buffer = buffers.take();
+        let mut buffer = waiting.take();
         let mut space = ReadBuf::new(buffer.space());
         // Polled once, so that no buffer waits. Unlike `try_read`, it knows that a read which left room was the last one.
         match poll_fn(|cx| Poll::Ready(Pin::new(&mut host).poll_read(cx, &mut space))).await {

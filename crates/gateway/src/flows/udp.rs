@@ -242,7 +242,7 @@ impl Udp {
             while let Ok(Some(error)) = errors::next(&mapping.socket) {
                 self.report(key, &error);
             }
-            let mut buffer = self.shared.buffers.take();
+            let mut buffer = self.shared.waiting.take();
             match mapping.socket.try_recv_from(buffer.space()) {
                 Ok((len, from)) => {
                     debug_assert!(len <= READ_SIZE, "a datagram is no larger than the buffer");

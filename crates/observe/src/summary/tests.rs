@@ -38,6 +38,17 @@ fn records_add_up() {
 }
 
 #[test]
+fn full_queues_are_told_of_and_others_are_not() {
+    let mut summary = Summary::default();
+    assert!(!serde_json::to_string(&summary).unwrap().contains("queues_full"));
+    summary.queues_full = Some(134_217_728);
+    let last = "\n134.2 MB waited for slow readers, which is all that may: others got little ahead";
+    assert!(summary.to_string().ends_with(last), "{summary}");
+    let json = serde_json::to_string(&summary).unwrap();
+    assert_eq!(serde_json::from_str::<Summary>(&json).unwrap(), summary);
+}
+
+#[test]
 fn a_refused_open_is_a_failure_and_no_connection() {
     let mut s = Script::new(State::Closed);
     s.moves(Cause::ActiveOpen).sent("S", 0, 0, 0, SendReason::Syn).got("RA", 0, 1, 0).moves(Cause::Reset);

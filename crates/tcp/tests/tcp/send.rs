@@ -421,3 +421,32 @@ fn an_ack_beyond_a_window_that_was_taken_back_stands_at_its_edge() {
     }
     p.run("< ACK seq=1 ack=1001 win=500\n< ACK seq=1 ack=1001 win=500 len=10\n> ACK seq=1501 ack=11");
 }
+
+#[test]
+fn without_a_congestion_window_the_queue_grows_with_what_the_peer_lets_out() {
+    // A device that loses nothing has no congestion window to go by, and a peer that reads nothing gets no more ahead of it.
+    const FIRST: usize = 100_000;
+    let mut p = Peer::with_options(Options {
+        algorithm: Algorithm::Local,
+        send_buffer: 1_000_000,
+        send_buffer_first: FIRST as u32,
+        ..reno()
+    });
+    let listener = p.listen(5);
+    p.run("< SYN seq=0 mss=1000 win=3000\n> SYN,ACK seq=0 ack=1\n< ACK seq=1 ack=1 win=3000");
+    let key = p.accept(listener);
+    let fill = |p: &mut Peer| p.call(|endpoint, now| endpoint.send(now, key, &[7; 1_000_000]));
+    assert_eq!(fill(&mut p), Ok(FIRST));
+    let flies = |p: &mut Peer| ranges(p).iter().map(|(_, len)| len).sum::<usize>();
+    assert_eq!(flies(&mut p), 3_000);
+    // its buffer is full, and that is all it ever had
+    p.run("< ACK seq=1 ack=3001 win=0");
+    assert_eq!(fill(&mut p), Ok(3_000));
+    assert_eq!(fill(&mut p), Err(CallError::WouldBlock));
+    // it reads after all, and its window opens: what is in flight has room twice over, with its cost in a kernel
+    p.inject("ACK seq=1 ack=3001 win=60000");
+    assert_eq!(flies(&mut p), 60_000);
+    p.inject("ACK seq=1 ack=63001 win=60000");
+    assert_eq!(fill(&mut p), Ok(2 * 60 * (2_048 + 256) - (FIRST - 60_000)));
+    assert_eq!(fill(&mut p), Err(CallError::WouldBlock));
+}

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use bowline_device::units::parse_size;
 use bowline_gateway::forward::Forward;
 use bowline_gateway::rules::{Action, Destinations, Rules};
 use clap::{ArgAction, ArgMatches, FromArgMatches, ValueEnum};
@@ -62,6 +63,9 @@ pub struct Args {
     /// loses nothing
     #[arg(long, value_enum, value_name = "NAME")]
     pub congestion: Option<Congestion>,
+    /// What may wait in memory for CMD to read it, over all connections [default: 128MiB]; beyond it, none is read far ahead
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, hide_short_help = true)]
+    pub queue_memory: Option<usize>,
 }
 
 const REACH: &str = "Who reaches whom";

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bowline_device::impairment::ImpairmentConfig;
+use bowline_gateway::QUEUE_MEMORY;
 use bowline_gateway::forward::Forward;
 use bowline_gateway::rules::Rules;
 use bowline_gateway::sandbox;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub network: ImpairmentConfig,
     /// The stack's congestion control, where one is asked for.
     pub congestion: Option<Congestion>,
+    /// What may wait for CMD over all connections, in bytes.
+    pub queue_memory: usize,
     /// The host's ports that lead to CMD.
     pub forwards: Vec<Forward>,
     /// Whether CMD reaches the host's loopback.
@@ -67,6 +70,7 @@ impl Settings {
                 ..sandbox::Config::new(args.command)
             },
             congestion: args.congestion,
+            queue_memory: args.queue_memory.unwrap_or(QUEUE_MEMORY),
             forwards: args.publish,
             host_loopback: !args.no_host_loopback,
             rules: args.rules.0,

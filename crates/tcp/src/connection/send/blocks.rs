@@ -4,7 +4,7 @@
 use bowline_base::Position;
 use bowline_wire::packet::MAX_PACKET;
 
-use crate::congestion::Controller;
+use crate::congestion::{Controller, MAX_CWND};
 use crate::connection::tcb::Tcb;
 
 /// Room for the largest IP and TCP headers in a super-segment.
@@ -74,9 +74,14 @@ impl Tcb {
         grown.max(u64::from(first)).min(u64::from(most))
     }
 
-    /// Somebody waits for room: the queue grows with the congestion window, to hold what is in flight twice over.
+    /// Somebody waits for room: the queue grows with the congestion window, to hold what is in flight twice over. Where there
+    /// is none, because the device loses nothing, what is in flight is what the peer's window has let out.
     pub(in crate::connection) fn grow_queue(&mut self) {
-        let segments = self.congestion.cwnd() / u64::from(self.snd.mss.max(1));
+        let window = match self.congestion.cwnd() {
+            MAX_CWND => u64::from(self.snd.max_wnd),
+            cwnd => cwnd,
+        };
+        let segments = window / u64::from(self.snd.mss.max(1));
         self.snd.grown = self.snd.grown.max(u16::try_from(segments).unwrap_or(u16::MAX));
     }
 
