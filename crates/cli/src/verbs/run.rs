@@ -4,6 +4,7 @@ pub mod args;
 mod record;
 pub mod settings;
 mod watch;
+mod whole;
 
 use std::cell::OnceCell;
 use std::fs::File;

@@ -38,6 +38,26 @@ fn tshark(file: &Path, port: u16) -> Vec<Vec<String>> {
 }
 
 #[test]
+fn a_capture_on_a_full_disk_ends_with_a_whole_packet() {
+    needs!("curl", "tshark");
+    let folder = folder();
+    let script = "mount -t tmpfs -o size=64k none $DIR; \
+                  $BOWLINE run -q --pcap $DIR/full -- sh -c \"$FETCH\"; \
+                  exec tshark -r $DIR/full -n -T fields -e ip.proto";
+    let fetch = "for n in $(seq 40); do curl -4 -sS -o /dev/null http://bowline.internal/; done";
+    let host = "exec unshare -Urm sh -ec \"$SCRIPT\"";
+    let run = shell(host).env("SCRIPT", script).env("FETCH", fetch).env("DIR", folder.path()).within(60).run();
+    run.assert_success();
+    assert!(
+        run.stderr.contains("No space left on device") && run.stderr.contains("the capture ends here"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains("cut short"), "{}", run.stderr);
+    assert!(run.stdout.lines().count() > 50, "{}", run.stdout);
+}
+
+#[test]
 fn the_diagram_shows_handshake_retransmissions_and_the_close() {
     needs!("curl", "nginx");
     let folder = folder();

@@ -17,6 +17,7 @@ use bowline_observe::diagram::{Direction as Arrow, OnTheWay, Settings};
 use bowline_observe::{Comments, Diagram, Diagrams};
 
 use super::record::{Recording, name};
+use super::whole::WholeWrites;
 
 /// Decisions of the network that are kept between two looks.
 const MAX_DECISIONS: usize = 65_536;
@@ -61,7 +62,7 @@ impl Watcher {
         let epoch = net.origin().duration_since(UNIX_EPOCH).unwrap_or_default();
         let config =
             CaptureConfig { epoch: u64::try_from(epoch.as_nanos()).unwrap_or_default(), ..CaptureConfig::default() };
-        let capture = watched.pcap.and_then(|(path, file)| match Capture::new(file, config) {
+        let capture = watched.pcap.and_then(|(path, file)| match Capture::new(WholeWrites::new(file), config) {
             Ok(capture) => Some((path, capture, Comments::default())),
             Err(error) => {
                 tracing::error!("cannot write {}: {error}", path.display());
