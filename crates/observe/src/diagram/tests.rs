@@ -233,6 +233,19 @@ fn loss_on_the_way_marks_our_arrow_and_draws_the_peers() {
 }
 
 #[test]
+fn a_tail_loss_probe_of_new_text_is_no_retransmission() {
+    let mut s = Script::new(State::Listen);
+    s.handshake();
+    s.sent("A", 1, 1, 1000, SendReason::Data).sent("PA", 1001, 1, 500, SendReason::TailLossProbe);
+    let diagram = draw(&s, Settings::default());
+    assert_eq!(diagram.retransmissions, 0);
+    let What::Segment(last) = &diagram.rows.last().unwrap().what else { panic!("no segment") };
+    assert_eq!(last.why.as_deref(), Some("tail loss probe"));
+    s.sent("PA", 1001, 1, 500, SendReason::TailLossProbe);
+    assert_eq!(draw(&s, Settings::default()).retransmissions, 1);
+}
+
+#[test]
 fn a_lost_segment_of_the_peer_does_not_make_its_retransmission_look_repeated() {
     let mut s = Script::new(State::Established);
     s.got("A", 1, 1, 0).got("PA", 1, 1, 100);

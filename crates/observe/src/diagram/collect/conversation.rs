@@ -112,7 +112,8 @@ impl Conversation {
         let place = self.ours.place(header, len);
         let ack = header.flags.contains(TcpFlags::ACK).then(|| self.theirs.relative_ack(header.ack.0));
         let mut segment = self.segment(Direction::Out, header, len, (place.seq, ack), state);
-        let again = words::is_retransmission(why)
+        // a tail loss probe may also be what comes next (RFC 8985 7.3)
+        let again = words::is_retransmission(why) && (place.repeated || why != SendReason::TailLossProbe)
             || place.repeated && matches!(why, SendReason::Syn | SendReason::SynAck | SendReason::Data);
         segment.why = match (again, words::is_remarkable(why)) {
             (_, true) => Some(Cow::Borrowed(words::send_reason(why))),
