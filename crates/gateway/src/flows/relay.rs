@@ -19,6 +19,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bowline::ConnectionError;
+use bowline_device::buffer::Buffer;
 use bowline_observe::Summary;
 use bytes::{Buf, Bytes};
 use socket2::SockRef;
@@ -169,7 +170,7 @@ async fn down(
         }
         guest.writable().await.map_err(Broken::Guest)?;
         host.readable().await.map_err(Broken::Host)?;
-        if left_room && urgent::carry(guest, host.as_ref(), carried).await? {
+        if left_room && urgent::carry(guest, host.as_ref(), carried, waiting).await? {
             continue;
         }
         let mut buffer = waiting.take();
@@ -184,13 +185,21 @@ async fn down(
             return guest.close_write().map_err(Broken::Guest);
         }
         debug_assert!(count <= READ_SIZE, "a read is no larger than its buffer");
-        let data = if count < COPY_BREAK { Bytes::copy_from_slice(space.filled()) } else { buffer.freeze(0, count) };
-        guest.send_bytes(data).await.map_err(Broken::Guest)?;
+        guest.send_bytes(keep(buffer, count)).await.map_err(Broken::Guest)?;
         carried.down.fetch_add(count as u64, Ordering::Relaxed);
         left_room = count < READ_SIZE;
         if left_room {
             // the runtime believes that this read was the last one, and would not announce urgent data that ended it
-            urgent::carry(guest, host.as_ref(), carried).await?;
+            urgent::carry(guest, host.as_ref(), carried, waiting).await?;
         }
+    }
+}
+
+/// The first `count` bytes of a buffer, which goes back at once where they are few.
+fn keep(mut buffer: Buffer, count: usize) -> Bytes {
+    if count < COPY_BREAK {
+        Bytes::copy_from_slice(buffer.space().get(..count).unwrap_or_default())
+    } else {
+        buffer.freeze(0, count)
     }
 }

@@ -11,16 +11,13 @@ use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::{Broken, Carried};
+use super::{Broken, Carried, Waiting, keep};
 
 // SAFETY: as POSIX declares it; the libc crate does not.
 #[allow(unsafe_code)]
 unsafe extern "C" {
     fn sockatmark(fd: libc::c_int) -> libc::c_int;
 }
-
-/// What is read at once behind urgent data, in bytes: programs that use it send keystrokes and commands.
-const READ_SIZE: usize = 2 << 10;
 
 /// Receives up to `max` bytes from the program, no further than urgent data reaches, and says whether the last one is the
 /// urgent one.
@@ -52,27 +49,30 @@ fn is_next(host: &impl AsFd) -> bool {
 
 /// If the next byte from the host is urgent, carries it and what came behind it, until nothing more is there. Says whether
 /// anything was.
-pub(super) async fn carry(guest: &bowline::TcpStream, host: &TcpStream, carried: &Carried) -> Result<bool, Broken> {
+pub(super) async fn carry(
+    guest: &bowline::TcpStream,
+    host: &TcpStream,
+    carried: &Carried,
+    waiting: &Waiting,
+) -> Result<bool, Broken> {
     let mut is_urgent = is_next(host);
     if !is_urgent {
         return Ok(false);
     }
-    // not a part of what each relay's task keeps
-    let (mut space, mut any) = (vec![0; READ_SIZE], false);
+    let mut any = false;
     loop {
-        let space = if is_urgent { &mut space[..1] } else { &mut space[..] };
-        let data = match rustix::net::recv(host, &mut *space, rustix::net::RecvFlags::DONTWAIT) {
+        let mut buffer = waiting.take();
+        let space = if is_urgent { &mut buffer.space()[..1] } else { buffer.space() };
+        let count = match rustix::net::recv(host, space, rustix::net::RecvFlags::DONTWAIT) {
             Ok((0, _)) | Err(rustix::io::Errno::AGAIN) => return Ok(any),
-            Ok((count, _)) => space.get(..count).unwrap_or_default(),
+            Ok((count, _)) => count,
             Err(errno) => return Err(Broken::Host(errno.into())),
         };
-        let sent = if is_urgent {
-            guest.send_urgent(data).await.map(drop)
-        } else {
-            guest.send_bytes(Bytes::copy_from_slice(data)).await.map(drop)
-        };
+        let data = keep(buffer, count);
+        let sent =
+            if is_urgent { guest.send_urgent(&data).await.map(drop) } else { guest.send_bytes(data).await.map(drop) };
         sent.map_err(Broken::Guest)?;
-        carried.down.fetch_add(data.len() as u64, Ordering::Relaxed);
+        carried.down.fetch_add(count as u64, Ordering::Relaxed);
         (any, is_urgent) = (true, is_next(host));
     }
 }
