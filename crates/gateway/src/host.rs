@@ -6,6 +6,7 @@ pub mod dial;
 pub mod echo;
 pub mod errors;
 pub mod resolver;
+pub mod routes;
 pub mod train;
 
 pub use dial::dial;

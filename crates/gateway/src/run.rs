@@ -13,6 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::Interest;
 
 use crate::gateway::{Config, Gateway};
+use crate::host::routes::{Changes, Ways};
 use crate::host::watch;
 use crate::sandbox::{self, Exit, Process, Sandbox};
 
@@ -101,10 +102,14 @@ where
     let device = wrap(tun);
     runtime.block_on(async {
         let gateway = Gateway::start(device, config).map_err(io("start the gateway"))?;
+        let mut outside = Outside::look();
+        if outside.ways != Ways::ALL {
+            process.set_ways(outside.ways)?;
+        }
         process.start()?;
         let observer = observe(gateway.net());
         let serve = async {
-            let ended = wait(&mut process).await;
+            let ended = wait(&mut process, &mut outside).await;
             if ended.is_ok() {
                 drain(&gateway, &mut process).await;
             }
@@ -117,8 +122,36 @@ where
     })
 }
 
-/// Waits for the program's end, and passes signals on meanwhile.
-async fn wait(process: &mut Process) -> Result<Exit, Error> {
+/// What the program is told of the host's network.
+struct Outside {
+    ways: Ways,
+    changes: Option<Changes>,
+}
+
+impl Outside {
+    fn look() -> Self {
+        // listening comes first, so that no change is missed; where that is forbidden, what is true now stays so
+        let changes = Changes::listen().ok();
+        Self { ways: Ways::now(), changes }
+    }
+
+    /// Waits until there are other ways than before.
+    async fn changed(&mut self) -> Ways {
+        loop {
+            match &self.changes {
+                Some(changes) => changes.next().await,
+                None => std::future::pending().await,
+            }
+            let now = Ways::now();
+            if std::mem::replace(&mut self.ways, now) != now {
+                return now;
+            }
+        }
+    }
+}
+
+/// Waits for the program's end, and meanwhile passes signals on, and what becomes of the host's network.
+async fn wait(process: &mut Process, outside: &mut Outside) -> Result<Exit, Error> {
     let [signals, channel] = watches(process)?;
     loop {
         if let Some(exit) = process.advance()? {
@@ -127,6 +160,8 @@ async fn wait(process: &mut Process) -> Result<Exit, Error> {
         tokio::select! {
             ready = signals.readable() => ready.map_err(io("watch for signals"))?.clear_ready(),
             ready = channel.readable() => ready.map_err(io("watch the sandbox"))?.clear_ready(),
+            // if the init process is gone, the channel says so
+            ways = outside.changed() => drop(process.set_ways(ways)),
         }
     }
 }

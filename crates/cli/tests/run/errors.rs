@@ -60,6 +60,60 @@ fn compare(version: &str, outside: &[(&str, &str, i64)], inside: &[(&str, &str, 
     assert!(different.is_empty(), "IPv{version}: {}", different.join("\n"));
 }
 
+/// Sends to a host that only a default route leads to, by both IP versions, until what comes of it is what a line of input
+/// says, or five seconds have passed, and prints it.
+const UNCONNECTED: &str = "
+import errno, socket, sys, time
+def send(family, host):
+    try:
+        socket.socket(family, socket.SOCK_DGRAM).sendto(b'x', (host, 9))
+        return 'sent'
+    except OSError as error:
+        return errno.errorcode[error.errno]
+for wanted in sys.stdin:
+    until = time.monotonic() + 5
+    while True:
+        came = send(socket.AF_INET, '198.51.100.1') + ' ' + send(socket.AF_INET6, '2001:db8:9::1')
+        if came == wanted.strip() or time.monotonic() > until: break
+    print(came, flush=True)
+";
+
+/// A host whose only cable is pulled and plugged in again, and a program that is there all the while; then one that begins
+/// without a network.
+const CABLE: &str = "
+plug_in() { ip link set out0 up; ip route replace default dev out0; ip -6 route replace default dev out0; }
+ip link set lo up
+ip link add out0 type veth peer name in0
+ip link set in0 up
+ip address add 198.18.0.1/24 dev out0
+ip address add 2001:db8:1::1/64 dev out0 nodad
+plug_in
+mkfifo $DIR/in $DIR/out
+$BOWLINE run -q -- python3 -c \"$UNCONNECTED\" < $DIR/in > $DIR/out &
+exec 3> $DIR/in 4< $DIR/out
+ask() { echo \"$1\" >&3; read -r came <&4; echo \"$came\"; }
+ask 'sent sent'
+ip link set out0 down
+ask 'ENETUNREACH ENETUNREACH'
+plug_in
+ask 'sent sent'
+exec 3>&-
+wait
+ip link delete out0
+echo 'ENETUNREACH ENETUNREACH' | $BOWLINE run -q -- python3 -c \"$UNCONNECTED\"
+";
+
+#[test]
+fn a_host_without_a_network_is_one_inside_too() {
+    needs!("python3", "ip");
+    let folder = folder();
+    let host = "exec unshare -Urnmpf --mount-proc --kill-child sh -ec \"$SCRIPT\"";
+    let run =
+        shell(host).env("SCRIPT", CABLE).env("UNCONNECTED", UNCONNECTED).env("DIR", folder.path()).within(60).run();
+    let none = "ENETUNREACH ENETUNREACH";
+    assert_eq!(run.printed().lines().collect::<Vec<_>>(), ["sent sent", none, "sent sent", none]);
+}
+
 /// What a server saw of a client: what it read, and how that ended.
 type Seen = (Vec<u8>, Option<io::ErrorKind>);
 

@@ -14,12 +14,15 @@ use rustix::net::{
 };
 
 use super::error::Step;
+use crate::host::routes::Ways;
 
-/// A message. The first four go to the init process, the others come from it.
+/// A message. `Mapped`, `Ways`, `Go` and `Signal` go to the init process, the others come from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Message {
     /// The user and group maps are written.
     Mapped,
+    /// The host has these ways to other hosts, and so shall the command. Both, until this says something else.
+    Ways(Ways),
     /// Run the command.
     Go,
     /// Send this signal to the command. `generation` counts the SIGCONTs the gateway has seen.
@@ -81,6 +84,7 @@ impl Message {
             Self::Exited { status } => (7, status, 0),
             Self::Killed { signal } => (8, signal, 0),
             Self::Stopped { signal, generation } => (9, signal, generation),
+            Self::Ways(Ways { v4, v6 }) => (10, i32::from(v4), u32::from(v6)),
         };
         let mut out = [0; LEN];
         let fields = [u32::to_ne_bytes(kind), i32::to_ne_bytes(a), u32::to_ne_bytes(b)];
@@ -104,6 +108,7 @@ impl Message {
             7 => Self::Exited { status: a },
             8 => Self::Killed { signal: a },
             9 => Self::Stopped { signal: a, generation: b },
+            10 => Self::Ways(Ways { v4: a != 0, v6: b != 0 }),
             _ => return None,
         })
     }

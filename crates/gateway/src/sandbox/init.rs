@@ -86,6 +86,17 @@ fn expect(channel: &OwnedFd, wanted: Message) {
     }
 }
 
+/// Waits until the command shall run; ends the process if the gateway is gone.
+fn wait_to_go(channel: &OwnedFd) {
+    loop {
+        match channel::receive(channel) {
+            Ok(Some((Message::Go, _))) => return,
+            Ok(Some((Message::Ways(ways), _))) => network::set_ways(ways),
+            _ => sys::exit(0),
+        }
+    }
+}
+
 fn live(plan: &mut Plan, channel: &OwnedFd) -> Result<(), Failure> {
     expect(channel, Message::Mapped);
     let (tun, flags) = set_up(plan)?;
@@ -93,7 +104,7 @@ fn live(plan: &mut Plan, channel: &OwnedFd) -> Result<(), Failure> {
         sys::exit(0);
     }
     drop(tun);
-    expect(channel, Message::Go);
+    wait_to_go(channel);
 
     let mut watched = SignalSet::of(&PASSED_ON);
     watched.add(&[libc::SIGCHLD]);
@@ -214,6 +225,7 @@ impl Supervisor<'_> {
                 self.generation = generation;
                 self.pass_on(signal);
             }
+            Ok(Some((Message::Ways(ways), _))) => network::set_ways(ways),
             Ok(Some(_)) | Err(Errno::BADMSG) => {}
             // the gateway is gone, and with this process goes every other one in here
             Ok(None) | Err(_) => sys::exit(0),

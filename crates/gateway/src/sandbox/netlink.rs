@@ -14,6 +14,7 @@ const NLMSG_ERROR: u16 = 2;
 const RTM_NEWLINK: u16 = 16;
 const RTM_NEWADDR: u16 = 20;
 const RTM_NEWROUTE: u16 = 24;
+const RTM_DELROUTE: u16 = 25;
 const NLM_F_REQUEST_ACK: u16 = 1 | 4;
 const NLM_F_CREATE_EXCL: u16 = 0x400 | 0x200;
 
@@ -126,9 +127,18 @@ impl Request {
 
     /// Sends everything of `like`'s family that has no better route to the link.
     pub(super) fn default_route(index: u32, like: IpAddr) -> Self {
+        Self::route(RTM_NEWROUTE, NLM_F_CREATE_EXCL, index, like)
+    }
+
+    /// Takes back what [`Self::default_route`] asks for.
+    pub(super) fn no_default_route(index: u32, like: IpAddr) -> Self {
+        Self::route(RTM_DELROUTE, 0, index, like)
+    }
+
+    fn route(kind: u16, flags: u16, index: u32, like: IpAddr) -> Self {
         let scope = if like.is_ipv4() { RT_SCOPE_LINK } else { RT_SCOPE_UNIVERSE };
         let body = [family(like), 0, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, 0, 0, 0, 0];
-        Self::new(RTM_NEWROUTE, NLM_F_CREATE_EXCL, &body).attribute(RTA_OIF, &index.to_ne_bytes())
+        Self::new(kind, flags, &body).attribute(RTA_OIF, &index.to_ne_bytes())
     }
 }
 

@@ -14,6 +14,7 @@ use super::error::Step;
 use super::netlink::{self, Request};
 use super::{Failure, at, sys};
 use crate::addresses::{GUEST_V4, GUEST_V6, INTERFACE, PREFIX_V4, PREFIX_V6};
+use crate::host::routes::Ways;
 
 /// The TUN's transmit queue, in packets: large enough that a burst of plain packets does not overflow it.
 const QUEUE: u32 = 10_000;
@@ -40,6 +41,19 @@ pub(super) fn set_up(mtu: u32) -> Result<(OwnedFd, bool), Failure> {
         .and_then(|()| netlink::ask(&kernel, Request::default_route(index, v6)))
         .is_ok();
     Ok((tun, ipv6))
+}
+
+/// Gives the program a way to other hosts, or takes it away, as the host has one. What it has already stays as it is.
+pub(super) fn set_ways(ways: Ways) {
+    let set = |like, is_open| {
+        let kernel = netlink::socket()?;
+        let index = name_to_index(&kernel, INTERFACE)?;
+        let request = if is_open { Request::default_route } else { Request::no_default_route };
+        netlink::ask(&kernel, request(index, like))
+    };
+    // a route that is there already, or gone already, or IPv6 which is not there at all
+    let _: Result<(), Errno> = set(IpAddr::V4(GUEST_V4), ways.v4);
+    let _: Result<(), Errno> = set(IpAddr::V6(GUEST_V6), ways.v6);
 }
 
 /// Writes one of the kernel's switches. Where `/proc/sys` is read-only, as in many containers, it stays as it is.
