@@ -37,6 +37,13 @@
 //!
 //! It runs on tokio's current-thread and multi-thread runtimes; IO and time must be enabled.
 //!
+//! # With other crates
+//! - hyper takes a [`TcpStream`] in `hyper_util::rt::TokioIo`, tokio-rustls takes it as it is.
+//! - axum's `serve` takes every type that implements its trait `Listener`: a type of the program's own around a [`TcpListener`],
+//!   whose `accept` is two lines. tonic's `serve_with_incoming` takes a stream of connections that implement its trait `Connected`:
+//!   a type of the program's own around a [`TcpStream`]. Its clients take `connect_with_connector`.
+//! - There are no descriptors behind these sockets, so nothing that asks for `AsFd` works with them.
+//!
 //! # What is not here
 //! Multicast groups, neighbour discovery, DNS, TLS, and a way to share one network between processes.
 

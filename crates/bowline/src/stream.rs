@@ -33,6 +33,8 @@ pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf
 /// delivered in the background; where received data has not been read, the peer sees a reset (RFC 9293 3.10.4, and
 /// Linux). [`shutdown`](tokio::io::AsyncWriteExt::shutdown) sends a FIN and leaves the other direction open.
 ///
+/// It does not keep its [`Net`] alive: whoever hands a stream on keeps a clone of the network as well.
+///
 /// # Example
 /// ```
 /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
