@@ -17,6 +17,8 @@ const C_TENTHS: u128 = 4;
 const BETA_TENTHS: u64 = 7;
 /// α = 3 (1 - β) / (1 + β) = 9/17 (RFC 9438 4.3), until the window before the reduction is reached; then 1.
 const ALPHA: (u64, u64) = (9, 17);
+/// The part of the window by which it grows in each round trip at least, while nothing has been lost yet.
+const SEARCH: u64 = 20;
 /// Beyond this distance from K the function exceeds [`MAX_CWND`] for every segment size.
 const MAX_DISTANCE: u64 = 100_000_000_000_000;
 
@@ -137,17 +139,23 @@ impl Cubic {
         let target = self.w_cubic(&epoch, elapsed.saturating_add(rtt));
         // RFC 9438 4.2: the target lies between cwnd and 1.5 cwnd; an ACK never reduces the window.
         let target = target.clamp(self.cwnd, self.cwnd.saturating_add(self.cwnd / 2));
-        if self.w_cubic(&epoch, elapsed) < epoch.estimate {
-            // RFC 9438 4.3: where Reno would be ahead, its window.
-            self.cwnd = self.cwnd.max(epoch.estimate).min(MAX_CWND);
-            self.earned = 0;
-        } else {
+        // Before the first reduction there is no W_max, and the plateau would be where slow start ended: too early, beside others
+        // who grow until they lose. So the search goes on, by a twentieth in each round trip at least, as on Linux.
+        let searches = self.prior == 0;
+        let target = if searches { target.max(self.cwnd.saturating_add(self.cwnd / SEARCH)) } else { target };
+        let reno_leads = self.w_cubic(&epoch, elapsed) < epoch.estimate;
+        if searches || !reno_leads {
             // RFC 9438 4.4 and 4.5: (target - cwnd) / cwnd for each byte acknowledged; the rest is kept.
             let window = u128::from(self.cwnd);
             let earned = u128::from(self.earned) + u128::from(target - self.cwnd) * u128::from(acked.min(self.cwnd));
             let grow = u64::try_from(earned / window).unwrap_or(u64::MAX);
             self.earned = u64::try_from(earned % window).unwrap_or(0);
             self.cwnd = self.cwnd.saturating_add(grow).min(MAX_CWND);
+        }
+        if reno_leads && self.cwnd < epoch.estimate {
+            // RFC 9438 4.3: where Reno would be ahead, its window.
+            self.cwnd = epoch.estimate.min(MAX_CWND);
+            self.earned = 0;
         }
         self.epoch = Some(epoch);
     }

@@ -161,6 +161,39 @@ fn time_in_which_the_window_is_not_used_does_not_count() {
 }
 
 #[test]
+fn before_the_first_reduction_it_searches_by_a_twentieth_each_round_trip() {
+    let mut c = past_slow_start();
+    let begin = c.cwnd() as f64;
+    let at = |n: u64| Instant::from_millis(n * 50);
+    for n in 0..14 {
+        round(&mut c, at(n));
+    }
+    // A round of ACKs is a segment short of a window at most: 1.05^14 is 1.98.
+    let grown = c.cwnd() as f64 / begin;
+    assert!((1.93..1.99).contains(&grown), "{grown} times the window at the end of slow start in 14 round trips");
+    // The curve has a plateau from then on, and so much growth no more.
+    c.on_congestion_event(at(14), c.cwnd(), Congestion::FastRecovery);
+    c.on_recovered(at(14));
+    let reduced = c.cwnd() as f64;
+    for n in 15..19 {
+        round(&mut c, at(n));
+    }
+    let grown = c.cwnd() as f64 / reduced;
+    assert!(grown < 1.05, "{grown} times the reduced window in 4 round trips");
+}
+
+#[test]
+fn the_search_is_no_slower_than_reno_with_a_small_window() {
+    // A twentieth of eight segments is less than what Reno grows by in a round trip.
+    let mut c = at_window(8);
+    c.ssthresh = 8 * MSS;
+    for n in 0..6 {
+        round(&mut c, Instant::from_millis(n * 50));
+    }
+    assert!((13..=15).contains(&(c.cwnd() / MSS)), "{} segments", c.cwnd() / MSS);
+}
+
+#[test]
 fn after_a_timeout_slow_start_and_a_plateau_where_it_ends() {
     let mut c = at_window(100);
     c.on_timeout(Instant::ZERO, 100 * MSS, true);
