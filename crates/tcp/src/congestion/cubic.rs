@@ -194,7 +194,7 @@ impl Controller for Cubic {
             return;
         }
         let room = self.ssthresh - self.cwnd;
-        self.cwnd = (self.cwnd + (sample.acked / self.hystart.divisor()).min(room)).min(MAX_CWND);
+        self.cwnd = (self.cwnd + self.hystart.growth(sample.acked).min(room)).min(MAX_CWND);
         if self.hystart.ends() {
             // RFC 9406 4.2: congestion avoidance begins at the window reached.
             self.ssthresh = self.cwnd;
