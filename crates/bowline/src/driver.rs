@@ -95,7 +95,8 @@ impl Driver {
         let Self { shared, ports, wakers, put_off, .. } = self;
         shared.drive(|core| {
             for port in ports.iter_mut() {
-                core.stack.handle_packets(now, port.interface, port.received.drain(..));
+                core.stack.handle_packets(now, port.interface, &mut port.received);
+                port.received.clear();
             }
             if core.stack.poll_timeout().is_some_and(|deadline| deadline <= now) {
                 core.stack.handle_timeout(now);

@@ -202,8 +202,20 @@ impl PacketMemory {
 
     /// What the other end of a cable receives when `packet` is sent: its metadata, and a copy of its bytes, but for the
     /// large parts that the sender shares. `None` if it exceeds [`PACKET_BUFFER`].
+    #[inline]
     #[must_use]
     pub fn carry(&mut self, packet: &TxPacket<'_>) -> Option<RxPacket> {
+        if packet.len() >= SHARE_MIN {
+            return self.carry_large(packet);
+        }
+        let checksum = if packet.checksum.is_some() { RxChecksum::Partial } else { RxChecksum::Unverified };
+        let segment_size = packet.segment.map(|(_, size)| size);
+        let data = self.arena.carve_packet(packet.head, packet.payload);
+        Some(RxPacket { data, pinned: CHUNK, checksum, segment_size, more: Stretches::new() })
+    }
+
+    #[inline(never)]
+    fn carry_large(&mut self, packet: &TxPacket<'_>) -> Option<RxPacket> {
         let is_shared = |part: usize| {
             let large = packet.payload.get(part).is_some_and(|bytes| bytes.len() >= SHARE_MIN);
             large && matches!(packet.owners.get(part), Some(Some(_)))

@@ -5,6 +5,7 @@
 //! Which packets belong together is [`bowline_wire::coalescing`]'s; that a run says the same as its segments is TCP's.
 
 use alloc::vec::Vec;
+use core::borrow::BorrowMut;
 use core::mem;
 
 use arrayvec::ArrayVec;
@@ -88,7 +89,16 @@ impl Stack {
     ///
     /// While somebody reads [TCP's trace](bowline_tcp::Endpoint::trace), each segment goes its own way, to be seen there as
     /// it came.
-    pub fn handle_packets(&mut self, now: Instant, interface: IfaceId, packets: impl IntoIterator<Item = RxPacket>) {
+    ///
+    /// The packets may be lent; what is kept is taken out of them.
+    // The loop belongs to the caller, who knows where the packets come from: iterators are large to move, and so are packets.
+    #[inline(always)]
+    pub fn handle_packets<P: BorrowMut<RxPacket>>(
+        &mut self,
+        now: Instant,
+        interface: IfaceId,
+        packets: impl IntoIterator<Item = P>,
+    ) {
         let joining = !self.tcp.trace().is_enabled();
         let mut packets = packets.into_iter();
         if self.tcp.is_crowded() && packets.size_hint().0 > 1 {
@@ -96,7 +106,7 @@ impl Stack {
         }
         while let Some(mut packet) = packets.next() {
             self.runs.open = joining && packets.size_hint().1 != Some(0);
-            self.take_in(now, interface, &mut packet);
+            self.take_in(now, interface, packet.borrow_mut());
         }
         self.runs.open = false;
         if !self.runs.held.is_empty() {
@@ -106,25 +116,26 @@ impl Stack {
 
     /// Takes in all packets, some at a time: TCP fetches what these are going to need at once.
     #[inline(never)]
-    fn look_ahead(
+    fn look_ahead<P: BorrowMut<RxPacket>>(
         &mut self,
         now: Instant,
         interface: IfaceId,
-        packets: &mut impl Iterator<Item = RxPacket>,
+        packets: &mut impl Iterator<Item = P>,
         joining: bool,
     ) {
         loop {
-            let mut next: ArrayVec<RxPacket, AHEAD> = packets.take(AHEAD).collect();
+            let mut next: ArrayVec<P, AHEAD> = packets.take(AHEAD).collect();
             if next.is_empty() {
                 return;
             }
-            let (guesses, mut left) = (self.tcp.look_ahead(next.iter().map(tuple_of)), next.len());
+            let (guesses, mut left) =
+                (self.tcp.look_ahead(next.iter().map(|packet| tuple_of(packet.borrow()))), next.len());
             for (packet, guess) in next.iter_mut().zip(guesses) {
                 left -= 1;
                 self.runs.open = joining && (left > 0 || packets.size_hint().1 != Some(0));
                 self.runs.guess = guess;
                 self.tcp.anticipate(guess);
-                self.take_in(now, interface, packet);
+                self.take_in(now, interface, packet.borrow_mut());
             }
             self.runs.guess = Guess::default();
         }
@@ -169,6 +180,12 @@ impl Stack {
         counters.in_receives += 1;
         counters.in_delivers += 1;
         true
+    }
+
+    /// Whether segments may wait for others now.
+    #[inline]
+    pub(crate) const fn holds(&self) -> bool {
+        self.runs.open
     }
 
     /// Keeps a verified segment until the end of its batch, if others may follow it. Returns whether it does.

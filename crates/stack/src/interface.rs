@@ -89,6 +89,8 @@ pub(crate) struct Interfaces {
 struct Last {
     route: Cell<Option<(IpAddr, IfaceId, Option<IpAddr>)>>,
     admitted: Cell<Option<(IfaceId, IpAddr, IpAddr, Cast)>>,
+    /// The same again, where it was a packet over IPv4 for an address of ours.
+    unicast: Cell<Option<(IfaceId, (Ipv4Addr, Ipv4Addr))>>,
 }
 
 /// Why a packet is not for us.
@@ -194,6 +196,13 @@ impl Interfaces {
         }
     }
 
+    /// Whether the last packet over IPv4 that was found honest, and for an address of ours, came by the same interface from and to
+    /// the same hosts.
+    #[inline]
+    pub(crate) fn admits_again(&self, id: IfaceId, ends: (Ipv4Addr, Ipv4Addr)) -> bool {
+        self.last.unicast.get() == Some((id, ends))
+    }
+
     #[inline(never)]
     fn judge(&self, id: IfaceId, from: IpAddr, to: IpAddr) -> Result<Cast, Refused> {
         let interface = self.get(id).ok_or(Refused::NotOurs)?;
@@ -202,6 +211,9 @@ impl Interfaces {
         }
         let cast = self.cast(interface, to).ok_or(Refused::NotOurs)?;
         self.last.admitted.set(Some((id, from, to, cast)));
+        if let (IpAddr::V4(from), IpAddr::V4(to), Cast::Own | Cast::Any) = (from, to, cast) {
+            self.last.unicast.set(Some((id, (from, to))));
+        }
         Ok(cast)
     }
 

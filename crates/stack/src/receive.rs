@@ -1,6 +1,8 @@
 //! A packet comes in (RFC 1122 3.2, RFC 8200): is it well-formed, honest, for us, whole, and whose?
 //!
-//! Parses each header once. Decides nothing that a transport decides.
+//! Parses each header once. Decides nothing that a transport decides. Most packets need none of it: see `plain`.
+
+mod plain;
 
 use core::mem;
 use core::net::SocketAddr;
@@ -46,7 +48,16 @@ impl Stack {
     }
 
     /// The same. What of the packet is kept, is taken out of it.
+    #[inline]
     pub(crate) fn take_packet(&mut self, now: Instant, interface: IfaceId, packet: &mut RxPacket) {
+        if self.take_plain(now, interface, packet).is_none() {
+            self.take_any(now, interface, packet);
+        }
+    }
+
+    /// The same for a packet of any kind.
+    #[inline(never)]
+    fn take_any(&mut self, now: Instant, interface: IfaceId, packet: &mut RxPacket) {
         if !packet.more.is_empty() {
             if self.on_scattered(now, interface, packet).is_some() {
                 return;
@@ -213,7 +224,6 @@ impl Stack {
 
     /// Hands TCP a segment for an address of ours, its checksum verified. Its header as it came may be left out where it is not
     /// signed.
-    #[inline(always)]
     pub(crate) fn deliver_segment(
         &mut self,
         now: Instant,

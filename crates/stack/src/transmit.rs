@@ -1,7 +1,9 @@
 //! The one exit for packets: adds IP headers and checksums, fragments what is too long, and cuts super-segments where the
 //! device does not.
 //!
-//! Decides how a packet leaves, not whether. ICMP goes first, then TCP and UDP take turns.
+//! Decides how a packet leaves, not whether. ICMP goes first, then TCP and UDP take turns. Most packets leave by `plain`.
+
+mod plain;
 
 use core::net::IpAddr;
 
@@ -105,13 +107,28 @@ struct Parts<'a> {
 
 impl Exit<'_> {
     fn tcp(&mut self, departure: &Departure<'_>, transmit: &mut impl FnMut(IfaceId, TxPacket<'_>)) {
-        let (src, dst) = (departure.tuple.local.ip(), departure.tuple.remote.ip());
-        let is_v4 = src.is_ipv4();
+        let dst = departure.tuple.remote.ip();
         let Some((id, interface, _)) = self.interfaces.route(dst) else {
-            self.counters.ip_of(is_v4).out_no_routes += 1;
+            self.counters.ip_of(dst.is_ipv4()).out_no_routes += 1;
             return;
         };
+        if self.plain(id, &interface.capabilities, departure, transmit).is_none() {
+            self.tcp_of_any_kind(id, &interface.capabilities, departure, transmit);
+        }
+    }
+
+    #[inline(never)]
+    fn tcp_of_any_kind(
+        &mut self,
+        id: IfaceId,
+        capabilities: &Capabilities,
+        departure: &Departure<'_>,
+        transmit: &mut impl FnMut(IfaceId, TxPacket<'_>),
+    ) {
+        let (src, dst) = (departure.tuple.local.ip(), departure.tuple.remote.ip());
+        let is_v4 = src.is_ipv4();
         let payload_len = departure.payload_len();
+        let size = departure.segment_size.filter(|size| usize::from(*size) < payload_len);
         let mut ip = IpHeader::new(src, dst, Protocol::TCP, payload_len);
         ip.hop_limit = departure.hop_limit;
         ip.traffic_class = TrafficClass(departure.traffic_class);
@@ -125,7 +142,6 @@ impl Exit<'_> {
         let start = before.len() - ip_len;
         ip::emit(&ip, before.get_mut(start..).unwrap_or_default());
         let kind = if is_v4 { SegmentKind::Tcp4 } else { SegmentKind::Tcp6 };
-        let size = departure.segment_size.filter(|size| usize::from(*size) < payload_len);
         let Some(head) = head.get_mut(start..ipv6::HEADER + tcp_len) else { return };
         let parts = Parts {
             ip: &ip,
@@ -136,7 +152,7 @@ impl Exit<'_> {
             owners: departure.owners,
             segment: size.map(|size| (kind, size)),
         };
-        self.send(id, &interface.capabilities, parts, transmit);
+        self.send(id, capabilities, parts, transmit);
     }
 
     fn udp(&mut self, outgoing: &Outgoing, transmit: &mut impl FnMut(IfaceId, TxPacket<'_>)) {

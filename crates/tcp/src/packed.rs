@@ -3,7 +3,7 @@
 //! It knows nothing of connections. Flow labels and scope identifiers are not part of a connection's name and not kept.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use crate::FourTuple;
 
@@ -38,10 +38,8 @@ impl PackedTuple {
     }
 
     pub(crate) fn unpack(&self) -> FourTuple {
-        FourTuple::new(
-            SocketAddr::new(unpack(self.local, self.ipv6), self.local_port()),
-            SocketAddr::new(unpack(self.remote, self.ipv6), self.remote_port()),
-        )
+        let unpack = |address, port| if self.ipv6 { unpack6(address, port) } else { unpack4(address, port) };
+        FourTuple::new(unpack(&self.local, self.local_port()), unpack(&self.remote, self.remote_port()))
     }
 
     pub(crate) const fn is_ipv6(&self) -> bool {
@@ -87,10 +85,14 @@ fn pack(address: IpAddr) -> [u8; 16] {
     }
 }
 
-fn unpack(bytes: [u8; 16], ipv6: bool) -> IpAddr {
-    if ipv6 {
-        return IpAddr::V6(Ipv6Addr::from(bytes));
-    }
-    let [a, b, c, d, ..] = bytes;
-    IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+/// (The address is read as a word, since as a word it will be written.)
+#[inline]
+fn unpack4(bytes: &[u8; 16], port: u16) -> SocketAddr {
+    let address = bytes.first_chunk().copied().map_or(0, u32::from_be_bytes);
+    SocketAddrV4::new(Ipv4Addr::from_bits(address), port).into()
+}
+
+#[inline]
+fn unpack6(bytes: &[u8; 16], port: u16) -> SocketAddr {
+    SocketAddrV6::new(Ipv6Addr::from(*bytes), port, 0, 0).into()
 }

@@ -86,6 +86,13 @@ pub const fn fold(sum: u64) -> u16 {
     word + carry as u16
 }
 
+/// Begins with the sum of 32-bit words of which each was read as a number, most significant byte first.
+#[inline]
+#[must_use]
+pub const fn of_words(sum: u64) -> Accumulator {
+    Accumulator { sum: fold(sum).to_be() as u64, odd: false }
+}
+
 /// A checksum under way, over slices of any length: the second of two odd slices continues where the first one ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Accumulator {

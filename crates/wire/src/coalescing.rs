@@ -112,6 +112,13 @@ pub struct Run {
     ended: bool,
 }
 
+/// Whether a segment with these flags may be followed by another of its run.
+#[inline]
+#[must_use]
+pub const fn may_go_on(flags: TcpFlags) -> bool {
+    PLAIN.contains(flags) && flags.contains(TcpFlags::ACK)
+}
+
 impl Run {
     /// Begins with a segment that is whole, whose headers these are, and whose checksums are correct. `None` where no
     /// segment can follow it.
@@ -119,7 +126,7 @@ impl Run {
     pub fn begin(packet: &[u8], ip: &IpHeader, header: &TcpHeader, header_len: usize) -> Option<Self> {
         let ip_len = if ip.src.is_ipv4() { ipv4::MIN_HEADER } else { ipv6::HEADER };
         let len = ip.payload_len.checked_sub(header_len).filter(|len| *len > 0)?;
-        let can_go_on = ip.header_len == ip_len && PLAIN.contains(header.flags) && header.flags.contains(TcpFlags::ACK);
+        let can_go_on = ip.header_len == ip_len && may_go_on(header.flags);
         let (Flow::Tcp(flow), true) = (Flow::of(packet), can_go_on) else { return None };
         Some(Self {
             flow,

@@ -8,6 +8,8 @@ use core::net::{IpAddr, Ipv4Addr};
 /// The length of a header without options, in bytes.
 pub const MIN_HEADER: usize = 20;
 
+/// What is set in the flags and the offset of a fragment alone.
+pub(crate) const FRAGMENT: u16 = MORE_FRAGMENTS | OFFSET;
 const DONT_FRAGMENT: u16 = 0x4000;
 const MORE_FRAGMENTS: u16 = 0x2000;
 const OFFSET: u16 = 0x1fff;
@@ -24,16 +26,20 @@ pub fn parse(packet: &[u8]) -> Result<IpHeader, IpError> {
         return Err(IpError::Truncated);
     }
     // A header without options has a length that is known here: its sum is a few additions.
-    let sum = match packet.first_chunk::<MIN_HEADER>().filter(|_| header.header_len == MIN_HEADER) {
-        Some(fixed) => {
-            !checksum::fold(fixed.as_chunks::<4>().0.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum())
-        }
+    let checksum = match packet.first_chunk::<MIN_HEADER>().filter(|_| header.header_len == MIN_HEADER) {
+        Some(fixed) => !sum(fixed),
         None => checksum::checksum(packet.get(..header.header_len).ok_or(IpError::Truncated)?),
     };
-    if sum != 0 {
+    if checksum != 0 {
         return Err(IpError::Checksum);
     }
     Ok(header)
+}
+
+/// The folded sum of a header without options.
+#[inline]
+pub(crate) fn sum(fixed: &[u8; MIN_HEADER]) -> u16 {
+    checksum::fold(fixed.as_chunks::<4>().0.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum())
 }
 
 /// Parses the header that an ICMP error quotes: the length may go beyond the quotation, and the checksum is not verified.
@@ -77,18 +83,37 @@ fn read(packet: &[u8]) -> Result<IpHeader, IpError> {
 #[inline]
 pub fn emit(header: &IpHeader, src: Ipv4Addr, dst: Ipv4Addr, out: &mut [u8]) -> usize {
     let Some(bytes) = out.first_chunk_mut::<MIN_HEADER>() else { return 0 };
-    let total = (MIN_HEADER + header.payload_len).min(crate::packet::MAX_PACKET) as u16;
     let mut flags = if header.dont_fragment { DONT_FRAGMENT } else { 0 };
     let mut ident = header.ident;
     if let Some(fragment) = header.fragment {
         ident = fragment.id as u16;
         flags |= fragment.offset >> 3 | if fragment.more { MORE_FRAGMENTS } else { 0 };
     }
+    let fields = [header.traffic_class.0, header.hop_limit, header.protocol.0];
+    put_fields(bytes, (src, dst), fields, u32::from(ident) << 16 | u32::from(flags), header.payload_len);
+    MIN_HEADER
+}
+
+/// Writes the header of a packet that is whole and must not be fragmented. The `fields` are traffic class, time to live and protocol.
+#[inline]
+pub(crate) fn write(bytes: &mut [u8; MIN_HEADER], ends: (Ipv4Addr, Ipv4Addr), fields: [u8; 3], payload_len: usize) {
+    put_fields(bytes, ends, fields, u32::from(DONT_FRAGMENT), payload_len);
+}
+
+#[inline(always)]
+fn put_fields(
+    bytes: &mut [u8; MIN_HEADER],
+    (src, dst): (Ipv4Addr, Ipv4Addr),
+    [class, hop_limit, protocol]: [u8; 3],
+    ident_and_flags: u32,
+    payload_len: usize,
+) {
+    let total = (MIN_HEADER + payload_len).min(crate::packet::MAX_PACKET) as u16;
     let halves = |high: u16, low: u16| u32::from(high) << 16 | u32::from(low);
     let words = [
-        halves(u16::from_be_bytes([0x45, header.traffic_class.0]), total),
-        halves(ident, flags),
-        halves(u16::from_be_bytes([header.hop_limit, header.protocol.0]), 0),
+        halves(u16::from_be_bytes([0x45, class]), total),
+        ident_and_flags,
+        halves(u16::from_be_bytes([hop_limit, protocol]), 0),
         src.to_bits(),
         dst.to_bits(),
     ];
@@ -96,7 +121,6 @@ pub fn emit(header: &IpHeader, src: Ipv4Addr, dst: Ipv4Addr, out: &mut [u8]) -> 
     let checksum = !checksum::fold(words.iter().map(|word| u64::from(*word)).sum());
     let [first, second, third, src, dst] = words;
     crate::put_words(bytes, &[first, second, third | u32::from(checksum), src, dst]);
-    MIN_HEADER
 }
 
 /// Sets the total length and the identification of a header in place, and its checksum to match; `others` is the sum of its

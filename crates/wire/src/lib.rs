@@ -37,6 +37,7 @@ pub mod ip;
 pub mod ipv4;
 pub mod ipv6;
 pub mod packet;
+pub mod plain;
 pub mod segmentation;
 pub mod seq;
 pub mod tcp;

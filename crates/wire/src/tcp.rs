@@ -154,9 +154,15 @@ impl TcpHeader {
     /// Writes the header to the front of `out` with a zero checksum; returns its length, zero where it does not fit.
     #[inline]
     pub fn emit(&self, out: &mut [u8]) -> usize {
+        self.emit_summed(out).0
+    }
+
+    /// The same; returns also the sum of the 32-bit words that were written, as numbers: to read them back would cost more.
+    #[inline]
+    pub(crate) fn emit_summed(&self, out: &mut [u8]) -> (usize, u64) {
         let len = self.emit_len();
         let Some((fixed, options)) = out.get_mut(..len).and_then(<[u8]>::split_first_chunk_mut::<MIN_HEADER>) else {
-            return 0;
+            return (0, 0);
         };
         let both = |high: u16, low: u16| u32::from(high) << 16 | u32::from(low);
         let offset_and_flags = (len as u16 / 4) << 12 | self.flags.bits() & 0x1ff;
@@ -168,8 +174,8 @@ impl TcpHeader {
             both(0, self.urgent),
         ];
         crate::put_words(fixed, &words);
-        self.options.emit(options);
-        len
+        let sum: u64 = words.iter().map(|word| u64::from(*word)).sum();
+        (len, sum + self.options.emit(options))
     }
 }
 

@@ -51,8 +51,9 @@ impl Pipe {
     }
 
     fn carry(&mut self, packet: &TxPacket<'_>) {
-        // Longer than an IP packet can be: lost, and the run fails by what does not arrive.
-        self.packets.extend(self.memory.carry(packet));
+        if let Some(packet) = self.memory.carry(packet) {
+            self.packets.push(packet);
+        } // Longer than an IP packet can be: lost, and the run fails by what does not arrive.
         self.data_packets += u64::from(packet.len() > 100);
     }
 }
@@ -84,7 +85,8 @@ impl Host {
 
     /// Takes everything that has arrived, and does what is due.
     fn take(&mut self, now: Instant, arrived: &mut Pipe) {
-        self.stack.handle_packets(now, self.interface, arrived.packets.drain(..));
+        self.stack.handle_packets(now, self.interface, &mut arrived.packets);
+        arrived.packets.clear();
         if self.stack.poll_timeout().is_some_and(|due| due <= now) {
             self.stack.handle_timeout(now);
         }

@@ -88,7 +88,8 @@ impl Host {
             self.arrived.push(packet);
         }
         let taken = self.arrived.len();
-        self.stack.handle_packets(now, self.interface, self.arrived.drain(..));
+        self.stack.handle_packets(now, self.interface, &mut self.arrived);
+        self.arrived.clear();
         if self.stack.poll_timeout().is_some_and(|due| due <= now) {
             self.stack.handle_timeout(now);
         }

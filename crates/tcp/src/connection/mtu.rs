@@ -201,7 +201,7 @@ impl Tcb {
             return if self.recovery.in_flight() > 0 { Probing::Wait } else { Probing::Nothing };
         }
         let range = start..start + len;
-        Probing::Probe(Plan { range, why: SendReason::MtuProbe, again: false, push: false })
+        Probing::Probe(Plan::of(&range, SendReason::MtuProbe))
     }
 
     /// The probe has left.

@@ -93,6 +93,7 @@ impl Endpoint {
     }
 
     /// The next event, each connection and listener at most once until it is taken.
+    #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
         while let Some(key) = self.listener_events.pop_front() {
             if let Some(listener) = self.listeners.get_mut(key.index, key.generation) {

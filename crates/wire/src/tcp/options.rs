@@ -232,18 +232,19 @@ impl TcpOptions {
     }
 
     /// Writes the options to `out`, which has [`emit_len`](Self::emit_len) bytes. They fill whole words, so that there is no
-    /// end of list and nothing behind it (RFC 9293 3.1, MUST-69).
+    /// end of list and nothing behind it (RFC 9293 3.1, MUST-69). Returns the sum of the words as numbers.
     #[inline]
-    pub(crate) fn emit(&self, out: &mut [u8]) {
+    pub(crate) fn emit(&self, out: &mut [u8]) -> u64 {
         if !self.is_plain() {
-            return self.emit_all(out);
+            self.emit_all(out);
+            return out.as_chunks::<4>().0.iter().map(|word| u64::from(u32::from_be_bytes(*word))).sum();
         }
-        if let (Some(times), Some((word, places))) = (self.timestamps, out.split_first_chunk_mut())
-            && let Some((value, echo)) = places.split_first_chunk_mut()
-            && let Some(echo) = echo.first_chunk_mut()
-        {
-            (*word, *value, *echo) = (TIMESTAMPS_WORD, times.value.to_be_bytes(), times.echo.to_be_bytes());
+        let Some(times) = self.timestamps else { return 0 };
+        let words = [u32::from_be_bytes(TIMESTAMPS_WORD), times.value, times.echo];
+        if let Some(places) = out.first_chunk_mut::<12>() {
+            crate::put_words(places, &words);
         }
+        words.iter().map(|word| u64::from(*word)).sum()
     }
 
     fn emit_all(&self, out: &mut [u8]) {

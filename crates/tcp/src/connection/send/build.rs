@@ -24,10 +24,10 @@ impl Tcb {
     /// Makes the segment, and accounts for it as sent. All but the addresses and the text, whose positions are returned:
     /// it is still in the send queue. (The departure is filled in where it is: headers are large to move.)
     pub(crate) fn build(&mut self, cx: &mut Context<'_>, plan: &Plan, out: &mut Departure<'_>) -> Range<Position> {
-        let syn = plan.range.start == self.snd.iss && plan.range.end > plan.range.start;
-        let text_start = plan.range.start + u64::from(syn);
-        let text = text_start..plan.range.end.min(self.snd.buffer.end()).max(text_start);
-        let fin = !plan.range.is_empty() && plan.range.end > self.snd.buffer.end() && self.snd.closed && !syn;
+        let syn = plan.start == self.snd.iss && !plan.is_empty();
+        let text_start = plan.start + u64::from(syn);
+        let text = text_start..plan.end().min(self.snd.buffer.end()).max(text_start);
+        let fin = !plan.is_empty() && plan.end() > self.snd.buffer.end() && self.snd.closed && !syn;
         let repeats_fin = self.repeats_fin(plan);
         let len = text.end.since(text.start);
         let mss = u64::from(self.snd.mss);
@@ -61,9 +61,9 @@ impl Tcb {
     /// no retransmission that recovery would count.
     fn repeats_fin(&self, plan: &Plan) -> bool {
         self.options.odd.repeat_fin
-            && plan.range.is_empty()
+            && plan.is_empty()
             && self.snd.closed
-            && plan.range.start == self.snd.end()
+            && plan.start == self.snd.end()
             && !self.snd.fin_acknowledged()
             && !matches!(plan.why, SendReason::ChallengeAck | SendReason::WindowProbe | SendReason::Keepalive)
     }
@@ -72,7 +72,7 @@ impl Tcb {
     fn fill_header(&mut self, cx: &Context<'_>, plan: &Plan, syn: bool, header: &mut TcpHeader) {
         header.src_port = self.tuple.local_port();
         header.dst_port = self.tuple.remote_port();
-        header.seq = SeqNumber(plan.range.start.wire());
+        header.seq = SeqNumber(plan.start.wire());
         if self.state != State::SynSent {
             header.ack = wire(self.rcv_nxt());
             header.flags |= TcpFlags::ACK;
@@ -83,12 +83,14 @@ impl Tcb {
             return self.fill_syn(cx, plan, header);
         }
         header.window = self.rcv.window.advertise(&self.rcv.queue);
-        header.options.signature = self.blank_signature();
+        if let Some(blank) = self.blank_signature() {
+            header.options.signature = Some(blank);
+        }
         // RFC 7323 3.2, RFC7323-3.2-1: on every segment from now on.
         header.options.timestamps = self.timestamps.map(|clock| clock.option(cx.now));
         // RFC 2018 4, RFC2018-4-1: in every acknowledgement, as many blocks as there is room for.
         let mut twice = None;
-        if self.sack && plan.range.is_empty() && (self.rcv.acks.has_dsack() || self.rcv.queue.holes() > 0) {
+        if self.sack && plan.is_empty() && (self.rcv.acks.has_dsack() || self.rcv.queue.holes() > 0) {
             twice = self.add_blocks(header);
         }
         if self.ecn.is_some() {
@@ -172,11 +174,11 @@ impl Tcb {
     /// behind it (MUST-62).
     fn mark_urgent(&self, header: &mut TcpHeader, plan: &Plan) {
         if let Some(up) = self.snd.up
-            && up > plan.range.start
-            && up.since(plan.range.start) <= MAX_PACKET as u64
+            && up > plan.start
+            && up.since(plan.start) <= MAX_PACKET as u64
         {
             header.flags |= TcpFlags::URG;
-            header.urgent = up.since(plan.range.start) as u16;
+            header.urgent = up.since(plan.start) as u16;
         }
     }
 
@@ -202,34 +204,34 @@ impl Tcb {
         if self.state != State::SynSent {
             self.note_ack_sent(cx, plan);
         }
-        if plan.range.is_empty() {
+        if plan.is_empty() {
             self.note_probe_sent(cx, plan.why);
             return;
         }
         if self.recovery.is_sampled() && self.recovery.in_flight() == 0 && self.recovery.is_app_limited() {
             self.congestion.on_restart(cx.now, self.recovery.rtt().srtt());
         }
-        let syn_text = plan.range.start == self.snd.iss && len > 0;
+        let syn_text = plan.start == self.snd.iss && len > 0;
         if syn_text {
             // Two records: a server may take the SYN alone.
             let text = self.snd.iss + 1;
-            self.recovery.on_sent(cx.now, plan.range.start..text, false);
-            self.recovery.on_sent(cx.now, text..plan.range.end, false);
+            self.recovery.on_sent(cx.now, plan.start..text, false);
+            self.recovery.on_sent(cx.now, text..plan.end(), false);
             self.note_syn_text(len);
         } else if plan.why == SendReason::TailLossProbe {
-            self.recovery.on_probe_sent(cx.now, plan.range.clone(), plan.again);
+            self.recovery.on_probe_sent(cx.now, plan.range(), plan.again);
             cx.counters.loss_probes += 1;
         } else {
             if plan.why == SendReason::MtuProbe {
-                self.on_mtu_probe_sent(plan.range.clone());
+                self.on_mtu_probe_sent(plan.range());
             }
-            self.recovery.on_sent(cx.now, plan.range.clone(), plan.again);
+            self.recovery.on_sent(cx.now, plan.range(), plan.again);
         }
         if self.paced && len > 0 {
             self.note_departure(cx.now, len);
         }
         self.snd.syn_again = false;
-        self.snd.nxt = self.snd.nxt.max(plan.range.end);
+        self.snd.nxt = self.snd.nxt.max(plan.end());
         self.stuck_since = self.stuck_since.min(cx.now);
         self.stats.bytes_sent += len;
         self.stats.data_segs_out += if len > 0 { count } else { 0 };
@@ -239,14 +241,14 @@ impl Tcb {
         if plan.again {
             self.stats.total_retrans = self.stats.total_retrans.saturating_add(count as u32);
             self.stats.bytes_retrans += len;
-            if plan.range.start == self.snd.iss {
+            if plan.start == self.snd.iss {
                 self.snd.syn_repeats = self.snd.syn_repeats.saturating_add(1);
             }
             cx.counters.retrans_segs += count;
-            self.forget_mtu_probe(&plan.range);
+            self.forget_mtu_probe(&plan.range());
         } else if !syn_text && !self.fills_segments(len) {
             // A SYN takes along what it has room for: that says nothing of how the user writes.
-            self.snd.small_end = plan.range.end;
+            self.snd.small_end = plan.end();
         }
         if len > 0 {
             let limited = self.recovery.in_flight() >= self.congestion.cwnd();
@@ -267,7 +269,7 @@ impl Tcb {
         if plan.why == SendReason::DelayedAck {
             cx.counters.delayed_acks += 1;
         }
-        if plan.range.is_empty() {
+        if plan.is_empty() {
             self.rcv.acks.on_ack_sent();
         } else {
             self.rcv.acks.on_data_sent(cx.now);

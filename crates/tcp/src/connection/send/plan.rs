@@ -17,11 +17,13 @@ use crate::reason::{Hold, LossReason, SendReason};
 use crate::state::State;
 use bowline_base::{Instant, Position};
 
-/// A segment to build.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// A segment to build: no more than two words, since every segment has one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Plan {
-    /// The positions it takes: a SYN's, text's, a FIN's. Empty for an acknowledgement, whose `start` is its SEG.SEQ.
-    pub(crate) range: Range<Position>,
+    /// SEG.SEQ.
+    pub(crate) start: Position,
+    /// SEG.LEN: how many positions it takes, a SYN's, text's, a FIN's; none for an acknowledgement.
+    len: u32,
     /// Why.
     pub(crate) why: SendReason,
     /// Whether all of it had been sent before.
@@ -29,6 +31,32 @@ pub(crate) struct Plan {
     /// Whether it empties the send queue or ends a record, so that the receiver need not wait for more (RFC 9293 3.9.1.2,
     /// MUST-60).
     pub(crate) push: bool,
+}
+
+impl Plan {
+    /// A segment that takes a range, which is no longer than a super-segment; neither sent before nor pushed.
+    #[inline]
+    pub(crate) fn of(range: &Range<Position>, why: SendReason) -> Self {
+        Self { start: range.start, len: range.end.since(range.start) as u32, why, again: false, push: false }
+    }
+
+    /// The positions it takes.
+    #[inline]
+    pub(crate) fn range(&self) -> Range<Position> {
+        self.start..self.end()
+    }
+
+    /// The position after them.
+    #[inline]
+    pub(crate) fn end(&self) -> Position {
+        self.start + u64::from(self.len)
+    }
+
+    /// Whether it takes none.
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
 }
 
 impl Tcb {
@@ -57,7 +85,9 @@ impl Tcb {
         {
             return Some(plan);
         }
-        if let Some(plan) = self.plan_tail_loss_probe().or_else(|| self.plan_retransmission(cx.now)) {
+        if !self.recovery.is_calm()
+            && let Some(plan) = self.plan_tail_loss_probe().or_else(|| self.plan_retransmission(cx.now))
+        {
             return Some(plan);
         }
         if matches!(self.rcv.acks.pending(), Some(SendReason::DuplicateAck | SendReason::ChallengeAck)) {
@@ -110,10 +140,10 @@ impl Tcb {
             }
             let text = if self.rare.is_some() { self.snd.unsent().min(self.syn_capacity()) } else { 0 };
             let text = self.snd.buffer.gatherable(range.end, text);
-            return Some(Plan { range: range.start..range.end + text, why, again: false, push: false });
+            return Some(Plan::of(&(range.start..range.end + text), why));
         }
         if self.snd.syn_again || self.recovery.next_lost().is_some_and(|lost| lost.start == self.snd.iss) {
-            return Some(Plan { range, why, again: true, push: false });
+            return Some(Plan { again: true, ..Plan::of(&range, why) });
         }
         None
     }
@@ -152,7 +182,7 @@ impl Tcb {
             _ => SendReason::FastRetransmit,
         };
         let push = end >= fin || self.snd.records.ends_at(end) || self.was_syn_text(end);
-        Some(Plan { range: lost.start..end, why, again: true, push })
+        Some(Plan { again: true, push, ..Plan::of(&(lost.start..end), why) })
     }
 
     /// A tail loss probe: a segment of new text where there is one, however much is in flight, or the last one again
@@ -169,10 +199,10 @@ impl Tcb {
         let len = self.snd.buffer.gatherable(start, end.since(start));
         if len > 0 {
             let push = self.is_pushed(start + len);
-            return Some(Plan { range: start..start + len, why, again: false, push });
+            return Some(Plan { push, ..Plan::of(&(start..start + len), why) });
         }
         let range = self.snd.records.last_of(self.recovery.last_segment());
-        Some(Plan { range, why, again: true, push: true })
+        Some(Plan { again: true, push: true, ..Plan::of(&range, why) })
     }
 
     /// New text, and our FIN behind the last of it. RFC 9293 3.9.1.2, MAY-16, SHLD-27, SHLD-28: a segment takes what several
@@ -233,7 +263,7 @@ impl Tcb {
         let limited = self.recovery.in_flight() >= self.congestion.cwnd();
         let why = if limited && len > 0 { SendReason::LimitedTransmit } else { SendReason::Data };
         let push = self.is_pushed(start + len);
-        Some(Plan { range: start..start + len + u64::from(fin), why, again: false, push })
+        Some(Plan { push, ..Plan::of(&(start..start + len + u64::from(fin)), why) })
     }
 
     /// The most text in one segment, which may be a super-segment.
@@ -292,7 +322,7 @@ impl Tcb {
     fn plan_probe(&mut self) -> Option<Plan> {
         let why = self.snd.probe?;
         let at = self.snd.una - 1;
-        Some(Plan { range: at..at, why, again: false, push: false })
+        Some(Plan::of(&(at..at), why))
     }
 
     /// An acknowledgement on its own: at SND.NXT, but where the peer has taken back its window no further than its right
@@ -302,6 +332,6 @@ impl Tcb {
         let why = self.rcv.acks.pending()?;
         let edge = self.snd.una + u64::from(self.snd.wnd);
         let at = if self.state.is_synchronized() { self.snd.nxt.min(edge) } else { self.snd.nxt };
-        Some(Plan { range: at..at, why, again: false, push: false })
+        Some(Plan::of(&(at..at), why))
     }
 }
