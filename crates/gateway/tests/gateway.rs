@@ -216,7 +216,9 @@ async fn datagrams_find_their_way_back_and_errors_do() {
         for (listen, seen) in loopbacks() {
             let host = UdpSocket::bind(listen).await.unwrap();
             let address = SocketAddr::new(seen, host.local_addr().unwrap().port());
-            let inside = client.bind_udp("0.0.0.0:0".parse().unwrap()).await.unwrap();
+            // a socket is of one IP version, unless it is bound to `[::]`
+            let any = if seen.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+            let inside = client.bind_udp(any.parse().unwrap()).await.unwrap();
             let mut buffer = vec![0; 65_536];
             for len in [0, 1, 1472, 9000] {
                 let datagram = pattern(len);
