@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bowline_tcp::{
-    Algorithm, AoAlgorithm, AoKey, Cidr, Cookies, EcnMode, EcnOption, FastOpenKeys, Keepalive, Layout, Md5Key,
-    MtuProbing, OpenErrors, Options, Profile, SynFin, TimeWaitSyn, WindowPolicy,
+    Algorithm, AoAlgorithm, AoKey, Cidr, Cookies, EcnMode, EcnOption, FastOpenKeys, HyStart, Keepalive, Layout, Md5Key,
+    MtuProbing, OpenErrors, Options, PathMtuDiscovery, Profile, SynFin, TimeWaitSyn, WindowPolicy,
 };
 
 /// One thing that can be set.
@@ -131,6 +131,12 @@ knobs! {
     "fast_open.keys" FLAG, |o, v| o.fast_open.keys = (v > 0).then_some(FastOpenKeys::new([7; 16]));
     "traffic_class" BYTES, |o, v| o.traffic_class = v as u8;
     "hop_limit" BYTES, |o, v| o.hop_limit = v as u8;
+    "hystart" &[0, 1, 2], |o, v| o.hystart = one_of(v, [HyStart::Rfc9406, HyStart::Classic, HyStart::Off]);
+    "reduce_by_acks" FLAG, |o, v| o.reduce_by_acks = v > 0;
+    "path_mtu_discovery" &[0, 1, 2], |o, v| {
+        let all = [PathMtuDiscovery::On, PathMtuDiscovery::Unmarked, PathMtuDiscovery::Off];
+        o.path_mtu_discovery = one_of(v, all);
+    };
     "keys" &[0, 1, 2, 3, 4, 5], share_keys;
 }
 

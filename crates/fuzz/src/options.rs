@@ -32,6 +32,7 @@ pub fn config(input: &mut Input<'_>) -> Config {
         max_time_wait: input.one_of([4, 0, 1, 16]),
         time_wait: input.one_of([Duration::from_secs(60), Duration::ZERO, Duration::from_secs(86_400)]),
         time_wait_reuse: true,
+        time_wait_reuse_named: true,
         time_wait_reuse_delay: Duration::from_secs(1),
         ephemeral_ports: (low, low + input.one_of([3, 0, 100])),
         resets_per_second: input.one_of([1000, 0, 1]),

@@ -49,7 +49,7 @@ impl Settings {
             tos: tcp.traffic_class,
             tclass: tcp.traffic_class,
             v6only: profile == Profile::FreeBsd,
-            mtu_discover: 1,
+            mtu_discover: i32::from(tcp.path_mtu_discovery.believes()),
             recverr: false,
             recverr6: false,
             recvttl: false,

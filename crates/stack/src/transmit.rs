@@ -131,6 +131,10 @@ impl Exit<'_> {
         let size = departure.segment_size.filter(|size| usize::from(*size) < payload_len);
         let mut ip = IpHeader::new(src, dst, Protocol::TCP, payload_len);
         ip.hop_limit = departure.hop_limit;
+        if is_v4 && !departure.dont_fragment {
+            // RFC 6864 4: whoever may be cut needs a number to be put together by; RFC 7739: not to be guessed.
+            (ip.dont_fragment, ip.ident) = (false, self.random.next_u32() as u16);
+        }
         ip.traffic_class = TrafficClass(departure.traffic_class);
         ip.flow_label = self.flow_label(src, dst, departure.header.src_port, departure.header.dst_port);
         // The IP header ends where TCP's begins, whatever its length: that place is known here.

@@ -11,9 +11,11 @@ use crate::fast_open::{FastOpenConfig, FastOpenOptions};
 
 mod keepalive;
 mod odd;
+mod path;
 
 pub use keepalive::Keepalive;
 pub use odd::{OddSegments, SynFin, TimeWaitSyn};
+pub use path::PathMtuDiscovery;
 
 /// What is the same for all connections of an [`Endpoint`](crate::Endpoint).
 #[derive(Clone, Debug)]
@@ -35,7 +37,10 @@ pub struct Config {
     /// Whether an active open that is given a port may be given one whose four-tuple is in TIME-WAIT, where both connections have
     /// timestamps; default true, as Linux `tcp_tw_reuse=1`. (Linux begins with 2: only inside a host.)
     pub time_wait_reuse: bool,
-    /// How long it must have been there; default 1 s, as Linux `tcp_tw_reuse_delay`.
+    /// Whether one whose caller names the port may have it, too, at once; default true, as Linux. FreeBSD has the address in use for as
+    /// long as TIME-WAIT lasts.
+    pub time_wait_reuse_named: bool,
+    /// How long it must have been there where the port was not named; default 1 s, as Linux `tcp_tw_reuse_delay`.
     pub time_wait_reuse_delay: Duration,
     /// Ephemeral ports, inclusive; default 32768–60999, as Linux.
     pub ephemeral_ports: (u16, u16),
@@ -60,6 +65,7 @@ impl Default for Config {
             max_time_wait: 131_072,
             time_wait: Duration::from_secs(60),
             time_wait_reuse: true,
+            time_wait_reuse_named: true,
             time_wait_reuse_delay: Duration::from_secs(1),
             ephemeral_ports: (32_768, 60_999),
             resets_per_second: 1_000,
@@ -99,6 +105,19 @@ impl Algorithm {
             Self::Custom(custom) => custom.name(),
         }
     }
+}
+
+/// What ends CUBIC's slow start before the first loss.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum HyStart {
+    /// Nothing: it lasts until something is lost.
+    Off,
+    /// HyStart++ (RFC 9406): where the round-trip time rises, slow start goes on more slowly, and ends if it stays there.
+    #[default]
+    Rfc9406,
+    /// HyStart as it was first, and as Linux has it (`tcp_cubic.hystart`): it ends at once where the round-trip time rises, or where
+    /// ACKs that follow each other closely fill half of the shortest round trip.
+    Classic,
 }
 
 /// What segments say of the room in the receive buffer. That the window is never taken back, and that no segment goes out
@@ -184,6 +203,8 @@ pub struct Options {
     pub delayed_ack: Duration,
     /// The congestion controller.
     pub algorithm: Algorithm,
+    /// What ends slow start before the first loss, with [`Algorithm::Cubic`]; default: [`HyStart::Rfc9406`].
+    pub hystart: HyStart,
     /// Whether the delivery rate is sampled although the controller does not go by it, for who reads
     /// [`Info::delivery_rate`](crate::Info::delivery_rate); default false, true as Linux. It takes some 250 bytes of a
     /// connection that has sent.
@@ -230,6 +251,8 @@ pub struct Options {
     /// Whether SYNs and SYN-ACKs announce no more than the path carries, as far as that is known, as on Linux; default false: what the
     /// first link carries, for the way in need not be the way out (RFC 8201 5.4).
     pub announce_path: bool,
+    /// Whether packets may be cut on the way, and who tells that they are too large is believed; default: not to be cut, believed.
+    pub path_mtu_discovery: PathMtuDiscovery,
     /// Retransmissions of a SYN that still offer more than an MSS; default: all of them. FreeBSD's `rexmit_drop_options`
     /// leaves 2, for what drops SYNs whose options it does not know.
     pub full_syns: u8,
@@ -272,6 +295,9 @@ pub struct Options {
     /// once, although what was sent again is lost, too (RFC 5681 4.3 would have it do so again). Default: what was in flight, each
     /// time.
     pub reduce_window: bool,
+    /// Whether a window that an echoed mark has reduced (RFC 3168 6.1.2) falls with the ACKs that follow, by the rule of RFC 9937, as on
+    /// Linux; default false: at once. Less than the new window is in flight after half a round trip either way.
+    pub reduce_by_acks: bool,
     /// Whether segments without timestamps are taken although these were agreed on, and a SYN that takes the place of a connection in
     /// TIME-WAIT echoes the last timestamp of that one, as on Linux; default false (RFC 7323 3.2: an echo goes with an ACK).
     pub lax_timestamps: bool,
@@ -329,6 +355,7 @@ pub struct Options {
 }
 
 impl Default for Options {
+    #[expect(clippy::too_many_lines, reason = "a line for each field")]
     fn default() -> Self {
         Self {
             nodelay: false,
@@ -344,6 +371,7 @@ impl Default for Options {
             notsent_lowat: u32::MAX,
             delayed_ack: Duration::from_millis(40),
             algorithm: Algorithm::default(),
+            hystart: HyStart::default(),
             rate_samples: false,
             pacing: true,
             max_pacing_rate: None,
@@ -361,6 +389,7 @@ impl Default for Options {
             max_segment: None,
             announce_mss: true,
             announce_path: false,
+            path_mtu_discovery: PathMtuDiscovery::default(),
             full_syns: u8::MAX,
             mtu_probing: MtuProbing::default(),
             base_mss: 1024,
@@ -375,6 +404,7 @@ impl Default for Options {
             restart_after_idle: true,
             window_validation: false,
             reduce_window: false,
+            reduce_by_acks: false,
             lax_timestamps: false,
             uncut_segments: false,
             syn_cookies: Cookies::default(),

@@ -15,11 +15,13 @@ use crate::Algorithm;
 use crate::recovery::Phase;
 
 mod bbr;
+mod classic;
 mod cubic;
 mod custom;
 mod hystart;
 mod local;
 mod new_reno;
+mod slow_start;
 
 pub use crate::recovery::{LossSample, RateSample};
 pub use bbr::Bbr;
@@ -59,6 +61,8 @@ pub struct AckSample {
     pub sack: bool,
     /// Whether what leaves is spread over the round trip, so that in slow start a queue forms only where the path is full.
     pub paced: bool,
+    /// Payload bytes of a full segment.
+    pub mss: u32,
     /// The rate at which the path delivers; only where the controller [`models the path`](Controller::models_path).
     pub rate: Option<RateSample>,
 }
@@ -217,7 +221,7 @@ impl CongestionControl {
     pub fn new(algorithm: Algorithm, start: Start) -> Self {
         match algorithm {
             Algorithm::NewReno => Self::NewReno(NewReno::new(start.mss)),
-            Algorithm::Cubic => Self::Cubic(Cubic::new(start.mss)),
+            Algorithm::Cubic => Self::Cubic(Cubic::with_hystart(start.mss, start.hystart)),
             Algorithm::Local => Self::Local(Local::new(start.mss)),
             Algorithm::Bbr => Self::Bbr(Box::new(Bbr::new(start))),
             Algorithm::Custom(custom) => Self::Custom(custom.begin(start)),

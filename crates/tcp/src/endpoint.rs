@@ -109,6 +109,7 @@ struct Control {
     state: State,
     traffic_class: u8,
     hop_limit: u8,
+    dont_fragment: bool,
 }
 
 /// A whole TCP. A copy has the same secrets and goes its own way; two of them on one network would confuse their peers.

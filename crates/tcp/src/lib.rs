@@ -36,8 +36,8 @@ pub use auth::{AoAlgorithm, AoCounts, AoKey, KeyName, Keys, Md5Key};
 pub use bowline_wire::Cidr;
 pub use bowline_wire::tcp::Layout;
 pub use config::{
-    Algorithm, Config, Cookies, Keepalive, MtuProbing, OddSegments, OpenErrors, Options, SynFin, TimeWaitSyn,
-    WindowPolicy,
+    Algorithm, Config, Cookies, HyStart, Keepalive, MtuProbing, OddSegments, OpenErrors, Options, PathMtuDiscovery,
+    SynFin, TimeWaitSyn, WindowPolicy,
 };
 pub use connection::calls::Then;
 pub use counters::Counters;

@@ -6,8 +6,8 @@
 use core::time::Duration;
 
 use crate::{
-    Config, FastOpenConfig, FastOpenPolicy, Layout, MtuProbing, OddSegments, OpenErrors, Options, SynFin, TimeWaitSyn,
-    WindowPolicy,
+    Config, FastOpenConfig, FastOpenPolicy, HyStart, Layout, MtuProbing, OddSegments, OpenErrors, Options, SynFin,
+    TimeWaitSyn, WindowPolicy,
 };
 
 /// A system whose choices to start with, where the RFCs leave one.
@@ -57,7 +57,14 @@ impl Config {
             Profile::Bowline => config,
             // tcp_tw_reuse=2, which is for connections inside the host.
             Profile::Linux => Self { time_wait_reuse: false, fast_open, ..config },
-            Profile::FreeBsd => Self { ephemeral_ports: (10_000, 65_535), fast_open, ..config },
+            // in_pcb_lport_dest and in_pcbconnect: whatever has the four-tuple keeps it, TIME-WAIT included.
+            Profile::FreeBsd => Self {
+                ephemeral_ports: (10_000, 65_535),
+                time_wait_reuse: false,
+                time_wait_reuse_named: false,
+                fast_open,
+                ..config
+            },
         }
     }
 }
@@ -81,6 +88,8 @@ impl Options {
                 delay_fin_ack: true,
                 answer_joined_once: true,
                 reduce_window: true,
+                reduce_by_acks: true,
+                hystart: HyStart::Classic,
                 announce_path: true,
                 cookie_mss: 1_460,
                 lax_timestamps: true,

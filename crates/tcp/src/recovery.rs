@@ -35,6 +35,7 @@ use core::time::Duration;
 use bowline_base::{Instant, Position};
 
 use self::episode::{DUP_THRESH, Episode};
+use self::prr::Prr;
 use self::rack::ReorderingWindow;
 use self::rate::Sampler;
 use self::ring::{Losses, Ring};
@@ -183,7 +184,8 @@ impl Recovery {
         if len == 0 {
             return;
         }
-        if let Some(episode) = self.episode.as_deref_mut().filter(|_| self.phase == Phase::FastRecovery) {
+        let recovers = self.phase == Phase::FastRecovery;
+        if let Some(episode) = self.episode.as_deref_mut().filter(|episode| recovers || episode.reducing.is_some()) {
             episode.prr.on_sent(len);
         }
         let flying = self.rate.is_some().then(|| self.in_flight());
@@ -306,6 +308,20 @@ impl Recovery {
         self.episode = Some(episode);
         self.rearm(now);
         losses.bytes
+    }
+
+    /// The window, `cwnd` until now, has been reduced for a mark that the ACK with this outcome echoed. Instead of at once it
+    /// falls with that ACK and those that follow, in the proportion that RFC 9937 has for losses, until what is outstanding now is
+    /// acknowledged. Nothing happens in a recovery, which does so already.
+    pub fn reduce_by_acks(&mut self, cwnd: u64, outcome: &AckOutcome) {
+        if matches!(self.phase, Phase::FastRecovery | Phase::Timeout) || self.is_idle() {
+            return;
+        }
+        let mut episode = self.episode.take().unwrap_or_else(|| Box::new(Episode::new(&self.ring)));
+        episode.prr = Prr::new(cwnd);
+        episode.prr.on_ack(outcome.delivered, outcome.newly_acked > 0 && outcome.newly_lost == 0);
+        episode.reducing = Some(self.ring.nxt());
+        self.episode = Some(episode);
     }
 
     /// Starts the retransmission timer anew if anything is outstanding, and stops it otherwise (RFC 6298 5.2, 5.3).

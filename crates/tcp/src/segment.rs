@@ -88,6 +88,8 @@ pub struct Departure<'a> {
     pub traffic_class: u8,
     /// The IP time to live.
     pub hop_limit: u8,
+    /// Whether routers must not cut it (IPv4).
+    pub dont_fragment: bool,
 }
 
 impl Departure<'_> {

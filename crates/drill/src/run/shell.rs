@@ -13,10 +13,10 @@ use crate::script::Command;
 /// What the commands of suites are called that set everything to its default.
 const DEFAULTS: [&str; 3] = ["defaults.sh", ".defaults.sh", "defaults"];
 
-/// What ends a command.
-const ENDS: [&str; 3] = [";", "&&", "\n"];
-/// What stands between a command and the one that stands in for it.
-const ALTERNATIVE: [&str; 1] = ["||"];
+/// What ends a list of commands.
+const ENDS: [&str; 2] = [";", "\n"];
+/// What stands between the commands of a list: the next one if the last has worked, and if it has not.
+const LINKS: [&str; 2] = ["&&", "||"];
 
 impl Runner<'_> {
     /// Carries out a command line.
@@ -24,19 +24,19 @@ impl Runner<'_> {
         let text = command.text.replace("\\\n", " ");
         self.log.note(self.now_micros(), format!("`{}`", text.split_whitespace().collect::<Vec<_>>().join(" ")));
         for part in split(&uncommented(&text), &ENDS) {
-            self.first_that_works(&part).map_err(|error| Failure::new(command.place, error))?;
+            self.list(&part).map_err(|error| Failure::new(command.place, error))?;
         }
         Ok(())
     }
 
-    /// `COMMAND || COMMAND`: the second one where the first fails.
-    fn first_that_works(&mut self, part: &str) -> Result<(), String> {
+    /// `COMMAND && COMMAND || COMMAND`: from the left to the right, as a shell does it. A command that is left out changes nothing
+    /// of what the last one has said.
+    fn list(&mut self, list: &str) -> Result<(), String> {
         let mut outcome = Ok(());
-        for one in split(part, &ALTERNATIVE) {
-            let words = words(&computed(&one)?)?;
-            outcome = self.simple(&words).map_err(|error| format!("`{}`: {error}", one.trim()));
-            if outcome.is_ok() {
-                break;
+        for (link, one) in linked(list) {
+            if link.is_none_or(|link| (link == "&&") == outcome.is_ok()) {
+                let words = words(&computed(&one)?)?;
+                outcome = self.simple(&words).map_err(|error| format!("`{}`: {error}", one.trim()));
             }
         }
         outcome
@@ -53,6 +53,7 @@ impl Runner<'_> {
             (program, _) if program.starts_with("sysctl_restore") || program == "cleanup" => Ok(()),
             ("ip", ["tcp_metrics", "flush", which @ ..]) => self.flush_metrics(which),
             ("true" | ":", []) => Ok(()),
+            ("false", []) => Err("it fails, which is all that it does".to_owned()),
             ("sysctl", arguments) => self.sysctl(arguments),
             ("set_sysctls.py" | "set_sysctls", arguments) => {
                 arguments.iter().try_for_each(|argument| self.set(argument))
@@ -87,13 +88,13 @@ impl Runner<'_> {
         let path = self.script.folder.join(name);
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let parts = split(&uncommented(&text), &ENDS);
-        if parts.iter().flat_map(|part| split(part, &ALTERNATIVE)).any(|one| is_defaults(&one)) {
+        if parts.iter().flat_map(|part| linked(part)).any(|(_, one)| is_defaults(&one)) {
             return Err(format!("{} calls itself", path.display()));
         }
         self.sysctls.reset();
         self.is_suites = true;
         for part in parts {
-            self.first_that_works(&part).map_err(|error| format!("{}: {error}", path.display()))?;
+            self.list(&part).map_err(|error| format!("{}: {error}", path.display()))?;
         }
         self.apply_sysctls()
     }
@@ -307,13 +308,23 @@ fn computed(text: &str) -> Result<String, String> {
     Ok(done + rest)
 }
 
+/// The commands of a list, each with what links it to the one before.
+fn linked(list: &str) -> Vec<(Option<&'static str>, String)> {
+    separated(list, &LINKS)
+}
+
 /// Splits a text at each of these separators outside of quotes.
-fn split(text: &str, separators: &[&str]) -> Vec<String> {
-    let (mut parts, mut quote, mut rest) = (vec![String::new()], None, text);
+fn split(text: &str, separators: &[&'static str]) -> Vec<String> {
+    separated(text, separators).into_iter().map(|(_, part)| part).collect()
+}
+
+/// The same, each part with the separator before it.
+fn separated(text: &str, separators: &[&'static str]) -> Vec<(Option<&'static str>, String)> {
+    let (mut parts, mut quote, mut rest) = (vec![(None, String::new())], None, text);
     loop {
-        let after = separators.iter().find_map(|separator| rest.strip_prefix(separator));
-        if let Some(after) = after.filter(|_| quote.is_none()) {
-            parts.push(String::new());
+        let after = separators.iter().find_map(|separator| Some((*separator, rest.strip_prefix(separator)?)));
+        if let Some((separator, after)) = after.filter(|_| quote.is_none()) {
+            parts.push((Some(separator), String::new()));
             rest = after;
             continue;
         }
@@ -325,7 +336,7 @@ fn split(text: &str, separators: &[&str]) -> Vec<String> {
             (None, '"' | '\'') => quote = Some(character),
             _ => {}
         }
-        if let Some(last) = parts.last_mut() {
+        if let Some((_, last)) = parts.last_mut() {
             last.push(character);
         }
     }

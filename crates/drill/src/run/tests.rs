@@ -69,6 +69,8 @@ fn what_a_script_can_say() {
         "+0 getsockopt(4, SOL_SOCKET, SO_ERROR, [0], [4]) = 0\n+0 getsockopt(4, SOL_SOCKET, SO_TYPE, [SOCK_STREAM], [4]) = 0\n",
         "+0 %{ assert tcpi_state == TCP_ESTABLISHED and tcpi_state == TCPS_ESTABLISHED }%\n+0 %{ print(tcpi_snd_mss) }%\n",
         "+0 `nstat >/dev/null # as it is now`\n",
+        // from the left to the right, as a shell does it: what is left out says nothing
+        "+0 `false || true`\n+0 `false && false || true`\n+0 `true || false && true`\n+0 `true && true || false`\n",
         "+0 `sockstat -s | grep -c ESTABLISHED | grep 1`\n+0 `sysctl -q net.ipv4.tcp_sack=0`\n+0 `sleep 1`\n",
         "+0 close(4) = 0\n+0 > F. 1:1(0) ack 1\n* > F. 1:1(0) ack 1\n",
         "+0 `tcpdrop -a`\n+0 > R. 1:1(0) ack 1\n",
@@ -92,6 +94,8 @@ fn what_differs_is_told() {
         "+0 read(4, ..., 100) = -1 EPIPE (Broken pipe)\n",
         "+0 %{ assert tcpi_state == TCP_CLOSE_WAIT }%\n",
         "+0 `iptables -L`\n",
+        "+0 `true && false || false`\n",
+        "+0 `true || false && sockstat -s | grep -c CLOSING | grep 1`\n",
         "+0 `sysctl net.ipv4.tcp_recovery=0`\n",
         "+0 getsockopt(4, SOL_SOCKET, SO_TYPE, [SOCK_DGRAM], [4]) = 0\n",
         "+0 poll([{fd=4, events=POLLIN, revents=POLLIN}], 1, 0) = 1\n",

@@ -26,7 +26,7 @@ fn differing(a: &Options, b: &Options) -> Vec<&'static str> {
         push_bursts least_burst send_blocks restart_after_idle window_validation reduce_window lax_timestamps
         uncut_segments syn_cookies cookie_mss delay_fin_ack answer_joined_once quick_acks ack_small_segments layout
         timestamps sack ecn ecn_when_asked ecn_retries ecn_fallback ecn_option ecn_option_beacon open_errors odd
-        fast_open traffic_class hop_limit keys);
+        fast_open traffic_class hop_limit hystart reduce_by_acks path_mtu_discovery keys);
     names.retain(|name| !["odd", "fast_open"].contains(name));
     names.extend(differing!("odd.", OddSegments, &a.odd, &b.odd,
         challenge_resets challenge_syns syn_fin take_old_acks take_late_text repeat_fin time_wait_syn take_unknown_ao

@@ -50,10 +50,9 @@ pub(super) const FIXED: &[(&str, &str)] = &[
     ("net.ipv4.tcp_thin_linear_timeouts", "0"),
     ("net.ipv4.tcp_tso_win_divisor", "*"),
     ("net.ipv4.tcp_workaround_signed_windows", "0"),
-    ("net.ipv4.ip_no_pmtu_disc", "0"),
-    // HyStart++ (RFC 9406) looks at delays, and is no switch's
-    ("tcp_cubic.parameters.hystart", "1"),
-    ("tcp_cubic.parameters.hystart_detect", "2|3"),
+    // the rise of the round-trip time and the train of ACKs, both
+    ("tcp_cubic.parameters.hystart_detect", "3"),
+    ("tcp_cubic.parameters.hystart_ack_delta_us", "2000"),
     ("tcp_cubic.parameters.hystart_low_window", "16"),
     // there are no sockets of MPTCP that could be enabled
     ("net.mptcp.enabled", "*"),
@@ -99,7 +98,6 @@ pub(super) const FIXED: &[(&str, &str)] = &[
     ("net.inet.tcp.newcwv", "0"),
     ("net.inet.tcp.newreno_sack", "*"),
     ("net.inet.tcp.nolocaltimewait", "*"),
-    ("net.inet.tcp.path_mtu_discovery", "1"),
     ("net.inet.tcp.persmax", "60000"),
     ("net.inet.tcp.persmin", "5000"),
     ("net.inet.tcp.pmtud_blackhole_detection", "0"),

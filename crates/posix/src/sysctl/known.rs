@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bowline_tcp::{FastOpenPolicy, OpenErrors, Profile, SynFin};
+use bowline_tcp::{FastOpenPolicy, HyStart, OpenErrors, PathMtuDiscovery, Profile, SynFin};
 
 use super::values::{
     Value, algorithm, cookies, ecn_modes, ecn_option, fast_open_keys, least_mss, memory, mtu_probing, ports, shift_for,
@@ -125,6 +125,18 @@ impl Sysctls {
             "net.inet.tcp.keepinit" => value.millis().map(|span| self.open_patience = Some(span)),
             "net.ipv4.tcp_congestion_control" | "net.inet.tcp.cc.algorithm" => {
                 put(&mut options.algorithm, algorithm(value.0))
+            }
+            "net.ipv4.ip_no_pmtu_disc" => put(
+                &mut options.path_mtu_discovery,
+                value.flag().map(|off| if off { PathMtuDiscovery::Off } else { PathMtuDiscovery::On }),
+            ),
+            "net.inet.tcp.path_mtu_discovery" => put(
+                &mut options.path_mtu_discovery,
+                value.flag().map(|on| if on { PathMtuDiscovery::On } else { PathMtuDiscovery::Unmarked }),
+            ),
+            "tcp_cubic.parameters.hystart" => {
+                let default = self.defaults.0.hystart;
+                put(&mut options.hystart, value.flag().map(|on| if on { default } else { HyStart::Off }))
             }
             "net.ipv4.tcp_mtu_probing" => put(&mut options.mtu_probing, mtu_probing(value.0)),
             "net.ipv4.tcp_base_mss" => put(&mut options.base_mss, least_mss(value)),

@@ -1,9 +1,11 @@
 //! Options, on either system: what they take, what they give back, and how they refuse.
 
-use bowline_posix::{Call, Errno, Fd, Field, Profile};
+use std::net::SocketAddr;
+
+use bowline_posix::{Address, Call, Errno, Fd, Field, Profile, Progress};
 use bytes::Bytes;
 
-use crate::wire::{CLIENT, SERVER, Wire};
+use crate::wire::{CLIENT, SERVER, Wire, addresses};
 
 use Errno::{EDOM, EINVAL, ENOPROTOOPT, EOPNOTSUPP};
 
@@ -55,8 +57,8 @@ const LINUX: &[Row] = &[
     ("IPPROTO_IP", "IP_TTL", 256, Err(EINVAL), Ok(9)),
     ("IPPROTO_IP", "IP_TTL", -1, Ok(()), Ok(64)),
     ("IPPROTO_IP", "IP_MTU_DISCOVER", 2, Ok(()), Ok(2)),
-    ("IPPROTO_IP", "IP_MTU_DISCOVER", 0, Err(EOPNOTSUPP), Ok(2)),
-    ("IPPROTO_IP", "IP_MTU_DISCOVER", 9, Err(EINVAL), Ok(2)),
+    ("IPPROTO_IP", "IP_MTU_DISCOVER", 0, Ok(()), Ok(0)),
+    ("IPPROTO_IP", "IP_MTU_DISCOVER", 9, Err(EINVAL), Ok(0)),
     ("IPPROTO_IP", "IP_RECVERR", 1, Ok(()), Ok(1)),
     ("IPPROTO_IPV6", "IPV6_V6ONLY", 1, Err(ENOPROTOOPT), Err(ENOPROTOOPT)),
 ];
@@ -103,6 +105,25 @@ fn linux_takes_gives_and_refuses() {
 #[test]
 fn freebsd_takes_gives_and_refuses() {
     check(Profile::FreeBsd, FREEBSD);
+}
+
+/// As Linux 6.18 was seen to do it.
+#[test]
+fn packets_are_marked_by_how_the_path_is_discovered() {
+    for (mode, is_marked) in [(0, false), (1, true), (2, true), (3, false), (4, false), (5, false)] {
+        let mut wire = Wire::new([Profile::Linux; 2]);
+        let fd = wire.socket(CLIENT, false, "SOCK_STREAM");
+        assert_eq!(wire.set(CLIENT, fd, "IPPROTO_IP", "IP_MTU_DISCOVER", mode), Ok(()));
+        let address = Address::Inet(SocketAddr::new(addresses(false)[SERVER], 80));
+        assert!(matches!(wire.start(CLIENT, Call::Connect { fd, address }), Progress::Waits(_)));
+        let syn = wire.hosts[CLIENT].poll_packet(wire.now).expect("a SYN");
+        assert_eq!(syn[6] & 0x40 != 0, is_marked, "mode {mode}");
+        assert_eq!(syn[4..6] == [0, 0], is_marked, "what may be cut needs a number: mode {mode}");
+    }
+    // Datagrams are always marked.
+    let mut wire = Wire::new([Profile::Linux; 2]);
+    let fd = wire.socket(CLIENT, false, "SOCK_DGRAM");
+    assert_eq!(wire.set(CLIENT, fd, "IPPROTO_IP", "IP_MTU_DISCOVER", 0), Err(EOPNOTSUPP));
 }
 
 fn bytes_of(wire: &mut Wire, fd: Fd, level: &str, name: &str, len: usize) -> Result<Vec<u8>, Errno> {

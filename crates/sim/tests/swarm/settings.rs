@@ -103,6 +103,9 @@ const OF_CONNECTIONS: &[Drawn] = &[
     ("fast_open.keys", 3, [1, 1]),
     ("traffic_class", 4, [0, 255]),
     ("hop_limit", 6, [8, 255]),
+    ("hystart", 3, [1, 2]),
+    ("reduce_by_acks", 4, [1, 1]),
+    ("path_mtu_discovery", 6, [1, 2]),
 ];
 
 /// A host's settings, besides what its connections start with.

@@ -8,8 +8,9 @@ use core::time::Duration;
 
 use bowline_base::Instant;
 
-use super::hystart::HyStart;
+use super::slow_start::SlowStart;
 use super::{AckSample, Congestion, Controller, MAX_CWND, initial_window};
+use crate::HyStart;
 
 /// C = 0.4 segments per second cubed (RFC 9438 4.1, 5): its tenths.
 const C_TENTHS: u128 = 4;
@@ -30,7 +31,7 @@ struct Saved {
     w_max: u64,
     prior: u64,
     epoch: Option<Epoch>,
-    hystart: HyStart,
+    hystart: SlowStart,
 }
 
 /// A stage of congestion avoidance, from its beginning (RFC 9438 4.2).
@@ -64,14 +65,20 @@ pub struct Cubic {
     epoch: Option<Epoch>,
     /// What the window has earned and not received yet: bytes times the window.
     earned: u64,
-    hystart: HyStart,
+    hystart: SlowStart,
     saved: Option<Box<Saved>>,
 }
 
 impl Cubic {
-    /// A controller with the initial window of RFC 6928.
+    /// A controller with the initial window of RFC 6928, and HyStart++.
     #[must_use]
     pub fn new(mss: u32) -> Self {
+        Self::with_hystart(mss, HyStart::Rfc9406)
+    }
+
+    /// The same, whose slow start ends by this.
+    #[must_use]
+    pub fn with_hystart(mss: u32, hystart: HyStart) -> Self {
         let mss = mss.max(1);
         Self {
             mss,
@@ -81,7 +88,7 @@ impl Cubic {
             prior: 0,
             epoch: None,
             earned: 0,
-            hystart: HyStart::default(),
+            hystart: SlowStart::new(hystart),
             saved: None,
         }
     }
@@ -177,9 +184,10 @@ impl Controller for Cubic {
         if sample.in_recovery {
             return;
         }
-        let slow_start = self.cwnd < self.ssthresh;
-        if slow_start {
-            self.hystart.on_ack(sample);
+        let mut slow_start = self.cwnd < self.ssthresh;
+        if slow_start && self.hystart.on_ack(now, sample, self.cwnd / u64::from(self.mss)) {
+            self.ssthresh = self.cwnd;
+            slow_start = false;
         }
         if !sample.cwnd_limited || sample.acked == 0 || !sample.advances {
             // RFC 9438 5.8: time in which the window was not in use does not count.
@@ -218,8 +226,7 @@ impl Controller for Cubic {
         self.w_max = 0;
         self.epoch = None;
         self.earned = 0;
-        // RFC 9406 4.3: HyStart++ is for the first slow start only.
-        self.hystart = HyStart::off();
+        self.hystart.after_timeout();
     }
 
     fn on_recovered(&mut self, _now: Instant) {

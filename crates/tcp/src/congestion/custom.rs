@@ -5,6 +5,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use super::Controller;
+use crate::HyStart;
 
 /// What a controller begins with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,13 +14,15 @@ pub struct Start {
     pub mss: u32,
     /// Differs between connections: for controllers that must not do the same at the same time. No secret.
     pub seed: u32,
+    /// What ends slow start early, for controllers that leave that to the options; default HyStart++.
+    pub hystart: HyStart,
 }
 
 impl Start {
     /// With full segments of so many bytes, and seed 0.
     #[must_use]
     pub const fn new(mss: u32) -> Self {
-        Self { mss, seed: 0 }
+        Self { mss, seed: 0, hystart: HyStart::Rfc9406 }
     }
 }
 

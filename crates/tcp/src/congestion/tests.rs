@@ -213,7 +213,7 @@ proptest! {
         steps in prop::collection::vec(((0..5_000_000_000u64), step(), any::<[u64; 4]>()), 1..200),
         seed in any::<u32>(),
     ) {
-        let mut c = CongestionControl::new(Algorithm::Bbr, Start { mss: MSS as u32, seed });
+        let mut c = CongestionControl::new(Algorithm::Bbr, Start { seed, ..Start::new(MSS as u32) });
         let (mut now, mut mss) = (Instant::ZERO, MSS);
         for (gap, step, [rate, delivered, in_flight, lost]) in steps {
             now += Duration::from_nanos(gap);

@@ -286,6 +286,10 @@ impl Tcb {
         }
         let policy = self.options.open_errors;
         let (error, hard) = match error {
+            IcmpError::PacketTooBig(_) if !self.options.path_mtu_discovery.believes() => {
+                cx.counters.icmp_ignored += 1;
+                return;
+            }
             IcmpError::PacketTooBig(mtu) => return self.take_path_mtu(cx, mtu),
             IcmpError::ParameterProblem | IcmpError::NotReassembled => (ConnectionError::HostUnreachable, false),
             IcmpError::TimeExceeded => (ConnectionError::HostUnreachable, policy == OpenErrors::Hard),

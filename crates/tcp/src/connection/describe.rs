@@ -54,7 +54,7 @@ impl Tcb {
             algorithm: self.algorithm(),
             model: self.congestion.model(),
             delivery_rate: self.recovery.delivery_rate(),
-            cwnd: self.congestion.cwnd(),
+            cwnd: self.window_now(),
             ssthresh: self.congestion.ssthresh(),
             pacing_rate: self.pacing_rate(),
             max_pacing_rate: self.max_pacing_rate(),
@@ -84,6 +84,12 @@ impl Tcb {
             ..Info::bare(self.id, self.tuple.unpack(), self.state)
         };
         self.add_counts(info)
+    }
+
+    /// The window; while it falls with the ACKs, as far as it has fallen.
+    fn window_now(&self) -> u64 {
+        let cwnd = self.congestion.cwnd();
+        if self.recovery.is_reducing() { self.recovery.in_flight() + self.recovery.quota(cwnd) } else { cwnd }
     }
 
     fn add_counts(&self, mut info: Info) -> Info {

@@ -25,6 +25,7 @@ use crate::congestion::{Congestion, Controller};
 use crate::ecn::receiver::Receiver;
 use crate::ecn::sender::{OptionSeen, Sender};
 use crate::ecn::{EcnAgreement, EcnMode, EcnOption};
+use crate::recovery::AckOutcome;
 
 /// What a connection with ECN remembers.
 #[derive(Clone, Hash, Debug)]
@@ -201,6 +202,15 @@ impl Tcb {
 
     /// RFC 3168 6.1.2; RFC 9768 3.1.5, RFC9768-3.1.5-8, RFC9768-3.1.5-9: marks count like a loss, once a round trip, and only
     /// the ECN of RFC 3168 says so to the peer.
+    fn reduce_for_echo(&mut self, cx: &mut Context<'_>, outcome: &AckOutcome) {
+        let flight = outcome.flight_size;
+        if self.options.reduce_by_acks {
+            self.recovery.reduce_by_acks(self.congestion.cwnd(), outcome);
+        }
+        self.reduce_for_ecn(cx, if self.options.reduce_window { self.used_window(flight) } else { flight });
+    }
+
+    /// The same, of a window of which so much was in use.
     fn reduce_for_ecn(&mut self, cx: &mut Context<'_>, flight: u64) {
         let used = self.validated_part(cx.now, flight, flight);
         self.congestion.on_congestion_event(cx.now, used, Congestion::Ecn);

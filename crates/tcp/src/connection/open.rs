@@ -114,6 +114,7 @@ impl Tcb {
         let lossless = path.lossless;
         // RFC 9293 3.8.2, MAY-18: any of several congestion controllers, by the user's choice.
         let algorithm = effective_algorithm(lossless, &options);
+        let start = Start { mss: u32::from(peer_mss), seed: iss.wire(), hystart: options.hystart };
         let stats = Stats { last_heard: now, hold_since: now, ..Stats::default() };
         Self {
             tuple: PackedTuple::new(&tuple),
@@ -134,7 +135,7 @@ impl Tcb {
             paced: false,
             waits_for_departure: false,
             recovery: Recovery::new(&options, iss),
-            congestion: CongestionControl::new(algorithm, Start { mss: u32::from(peer_mss), seed: iss.wire() }),
+            congestion: CongestionControl::new(algorithm, start),
             timers: Timers::new(),
             timed: false,
             challenge: ChallengeBudget::full(),
@@ -194,7 +195,7 @@ impl Tcb {
 
     /// A controller that knows nothing yet, and samples for it if it goes by them.
     pub(crate) fn begin_congestion_control(&mut self) {
-        let start = Start { mss: self.snd.mss, seed: self.snd.iss.wire() };
+        let start = Start { mss: self.snd.mss, seed: self.snd.iss.wire(), hystart: self.options.hystart };
         self.congestion = CongestionControl::new(self.algorithm(), start);
         self.recovery.sample_rates(self.options.rate_samples, self.congestion.models_path());
         self.decide_pacing();
@@ -253,6 +254,8 @@ impl SendHalf {
             syn_repeats: 0,
             grown: 0,
             last_block: 0,
+            pushed_at: iss,
+            pushed_then: 0,
         }
     }
 }

@@ -138,7 +138,8 @@ impl Endpoint {
         // RFC 3168 6.1.1: never marked as ECN-capable
         let (traffic_class, hop_limit) = (options.traffic_class & !3, options.hop_limit);
         let (why, state) = (SendReason::SynAck, State::SynReceived);
-        self.say(Control { tuple, id, header, why, state, traffic_class, hop_limit });
+        let dont_fragment = options.path_mtu_discovery.marks();
+        self.say(Control { tuple, id, header, why, state, traffic_class, hop_limit, dont_fragment });
     }
 
     fn answer_with_cookie(&mut self, now: Instant, options: &Options, arrival: &Arrival<'_>) {

@@ -122,11 +122,11 @@ impl Endpoint {
         port
     }
 
-    /// Whether an active open may have the four-tuple of a connection in TIME-WAIT: at once if its caller named the port, and as
-    /// the configuration says if the port is one of many. (Linux has both.)
+    /// Whether an active open may have the four-tuple of a connection in TIME-WAIT, as the configuration says: at once if its caller
+    /// named the port, and after a while if the port is one of many.
     fn may_take_over(&self, now: Instant, place: u32, is_named: bool, options: &Options) -> bool {
         let delay = (!is_named).then_some(self.config.time_wait_reuse_delay);
-        let is_allowed = is_named || self.config.time_wait_reuse;
+        let is_allowed = if is_named { self.config.time_wait_reuse_named } else { self.config.time_wait_reuse };
         is_allowed && self.time_wait.may_connect(now, place, delay, options.timestamps)
     }
 }

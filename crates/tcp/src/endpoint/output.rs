@@ -46,6 +46,7 @@ impl Endpoint {
                 segment_size: None,
                 traffic_class: 0,
                 hop_limit: tcb.options.hop_limit,
+                dont_fragment: tcb.options.path_mtu_discovery.marks(),
             };
             let text = tcb.build(&mut cx, &plan, &mut departure);
             if tcb.has_said_all(&mut cx) {
@@ -66,13 +67,22 @@ impl Endpoint {
     }
 
     fn transmit_control<R>(&mut self, now: Instant, control: Control, transmit: impl FnOnce(&Departure<'_>) -> R) -> R {
-        let Control { tuple, id, header, why, state, traffic_class, hop_limit } = control;
+        let Control { tuple, id, header, why, state, traffic_class, hop_limit, dont_fragment } = control;
         self.counters.out_segs += 1;
         if self.trace.is_enabled() {
             let what = Trace::Sent { header: header.clone(), len: 0, why, state };
             self.trace.push(Record { at: now, tuple, id, what });
         }
-        transmit(&Departure { tuple, header, payload: &[], owners: &[], segment_size: None, traffic_class, hop_limit })
+        transmit(&Departure {
+            tuple,
+            header,
+            payload: &[],
+            owners: &[],
+            segment_size: None,
+            traffic_class,
+            hop_limit,
+            dont_fragment,
+        })
     }
 
     /// A connection has nothing to send: its timer is set, or its place is given back.

@@ -106,7 +106,7 @@ impl Endpoint {
             self.counters.out_rsts += 1;
         }
         let hop_limit = self.options.hop_limit;
-        self.say(Control { tuple, id, header, why, state, traffic_class: 0, hop_limit });
+        self.say(Control { tuple, id, header, why, state, traffic_class: 0, hop_limit, dont_fragment: true });
     }
 
     /// Counts and records a segment that no connection processed.

@@ -171,7 +171,7 @@ impl Recovery {
         }
         self.judge_probe(ack, episode, &mut work);
         episode.hint = work.lowest_lost.map_or(episode.hint, |lowest| episode.hint.min(lowest));
-        if self.phase == Phase::FastRecovery {
+        if self.phase == Phase::FastRecovery || episode.reducing.is_some() {
             let begins = work.outcome.change == Some(RecoveryChange::FastRecovery);
             let safe = work.advanced && work.outcome.newly_lost == 0 && !begins;
             episode.prr.on_ack(work.outcome.delivered, safe);
@@ -210,6 +210,9 @@ impl Recovery {
             self.phase = if orderly { Phase::Open } else { Phase::Disorder };
         }
         let una = self.ring.una();
+        if episode.reducing.is_some_and(|until| until <= una) {
+            episode.reducing = None;
+        }
         if episode.undo.as_ref().is_some_and(|undo| undo.is_over(una)) {
             episode.undo = None;
             work.outcome.settled = true;
@@ -219,6 +222,7 @@ impl Recovery {
             && episode.copies.front().is_none()
             && episode.undo.is_none()
             && episode.probe.is_none()
+            && episode.reducing.is_none()
             && episode.dsack_round <= una;
         if !calm {
             self.episode = Some(episode);
@@ -399,6 +403,7 @@ impl Recovery {
     fn begin_recovery(&mut self, now: Instant, episode: &mut Episode, work: &mut Work) {
         self.phase = Phase::FastRecovery;
         episode.prr = Prr::new(self.in_flight_before(work));
+        episode.reducing = None;
         self.reduce(now, episode, work);
         // RFC 8985 6.2, step 4: upon entering recovery the reordering window may close.
         self.detect_losses(now, episode, work);

@@ -45,6 +45,8 @@ pub(super) struct Episode {
     pub(super) reduced: Instant,
     /// The rate reduction of fast recovery.
     pub(super) prr: Prr,
+    /// Until it is acknowledged, the window falls with the ACKs although nothing was lost.
+    pub(super) reducing: Option<Position>,
     pub(super) frto: Frto,
     pub(super) undo: Option<Undo>,
     pub(super) probe: Option<Probe>,
@@ -70,6 +72,7 @@ impl Episode {
             owed: false,
             reduced: Instant::ZERO,
             prr: Prr::default(),
+            reducing: None,
             frto: Frto::Off,
             undo: None,
             probe: None,

@@ -59,14 +59,27 @@ impl Recovery {
     #[must_use]
     pub fn quota(&self, cwnd: u64) -> u64 {
         let (in_flight, mss) = (self.in_flight(), u64::from(self.mss));
-        let quota = match (self.phase, self.episode.as_deref()) {
-            (Phase::FastRecovery, Some(episode)) if !self.is_modelled() => episode.prr.quota(cwnd, in_flight, mss),
+        let quota = match self.episode.as_deref() {
+            Some(episode) if self.spreads(episode) && !self.is_modelled() => {
+                episode.prr.quota(cwnd, in_flight, mss, self.reduces_once)
+            }
             _ => cwnd.saturating_sub(in_flight),
         };
         // With nothing in flight no ACK will come to allow more; the timer would have to. And what the timer asks for
         // goes out, whatever has not been given up yet.
         let owed = self.episode.as_deref().is_some_and(|episode| episode.owed);
         if in_flight == 0 || owed { quota.max(mss) } else { quota }
+    }
+
+    /// Whether the window falls with the ACKs (RFC 9937): in fast recovery, and after a mark where that was asked for.
+    pub(super) fn spreads(&self, episode: &Episode) -> bool {
+        self.phase == Phase::FastRecovery || episode.reducing.is_some()
+    }
+
+    /// Whether it does so although nothing was lost.
+    #[must_use]
+    pub fn is_reducing(&self) -> bool {
+        self.episode.as_deref().is_some_and(|episode| episode.reducing.is_some())
     }
 
     pub(super) fn is_modelled(&self) -> bool {

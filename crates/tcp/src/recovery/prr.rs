@@ -51,15 +51,18 @@ impl Prr {
         self.out = self.out.saturating_add(len);
     }
 
-    /// Bytes that may still go out on the last ACK, to arrive at `ssthresh`; `pipe` is what is in flight now.
-    pub(super) fn quota(&self, ssthresh: u64, pipe: u64, mss: u64) -> u64 {
+    /// Bytes that may still go out on the last ACK, to arrive at `ssthresh`; `pipe` is what is in flight now. `whole`: the
+    /// proportion is rounded up to segments, as who counts in segments does.
+    pub(super) fn quota(&self, ssthresh: u64, pipe: u64, mss: u64, whole: bool) -> u64 {
         let sent = self.out.saturating_sub(self.out_before);
         let pipe_then = pipe.saturating_sub(sent);
         let allowed = if pipe_then > ssthresh {
             // The reduction in proportion: of each RecoverFS delivered, ssthresh goes out.
             let share = u128::from(self.delivered) * u128::from(ssthresh);
             let share = share.div_ceil(u128::from(self.recover_fs.max(1)));
-            u64::try_from(share).unwrap_or(u64::MAX).saturating_sub(self.out_before)
+            let share = u64::try_from(share).unwrap_or(u64::MAX);
+            let share = if whole { share.checked_next_multiple_of(mss).unwrap_or(share) } else { share };
+            share.saturating_sub(self.out_before)
         } else {
             // The reduction bound: conservative, and in slow start where the ACK is a good sign.
             let delivered = self.delivered.saturating_add(self.credit);

@@ -36,6 +36,7 @@ impl Recovery {
             self.ring.forget_sacks();
             episode.highest = una;
         }
+        episode.reducing = None;
         if first {
             episode.undo = undisturbed.then(|| Undo::new(una, episode.copies.oldest()));
         }

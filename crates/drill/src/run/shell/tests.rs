@@ -1,8 +1,8 @@
-use super::{ALTERNATIVE, ENDS, split, uncommented, words};
+use super::{ENDS, linked, split, uncommented, words};
 
 #[test]
 fn lines_and_words() {
-    assert_eq!(split("a; b && c 'd;e'\nf", &ENDS), ["a", " b ", " c 'd;e'", "f"]);
+    assert_eq!(split("a; b && c 'd;e'\nf", &ENDS), ["a", " b && c 'd;e'", "f"]);
     assert_eq!(
         words("sysctl -q a.b=\"1 2 3\" >/dev/null 2>&1").unwrap(),
         ["sysctl", "-q", "a.b=1 2 3", ">/dev/null", "2>&1"]
@@ -14,9 +14,11 @@ fn lines_and_words() {
 }
 
 #[test]
-fn the_second_stands_in_for_the_first() {
-    assert_eq!(split("a | b || c '||' d", &ALTERNATIVE), ["a | b ", " c '||' d"]);
-    assert_eq!(split("a", &ALTERNATIVE), ["a"]);
+fn commands_of_a_list_know_what_links_them() {
+    let of = |text| linked(text).into_iter().map(|(link, part)| (link.unwrap_or("-"), part)).collect::<Vec<_>>();
+    let part = |link, text: &str| (link, text.to_owned());
+    assert_eq!(of("a | b || c '||' d && e"), [part("-", "a | b "), part("||", " c '||' d "), part("&&", " e")]);
+    assert_eq!(of("a"), [part("-", "a")]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A new value for an option of IPv4 or IPv6, and what a stream's packets have of them.
 
 use bowline_base::Instant;
+use bowline_tcp::PathMtuDiscovery;
 
 use super::{int, within};
 use crate::abi::Errno;
@@ -56,15 +57,28 @@ impl Host {
             Opt::V6Only => settings.v6only = on,
             Opt::FreeBind => settings.free_bind = on,
             Opt::Transparent | Opt::BindAny if any_address => {}
-            // Path MTU discovery is always on (RFC 8899 has no probing here): what says so is taken.
-            Opt::MtuDiscover | Opt::MtuDiscover6 if matches!(number, 1 | 2) => settings.mtu_discover = number,
-            Opt::MtuDiscover | Opt::MtuDiscover6 => {
-                within(number, 0, 5)?;
-                return Err(Errno::EOPNOTSUPP);
-            }
+            Opt::MtuDiscover | Opt::MtuDiscover6 => return self.set_mtu_discovery(now, fd, opt, number),
             _ => return Err(Errno::ENOPROTOOPT),
         }
         Ok(())
+    }
+
+    /// `IP_MTU_DISCOVER`. As Linux 6.18 does it, a stream's packets are marked as not to be cut with `WANT` and `DO` only, and `DONT`,
+    /// `INTERFACE` and `OMIT` do not believe who tells that they are too large. Over IPv6 there is no such mark, and the last two
+    /// count. Datagrams are always sent as with `WANT`.
+    fn set_mtu_discovery(&mut self, now: Instant, fd: Fd, opt: Opt, number: i32) -> Result<(), Errno> {
+        let mode = match (within(number, 0, 5)?, opt) {
+            (1 | 2, _) => PathMtuDiscovery::On,
+            (3, Opt::MtuDiscover) => PathMtuDiscovery::Unmarked,
+            (0 | 3, Opt::MtuDiscover6) => PathMtuDiscovery::On,
+            _ => PathMtuDiscovery::Off,
+        };
+        let socket = self.fds.socket_mut(fd)?;
+        if !socket.is_stream() && !matches!(number, 1 | 2) {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        socket.settings.mtu_discover = number;
+        self.change(now, fd, |options| options.path_mtu_discovery = mode)
     }
 
     /// Whether binding to any address may be switched `on`, or off: it is as the host was made.

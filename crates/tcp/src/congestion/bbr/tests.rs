@@ -266,7 +266,7 @@ fn the_smallest_window_is_four_segments_and_the_quantum_two() {
 fn two_connections_do_not_probe_together() {
     let waits: Vec<_> = (0..16)
         .map(|seed| {
-            let mut bbr = Bbr::new(Start { mss: 1_460, seed });
+            let mut bbr = Bbr::new(Start { seed, ..Start::new(1_460) });
             bbr.start_probe_bw_down(Instant::ZERO);
             bbr.bw_probe_wait
         })

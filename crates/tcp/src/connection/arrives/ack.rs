@@ -189,11 +189,15 @@ impl Tcb {
             min_rtt: rtt.min_rtt(),
             in_flight_before: outcome.prior_in_flight,
             cwnd_limited: self.snd.usage.lets_grow(self.congestion.cwnd(), slow_start),
-            in_recovery: !advances || before == Phase::FastRecovery || self.recovery.phase() == Phase::FastRecovery,
+            in_recovery: !advances
+                || before == Phase::FastRecovery
+                || self.recovery.phase() == Phase::FastRecovery
+                || self.recovery.is_reducing(),
             in_flight: self.recovery.in_flight(),
             phase: self.recovery.phase(),
             sack: self.sack,
             paced: self.paced,
+            mss: self.snd.mss,
             rate,
         };
         let before = cx.trace.is_enabled().then(|| (self.congestion.cwnd(), self.congestion.ssthresh()));
@@ -277,7 +281,7 @@ impl Tcb {
     /// sender back. ACKs come in batches, and what the others of this one have let go is not in flight yet (RFC 9438 4.6 permits cwnd
     /// where it grows only while it is in use, as ours does). A paced sender may wait for its time with a window that nobody
     /// fills: reduced from there, it would go on as fast as before.
-    fn used_window(&self, flight: u64) -> u64 {
+    pub(in crate::connection) fn used_window(&self, flight: u64) -> u64 {
         let in_use =
             self.options.reduce_window || matches!(self.snd.hold, Hold::Congestion | Hold::Pacing | Hold::Nothing);
         if in_use { flight.max(self.congestion.cwnd().min(self.most_in_flight())) } else { flight }

@@ -103,7 +103,7 @@ impl Tcb {
         if is_marked && outcome.flight_size > 0 && self.recovery.phase() != Phase::FastRecovery {
             let until = self.ecn.as_ref().map_or(segment.ack, |ecn| ecn.until);
             if segment.ack > until {
-                self.reduce_for_ecn(cx, outcome.flight_size);
+                self.reduce_for_echo(cx, outcome);
             }
         }
     }

@@ -104,7 +104,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn new(path: Path) -> Self {
         Self {
-            bbr: Bbr::new(Start { mss: MSS as u32, seed: 7 }),
+            bbr: Bbr::new(Start { seed: 7, ..Start::new(MSS as u32) }),
             path,
             now: Instant::from_secs(1),
             delivered: 0,
