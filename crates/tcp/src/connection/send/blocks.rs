@@ -116,7 +116,7 @@ impl Tcb {
             return;
         }
         let [first, second] = filled.pushed;
-        self.snd.pushed_at = first.map_or(self.snd.iss, |after| end + after);
+        self.snd.pushed_at = (end + first.unwrap_or(0)).wire();
         let then = first.zip(second).map_or(0, |(first, second)| (second - first) / mss);
         self.snd.pushed_then = u16::try_from(then).unwrap_or(u16::MAX);
     }
@@ -173,8 +173,8 @@ impl Tcb {
 
     /// How many of the ends of blocks that are pushed lie at or before `at`.
     fn pushes_until(&self, at: Position) -> u64 {
-        let first = self.snd.pushed_at;
-        if first <= self.snd.iss || at < first {
+        let first = self.snd.una.nearest(self.snd.pushed_at);
+        if at < first {
             return 0;
         }
         let (after, then) = (at.since(first), u64::from(self.snd.pushed_then) * u64::from(self.snd.mss));
