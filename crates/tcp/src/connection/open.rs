@@ -254,8 +254,6 @@ impl SendHalf {
             syn_repeats: 0,
             grown: 0,
             last_block: 0,
-            pushed_at: iss.wire(),
-            pushed_then: 0,
         }
     }
 }

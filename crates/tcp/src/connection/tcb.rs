@@ -56,10 +56,6 @@ pub(crate) struct SendHalf {
     pub(crate) grown: u16,
     /// Bytes that the last block of the queue was given, where it has blocks.
     pub(crate) last_block: u16,
-    /// With `send_blocks`: where a block ends that is pushed although more follows, by its sequence number (that of what is queued
-    /// already, if there is none), and how many segments after it the next; 0: none.
-    pub(crate) pushed_at: u32,
-    pub(crate) pushed_then: u16,
     /// Payload bytes of a full segment, options subtracted (RFC 9293 3.7.1, MUST-16).
     pub(crate) mss: u32,
     /// What keeps text from leaving now.

@@ -21,16 +21,6 @@ const FIRST_SEGMENTS: u16 = 10;
 /// A peer whose window never was larger than this may fill it with one block (RFC 9293 3.7.1: the default MSS).
 const SMALL_WINDOW: u32 = 536;
 
-/// What blocks have taken.
-struct Filled {
-    /// So many bytes.
-    taken: u64,
-    /// What the last of them holds then, sent or not.
-    last: u64,
-    /// Where the first two of them end that are to be pushed, counted from where the text begins.
-    pushed: [Option<u64>; 2],
-}
-
 impl Tcb {
     /// The most text of the next super-segment. With `least_burst` it is what the connection sends in a millisecond, so that
     /// its segments do not leave in larger bursts than they need to, and at most half of what may be in flight, so that the next
@@ -98,37 +88,24 @@ impl Tcb {
     /// How much text the queue takes now.
     pub(in crate::connection) fn room(&self) -> u64 {
         if self.options.send_blocks {
-            return self.fill(u64::MAX).taken;
+            return self.fill(u64::MAX).0;
         }
         self.limit().saturating_sub(self.queue_cost())
     }
 
     /// So much text is about to be queued, which there is room for: it fills blocks.
     pub(in crate::connection) fn begin_blocks(&mut self, len: u64) {
-        if !self.options.send_blocks {
-            return;
+        if self.options.send_blocks {
+            self.snd.last_block = self.fill(len).1;
         }
-        let (end, mss) = (self.snd.buffer.end(), u64::from(self.snd.mss));
-        let filled = self.fill(len);
-        self.snd.last_block = u16::try_from(filled.last).unwrap_or(u16::MAX);
-        if self.pushes_until(self.snd.nxt) < self.pushes_until(end) {
-            // What was written before is to be pushed yet.
-            return;
-        }
-        let [first, second] = filled.pushed;
-        self.snd.pushed_at = (end + first.unwrap_or(0)).wire();
-        let then = first.zip(second).map_or(0, |(first, second)| (second - first) / mss);
-        self.snd.pushed_then = u16::try_from(then).unwrap_or(u16::MAX);
     }
 
-    /// What becomes of `wanted` more bytes in the blocks of the queue.
-    fn fill(&self, wanted: u64) -> Filled {
-        let half = self.half_window();
+    /// How much of `wanted` more bytes the blocks of the queue take, and how much the last of these holds then, sent or not.
+    fn fill(&self, wanted: u64) -> (u64, u16) {
         let (limit, lowat) = (self.limit(), u64::from(self.options.notsent_lowat));
         let (block, burst, mss) = (self.block(), self.super_segment(), u64::from(self.snd.mss));
         let mut quota = self.recovery.quota(self.congestion.cwnd()).min(self.snd.usable());
         let (mut cost, mut taken, mut last) = (self.queue_cost(), 0, u64::from(self.snd.last_block));
-        let (mut pushed, mut noted, mut is_open) = ([None; 2], 0, false);
         let mut unsent = self.snd.unsent();
         while taken < wanted {
             // A block leaves as soon as it is full, as far as it may, and makes room.
@@ -142,47 +119,20 @@ impl Tcb {
                 if cost >= limit || (unsent > 0 && unsent >= lowat) {
                     break;
                 }
-                (cost, last, is_open) = (cost + BLOCK_COST, 0, false);
+                (cost, last) = (cost + BLOCK_COST, 0);
             }
             let rest = (block - last).min(wanted - taken);
             (taken, cost, unsent, last) = (taken + rest, cost + rest, unsent + rest, last + rest);
-            if is_open {
-                // What has left of a block makes room for more, which is pushed along with it.
-                *pushed.iter_mut().rfind(|end| end.is_some()).unwrap_or(&mut None) = Some(taken);
-            }
-            if last >= block && taken - noted > half && pushed[1].is_none() {
-                *pushed.iter_mut().find(|end| end.is_none()).unwrap_or(&mut None) = Some(taken);
-                (noted, is_open) = (taken, true);
-            }
         }
-        Filled { taken, last, pushed }
+        (taken, u16::try_from(last).unwrap_or(u16::MAX))
     }
 
-    /// Half of the largest window that the peer has had: of so much text that waits unpushed its reader is to be woken.
-    fn half_window(&self) -> u64 {
-        u64::from(self.snd.max_wnd / 2).max(1)
-    }
-
-    /// Whether new text is pushed although more follows: because it ends a block, after which more than half of the peer's window
-    /// would have gone without, or because the window has no room for a whole segment.
+    /// Whether new text up to `end` is pushed because so much has gone without it: half of the largest window the peer has had, in
+    /// which it may wait for the reader to be woken.
     pub(super) fn is_push_due(&self, text: &core::ops::Range<Position>) -> bool {
-        let is_cut =
-            text.end.since(text.start) < u64::from(self.snd.mss) && text.end == self.snd.una + u64::from(self.snd.wnd);
-        self.options.send_blocks && (is_cut || self.pushes_until(text.end) > self.pushes_until(text.start))
-    }
-
-    /// How many of the ends of blocks that are pushed lie at or before `at`.
-    fn pushes_until(&self, at: Position) -> u64 {
-        let first = self.snd.una.nearest(self.snd.pushed_at);
-        if at < first {
-            return 0;
-        }
-        let (after, then) = (at.since(first), u64::from(self.snd.pushed_then) * u64::from(self.snd.mss));
-        if then == 0 || after < then {
-            return 1;
-        }
-        let block = self.block();
-        2 + (after - then) / ((self.half_window() / block + 1) * block)
+        let half = u64::from(self.snd.max_wnd / 2).max(1);
+        let steps = |at: Position| at.since(self.snd.iss + 1) / half;
+        self.options.send_blocks && steps(text.end) > steps(text.start)
     }
 
     /// Whether a third of the queue is free.
