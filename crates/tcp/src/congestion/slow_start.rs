@@ -45,11 +45,11 @@ impl SlowStart {
         }
     }
 
-    /// By how much the growth of slow start is divided.
-    pub(super) const fn divisor(&self) -> u64 {
+    /// By how much the window grows for so many bytes acknowledged.
+    pub(super) const fn growth(&self, acked: u64) -> u64 {
         match self {
-            Self::Plus(plus) => plus.divisor(),
-            Self::Classic(_) => 1,
+            Self::Plus(plus) => plus.growth(acked),
+            Self::Classic(_) => acked,
         }
     }
 
