@@ -121,7 +121,7 @@ impl Trio {
         for packet in plain {
             self.sender.handle_packet(self.now, IFACE, packet);
         }
-        self.now += Duration::from_millis(self.random.next_u32() as u64 % 60);
+        self.now += Duration::from_millis(u64::from(self.random.next_u32() % 60));
         for stack in [&mut self.sender, &mut self.usual, &mut self.plain] {
             stack.handle_timeout(self.now);
         }
