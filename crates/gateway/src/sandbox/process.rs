@@ -160,8 +160,8 @@ impl Process {
         while let Some(info) = SignalInfo::read(&self.signals).map_err(|errno| Error::Host("read a signal", errno))? {
             if info.signal == libc::SIGCONT {
                 self.generation = self.generation.wrapping_add(1);
-            } else if info.is_from_kernel() {
-                // the terminal has sent it to the program as well
+            } else if info.is_from_kernel() && info.signal != libc::SIGHUP {
+                // the terminal has sent it to the program as well; that it is gone it tells the leader of the session alone
                 continue;
             }
             // if the init process is gone, the next receive says so

@@ -50,6 +50,7 @@ fn main() {
         trial("killing_init_ends_the_gateway", killing_init_ends_the_gateway),
         trial("what_the_command_leaves_running_ends_with_it", what_the_command_leaves_running_ends_with_it),
         trial("ctrl_c_arrives_once", ctrl_c_arrives_once),
+        trial("a_terminal_that_is_gone_hangs_up_the_command", a_terminal_that_is_gone_hangs_up_the_command),
         trial("ctrl_z_stops_the_job_and_fg_continues_it", ctrl_z_stops_the_job_and_fg_continues_it),
         trial("two_at_once_do_not_hold_each_other", two_at_once_do_not_hold_each_other),
     ];
@@ -315,6 +316,23 @@ fn ctrl_c_arrives_once() {
     child.stdin.as_mut().unwrap().write_all(b"done\n").unwrap();
     read_until(&mut child, "count=2");
     assert_eq!(code(wait(&mut child)), Some(0));
+}
+
+/// The leader of the session alone hears of that from the kernel, and here it is the gateway.
+fn a_terminal_that_is_gone_hangs_up_the_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = folder.path().join("told");
+    let script =
+        format!("trap 'echo hung up > {}; exit 9' HUP; echo ready; while :; do sleep 0.1; done", told.display());
+    let Some(mut child) = on_a_terminal(&format!("exec {} sh -c \"{script}\"", me())) else { return };
+    read_until(&mut child, "ready");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    while !fs::read_to_string(&told).is_ok_and(|told| told == "hung up\n") {
+        assert!(Instant::now() < until, "the command runs on without a terminal");
+        std::thread::yield_now();
+    }
 }
 
 fn ctrl_z_stops_the_job_and_fg_continues_it() {
