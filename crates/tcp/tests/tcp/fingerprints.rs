@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bowline_tcp::{Cookies, Options};
+use bowline_tcp::{Cookies, Options, Refusal};
 
 use crate::bench::peer::{Peer, plain};
 
@@ -50,6 +50,15 @@ fn fingerprints_tell_endpoints_apart_by_the_names_that_come_next() {
     assert!(p.endpoint.is_idle());
     assert_ne!(print(&p), before);
     assert_ne!(p.listen(5), first);
+
+    let mut p = Peer::plain();
+    let listener = p.listen_deferred();
+    let before = print(&p);
+    p.inject("SYN seq=0");
+    let pending = p.endpoint.pending(listener).expect("a SYN that waits");
+    p.call(|endpoint, now| endpoint.refuse(now, pending.key, Refusal::Silent));
+    assert!(p.endpoint.pending(listener).is_none());
+    assert_ne!(print(&p), before, "the next SYN that waits has another key");
 }
 
 #[test]

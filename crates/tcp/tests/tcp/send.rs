@@ -233,6 +233,17 @@ fn three_duplicate_acks_bring_a_fast_retransmission() {
 }
 
 #[test]
+fn sack_that_was_not_agreed_on_says_nothing() {
+    // RFC 2018 2, 3: the option may be sent only where the SYN permitted it.
+    let (mut p, key) = open(reno());
+    p.write(key, 0, 5_000);
+    ranges(&mut p);
+    p.run("< ACK seq=1 ack=1 sack=1001-5001\n.");
+    let info = p.info().expect("info");
+    assert_eq!((info.recoveries, info.total_retrans), (0, 0));
+}
+
+#[test]
 fn sack_repairs_only_the_holes() {
     // RFC 6675, RFC 2018 5, RFC2018-5-1: segments 1 and 3 of ten are lost.
     let (mut p, key) = open(Options { sack: true, ..reno() });
