@@ -84,14 +84,13 @@ impl<T> Slab<T> {
     /// The value comes back if the table is full.
     pub fn insert(&mut self, value: T) -> Result<(u32, u32), T> {
         let Some(index) = self.take_slot() else { return Err(value) };
-        Ok(self.occupy(index, value))
+        Ok(self.occupy(index, |_| value))
     }
 
     /// Takes in a value that knows its own index and generation; `None`, without making it, if the table is full.
     pub fn insert_with(&mut self, make: impl FnOnce(u32, u32) -> T) -> Option<(u32, u32)> {
         let index = self.take_slot()?;
-        let value = make(index, self.generation);
-        Some(self.occupy(index, value))
+        Some(self.occupy(index, |generation| make(index, generation)))
     }
 
     /// The value with this handle, if it is still there.
@@ -253,12 +252,15 @@ impl<T> Slab<T> {
         Some(number * CHUNK as u32 + slot)
     }
 
-    fn occupy(&mut self, index: u32, value: T) -> (u32, u32) {
+    /// Puts a value into a slot that was taken. The slot is known to be vacant before the value is made: so the compiler can
+    /// make it in its place.
+    #[inline]
+    fn occupy(&mut self, index: u32, make: impl FnOnce(u32) -> T) -> (u32, u32) {
         let generation = self.generation;
         self.generation = generation.wrapping_add(1);
         self.len += 1;
-        if let Some(slot) = self.slot_mut(index) {
-            *slot = Slot::Occupied { generation, value };
+        if let Some(slot @ Slot::Vacant { .. }) = self.slot_mut(index) {
+            *slot = Slot::Occupied { generation, value: make(generation) };
         }
         (index, generation)
     }

@@ -174,7 +174,7 @@ impl Endpoint {
             listener_events: VecDeque::new(),
             control: VecDeque::new(),
             resets: Budget::per_second(config.resets_per_second, config.resets_per_second),
-            isn: IsnGenerator::new(&random.secret_key(), &random.secret_key()),
+            isn: IsnGenerator::new(&random.secret_key()),
             allocator: Some(Box::new(PortAllocator::new(&random.secret_key(), &random.secret_key()))),
             cookies: SynCookies::new(&random.secret_key(), &random.secret_key()),
             signs: !config.options.keys.is_empty(),

@@ -16,45 +16,48 @@ use crate::FourTuple;
 #[cfg(test)]
 mod tests;
 
-/// The two secrets of an endpoint, one for each counter.
+/// The secret of an endpoint behind both counters.
 #[derive(Clone)]
 pub struct IsnGenerator {
-    isn: SipHasher24,
-    timestamp: SipHasher24,
+    secret: SipHasher24,
+}
+
+/// Where the two counters of a connection begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Beginning {
+    /// The initial sequence number.
+    pub isn: SeqNumber,
+    /// What to add to the millisecond clock for its timestamps; see [`timestamp`].
+    pub timestamp_offset: u32,
 }
 
 impl IsnGenerator {
-    /// A generator with these secrets. They must come from a source that a peer cannot guess, and stay the same for as
-    /// long as the endpoint lives.
-    // RFC 6528 3, RFC6528-3-2: the caller's seed gives them, by a stream of their own; nothing shows them.
+    /// A generator with this secret. It must come from a source that a peer cannot guess, and stay the same for as long as
+    /// the endpoint lives.
+    // RFC 6528 3, RFC6528-3-2: the caller's seed gives it, by a stream of its own; nothing shows it.
     #[must_use]
-    pub fn new(isn_key: &[u8; 16], timestamp_key: &[u8; 16]) -> Self {
-        Self { isn: SipHasher24::new_with_key(isn_key), timestamp: SipHasher24::new_with_key(timestamp_key) }
+    pub fn new(secret: &[u8; 16]) -> Self {
+        Self { secret: SipHasher24::new_with_key(secret) }
     }
 
-    /// The initial sequence number for a connection that begins now.
+    /// For a connection that begins now. Each counter has a half of one hash: who sees one of them learns nothing of the other.
     // RFC 9293 3.4.1, MUST-8: driven by a clock that ticks every 4 µs. SHLD-1: plus a keyed hash of the four-tuple, which
     // nobody without the key can compute (MUST-9). RFC 6528 3, RFC6528-3-1.
     #[must_use]
-    pub fn isn(&self, now: Instant, tuple: &FourTuple) -> SeqNumber {
-        let clock = (now.as_micros() / 4) as u32;
-        SeqNumber(clock.wrapping_add(hash(&self.isn, tuple) as u32))
+    pub fn begin(&self, now: Instant, tuple: &FourTuple) -> Beginning {
+        let (clock, hash) = ((now.as_micros() / 4) as u32, hash(&self.secret, tuple));
+        Beginning { isn: SeqNumber(clock.wrapping_add(hash as u32)), timestamp_offset: (hash >> 32) as u32 }
     }
 
-    /// The initial sequence number for a connection that takes over a four-tuple from TIME-WAIT: as [`isn`](Self::isn),
-    /// but at least 65,537 beyond `snd_nxt`, the end of the former incarnation, as Linux does.
+    /// For a connection that takes over a four-tuple from TIME-WAIT: as [`begin`](Self::begin), but its sequence numbers
+    /// lie at least 65,537 beyond `snd_nxt`, the end of the former incarnation, as Linux does.
     // RFC 9293 3.6.1, MAY-2: larger than the largest sequence number of the former incarnation.
     #[must_use]
-    pub fn isn_above(&self, now: Instant, tuple: &FourTuple, snd_nxt: SeqNumber) -> SeqNumber {
-        let isn = self.isn(now, tuple);
+    pub fn begin_above(&self, now: Instant, tuple: &FourTuple, snd_nxt: SeqNumber) -> Beginning {
+        let beginning = self.begin(now, tuple);
         let least = snd_nxt + 65_537;
-        if (isn.0.wrapping_sub(least.0) as i32) >= 0 { isn } else { least }
-    }
-
-    /// What to add to the millisecond clock for this connection's timestamps; see [`timestamp`].
-    #[must_use]
-    pub fn timestamp_offset(&self, tuple: &FourTuple) -> u32 {
-        hash(&self.timestamp, tuple) as u32
+        let is_beyond = (beginning.isn.0.wrapping_sub(least.0) as i32) >= 0;
+        Beginning { isn: if is_beyond { beginning.isn } else { least }, ..beginning }
     }
 }
 

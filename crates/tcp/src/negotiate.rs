@@ -29,7 +29,7 @@ pub struct OurSide<'a> {
     pub options: &'a Options,
     /// The MSS that we announce, in bytes.
     pub mss: u16,
-    /// Where our timestamps begin: [`IsnGenerator::timestamp_offset`](crate::isn::IsnGenerator::timestamp_offset).
+    /// Where our timestamps begin: [`Beginning::timestamp_offset`](crate::isn::Beginning::timestamp_offset).
     pub timestamp_offset: u32,
 }
 

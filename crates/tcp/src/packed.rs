@@ -75,12 +75,11 @@ fn same(bytes: &[u8; 16], ipv6: bool, address: &SocketAddr) -> bool {
     }
 }
 
+#[inline]
 fn pack(address: IpAddr) -> [u8; 16] {
     match address {
-        IpAddr::V4(v4) => {
-            let [a, b, c, d] = v4.octets();
-            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-        }
+        // One number is moved faster than four bytes are.
+        IpAddr::V4(v4) => u128::from(u32::from_le_bytes(v4.octets())).to_le_bytes(),
         IpAddr::V6(v6) => v6.octets(),
     }
 }

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use bowline_base::{Instant, Position};
+use bowline_wire::seq::SeqNumber;
 
 use super::ecn::EcnState;
 use super::rare::Rare;
@@ -16,7 +17,7 @@ use super::timers::Timers;
 use super::timestamps::TimestampClock;
 use crate::FourTuple;
 use crate::config::{Algorithm, Options, WindowPolicy};
-use crate::congestion::{CongestionControl, Controller, Start};
+use crate::congestion::{CongestionControl, Controller, Local, Start};
 use crate::negotiate::{Negotiated, OurSide, initial_window, timestamps_len};
 use crate::packed::PackedTuple;
 use crate::reason::Hold;
@@ -31,17 +32,13 @@ pub(crate) struct Birth {
     pub(crate) id: u64,
     pub(crate) options: Arc<Options>,
     pub(crate) path: Path,
-    pub(crate) iss: u32,
-    pub(crate) timestamp_offset: u32,
-    /// The timestamp of the peer's to echo in a SYN of ours: zero unless it takes the place of another connection.
-    pub(crate) ts_recent: u32,
+    pub(crate) iss: SeqNumber,
 }
 
 impl Birth {
     /// For a passive open that has agreed on `agreed`.
     pub(crate) fn passive(tuple: FourTuple, id: u64, options: Arc<Options>, path: Path, agreed: &Negotiated) -> Self {
-        let timestamp_offset = agreed.timestamps.map_or(0, |(offset, _)| offset);
-        Self { tuple, id, options, path, iss: agreed.iss.0, timestamp_offset, ts_recent: 0 }
+        Self { tuple, id, options, path, iss: agreed.iss }
     }
 }
 
@@ -70,24 +67,64 @@ pub(crate) fn mss_of(mtu: u16, ipv6: bool, options: &Options) -> u16 {
 }
 
 impl Tcb {
-    /// An active open from CLOSED or LISTEN: about to enter SYN-SENT, the SYN still to be sent.
+    /// A connection that is about to begin, [actively](Self::begin_actively) or [passively](Self::begin_passively).
+    // A control block is too large to be passed on from hand to hand. Nothing in here calls what could unwind, so that the compiler
+    // builds it where it is to stay; what needs a call is made there afterwards.
     #[inline]
-    pub(crate) fn open_actively(now: Instant, birth: Birth, from: State) -> Self {
-        let offers = birth.options.timestamps && !birth.options.keys.leave_no_room(&birth.tuple);
-        let timestamps = offers.then(|| TimestampClock::new(now, birth.timestamp_offset, birth.ts_recent));
-        Self::new(now, birth, from, timestamps)
+    pub(crate) fn new(now: Instant, birth: Birth, state: State) -> Self {
+        let Birth { tuple, id, options, path, iss } = birth;
+        let (iss, irs) = (Position::initial(iss.0), Position::initial(0));
+        let peer_mss = crate::negotiate::peer_mss(None, tuple.is_ipv6());
+        let stats = Stats { last_heard: now, hold_since: now, ..Stats::default() };
+        Self {
+            tuple: PackedTuple::new(&tuple),
+            id,
+            state,
+            passive: false,
+            opened: now,
+            path_mtu: path.mtu,
+            link_mtu: path.link_mtu,
+            mtu_search: None,
+            lossless: path.lossless,
+            snd: SendHalf::new(iss, peer_mss),
+            rcv: ReceiveHalf::new(irs, &options, mss_of(path.announced(&options), tuple.is_ipv6(), &options)),
+            timestamps: None,
+            sack: false,
+            ecn: None,
+            window_scale: None,
+            paced: false,
+            waits_for_departure: false,
+            recovery: Recovery::new(&options, iss),
+            congestion: CongestionControl::Local(Local::new(u32::from(peer_mss))),
+            timers: Timers::new(),
+            timed: false,
+            challenge: ChallengeBudget::full(),
+            stuck_since: Instant::MAX,
+            error: None,
+            soft_error: None,
+            user: Attachment::default(),
+            stats,
+            rare: None,
+            options,
+        }
     }
 
-    /// A passive open that is about to [begin](Self::begin_passively): SYN-RECEIVED.
-    #[inline]
-    pub(crate) fn open_passively(now: Instant, birth: Birth) -> Self {
-        Self::new(now, birth, State::SynReceived, None)
+    /// An active open: about to enter SYN-SENT, the SYN still to be sent. `ts_recent`: the timestamp of the peer's that it
+    /// echoes, zero unless it takes the place of another connection.
+    pub(crate) fn begin_actively(&mut self, now: Instant, timestamp_offset: u32, ts_recent: u32) {
+        self.begin_signing();
+        let signs_briefly = self.options.keys.leave_no_room(&self.tuple.unpack());
+        let offers = self.options.timestamps && !signs_briefly;
+        self.timestamps = offers.then(|| TimestampClock::new(now, timestamp_offset, ts_recent));
+        let (mss, hystart) = (u32::from(self.snd.peer_mss), self.options.hystart);
+        let start = Start { mss, seed: self.snd.iss.wire(), hystart };
+        self.congestion = CongestionControl::new(self.algorithm(), start);
     }
 
     /// A passive open takes what was agreed on. The SYN-ACK is still to be sent, unless a half-open connection or a cookie
     /// was before this one, and `handshake` tells of it.
-    // Not a part of the constructor: a control block is too large to be passed on from hand to hand.
     pub(crate) fn begin_passively(&mut self, now: Instant, agreed: &Negotiated, handshake: Handshake) {
+        self.begin_signing();
         self.passive = true;
         self.apply_negotiated(now, agreed);
         self.snd.wl1 = self.rcv.irs;
@@ -106,52 +143,18 @@ impl Tcb {
         }
     }
 
-    #[inline]
-    fn new(now: Instant, birth: Birth, state: State, timestamps: Option<TimestampClock>) -> Self {
-        let Birth { tuple, id, options, path, iss, .. } = birth;
-        let (iss, irs) = (Position::initial(iss), Position::initial(0));
-        let peer_mss = crate::negotiate::peer_mss(None, tuple.is_ipv6());
-        let lossless = path.lossless;
-        // RFC 9293 3.8.2, MAY-18: any of several congestion controllers, by the user's choice.
-        let algorithm = effective_algorithm(lossless, &options);
-        let start = Start { mss: u32::from(peer_mss), seed: iss.wire(), hystart: options.hystart };
-        let stats = Stats { last_heard: now, hold_since: now, ..Stats::default() };
-        Self {
-            tuple: PackedTuple::new(&tuple),
-            id,
-            state,
-            passive: false,
-            opened: now,
-            path_mtu: path.mtu,
-            link_mtu: path.link_mtu,
-            mtu_search: None,
-            lossless,
-            snd: SendHalf::new(iss, peer_mss),
-            rcv: ReceiveHalf::new(irs, &options, mss_of(path.announced(&options), tuple.is_ipv6(), &options)),
-            timestamps,
-            sack: false,
-            ecn: None,
-            window_scale: None,
-            paced: false,
-            waits_for_departure: false,
-            recovery: Recovery::new(&options, iss),
-            congestion: CongestionControl::new(algorithm, start),
-            timers: Timers::new(),
-            timed: false,
-            challenge: ChallengeBudget::full(),
-            stuck_since: Instant::MAX,
-            error: None,
-            soft_error: None,
-            user: Attachment::default(),
-            stats,
-            rare: Rare::with_keys(&options.keys, &tuple),
-            options,
+    /// Its segments are signed if there are keys for its name.
+    fn begin_signing(&mut self) {
+        if !self.options.keys.is_empty() {
+            self.rare = Rare::with_keys(&self.options.keys, &self.tuple.unpack());
         }
     }
 
     /// The congestion controller in force.
+    // RFC 9293 3.8.2, MAY-18: any of several, by the user's choice. A lossless device needs no control of congestion, whatever the
+    // user prefers.
     pub(crate) fn algorithm(&self) -> Algorithm {
-        effective_algorithm(self.lossless, &self.options)
+        if self.lossless { Algorithm::Local } else { self.options.algorithm }
     }
 
     /// What we bring into the handshake.
@@ -215,11 +218,6 @@ impl Tcb {
         self.recovery.set_mss(mss);
         self.congestion.set_mss(mss);
     }
-}
-
-/// A lossless device needs no control of congestion, whatever the user prefers.
-fn effective_algorithm(lossless: bool, options: &Options) -> Algorithm {
-    if lossless { Algorithm::Local } else { options.algorithm }
 }
 
 impl SendHalf {

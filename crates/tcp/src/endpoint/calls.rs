@@ -14,6 +14,7 @@ use crate::config::Options;
 use crate::connection::calls::{Closing, Then};
 use crate::connection::open::{Handshake, mss_of};
 use crate::connection::{Birth, Context, Tcb};
+use crate::isn::Beginning;
 use crate::listener::Listener;
 use crate::negotiate::OurSide;
 use crate::reason::SendReason;
@@ -93,13 +94,14 @@ impl Endpoint {
             (None, None) => self.options.clone(),
         };
         self.heed(&options.keys);
+        let Beginning { isn, timestamp_offset } = self.isn.begin(now, &syn.tuple);
         let ours = OurSide {
             tuple: syn.tuple,
             options: &options,
             mss: mss_of(syn.path.announced(&options), syn.tuple.is_ipv6(), &options),
-            timestamp_offset: self.isn.timestamp_offset(&syn.tuple),
+            timestamp_offset,
         };
-        let agreed = ours.answer(self.isn.isn(now, &syn.tuple), &syn.header, syn.mark);
+        let agreed = ours.answer(isn, &syn.header, syn.mark);
         let begins = Handshake::Begins { window: syn.header.window };
         let birth = Birth::passive(syn.tuple, syn.id, options, syn.path, &agreed);
         let index = self.insert_passive(now, birth, &agreed, begins, None)?;

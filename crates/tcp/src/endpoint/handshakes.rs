@@ -13,8 +13,9 @@ use super::demux::Slot;
 use super::fast_open::EarlyData;
 use super::{Control, Endpoint};
 use crate::config::Options;
+use crate::connection::Birth;
 use crate::connection::open::{Handshake, mss_of};
-use crate::connection::{Birth, Tcb};
+use crate::isn::Beginning;
 use crate::listener::{HalfOpen, HalfOpenOutcome, ListenOutcome, PendingOutcome, PendingSyn};
 use crate::negotiate::{Negotiated, OurSide};
 use crate::reason::{DropReason, SendReason};
@@ -59,7 +60,7 @@ impl Endpoint {
             ListenOutcome::Queue => self.on_syn(now, key, &options, arrival, above),
             ListenOutcome::Cookie => self.answer_with_cookie(now, &options, arrival),
             ListenOutcome::Defer => self.defer_syn(now, key, arrival),
-            ListenOutcome::CheckCookie => self.check_cookie(now, key, &options, arrival),
+            ListenOutcome::CheckCookie => self.check_cookie(now, key, &options, None, arrival),
             ListenOutcome::Reset(_) => {
                 self.note_dropped(now, arrival, 0, State::Listen, DropReason::BadAck);
                 self.reset(now, arrival, 0, State::Listen);
@@ -68,13 +69,15 @@ impl Endpoint {
         }
     }
 
-    fn our_side<'a>(&self, arrival: &Arrival<'_>, options: &'a Options) -> OurSide<'a> {
-        OurSide {
-            tuple: arrival.tuple,
-            options,
-            mss: mss_of(arrival.path.announced(options), arrival.tuple.is_ipv6(), options),
-            timestamp_offset: self.isn.timestamp_offset(&arrival.tuple),
-        }
+    /// What we bring into a handshake, with where our timestamps begin in it.
+    fn our_side<'a>(arrival: &Arrival<'_>, options: &'a Options, timestamp_offset: u32) -> OurSide<'a> {
+        let mss = mss_of(arrival.path.announced(options), arrival.tuple.is_ipv6(), options);
+        OurSide { tuple: arrival.tuple, options, mss, timestamp_offset }
+    }
+
+    /// The same for a cookie, which has a sequence number of its own kind.
+    fn our_side_of_cookie<'a>(&self, now: Instant, arrival: &Arrival<'_>, options: &'a Options) -> OurSide<'a> {
+        Self::our_side(arrival, options, self.isn.begin(now, &arrival.tuple).timestamp_offset)
     }
 
     /// A SYN for a listener that has room: a connection at once, or a half-open one.
@@ -86,12 +89,12 @@ impl Endpoint {
         arrival: &Arrival<'_>,
         above: Option<SeqNumber>,
     ) {
-        let ours = self.our_side(arrival, options);
-        let iss = match above {
-            Some(snd_nxt) => self.isn.isn_above(now, &arrival.tuple, snd_nxt),
-            None => self.isn.isn(now, &arrival.tuple),
+        let Beginning { isn, timestamp_offset } = match above {
+            Some(snd_nxt) => self.isn.begin_above(now, &arrival.tuple, snd_nxt),
+            None => self.isn.begin(now, &arrival.tuple),
         };
-        let (agreed, mss) = (ours.answer(iss, arrival.header, arrival.mark), ours.mss);
+        let ours = Self::our_side(arrival, options, timestamp_offset);
+        let (agreed, mss) = (ours.answer(isn, arrival.header, arrival.mark), ours.mss);
         let option = match self.judge_syn(now, key, arrival) {
             EarlyData::Take(option) => match self.open_early(now, key, &agreed, option, arrival) {
                 true => return,
@@ -143,7 +146,8 @@ impl Endpoint {
     }
 
     fn answer_with_cookie(&mut self, now: Instant, options: &Options, arrival: &Arrival<'_>) {
-        let mut syn_ack = self.cookies.syn_ack(now, &self.our_side(arrival, options), arrival.header, arrival.mark);
+        let ours = self.our_side_of_cookie(now, arrival, options);
+        let mut syn_ack = self.cookies.syn_ack(now, &ours, arrival.header, arrival.mark);
         self.sign_answer(&arrival.tuple, &mut syn_ack, arrival.header);
         self.counters.syns_received += 1;
         self.counters.syncookies_sent += 1;
@@ -151,14 +155,26 @@ impl Endpoint {
         self.say_for(arrival.tuple, 0, syn_ack, SendReason::SynCookie, State::Listen);
     }
 
-    fn check_cookie(&mut self, now: Instant, key: ListenerKey, options: &Options, arrival: &Arrival<'_>) {
-        let Some(agreed) = self.cookies.check(now, &self.our_side(arrival, options), arrival.header) else {
+    /// An ACK where cookies may come back. `instead`: the half-open connection that has its four-tuple, and goes if it is one.
+    fn check_cookie(
+        &mut self,
+        now: Instant,
+        key: ListenerKey,
+        options: &Options,
+        instead: Option<u32>,
+        arrival: &Arrival<'_>,
+    ) {
+        let ours = self.our_side_of_cookie(now, arrival, options);
+        let Some(agreed) = self.cookies.check(now, &ours, arrival.header) else {
             self.counters.syncookies_failed += 1;
             // No RST, though RFC 9293 3.10.7.2 and Linux have one: what comes behind a last ACK that was lost is no
             // cookie, but is sent by a peer that holds one and will send it again. That one must not be reset for it; a
             // peer that is truly lost will be, once no cookies are expected any more.
             return self.note_dropped(now, arrival, 0, State::Listen, DropReason::BadCookie);
         };
+        if let Some(place) = instead {
+            self.remove_half_open(now, place, Cause::ResetPassive);
+        }
         self.counters.syncookies_recv += 1;
         let id = self.take_id();
         self.establish(now, (id, key), (&agreed, None), None, arrival);
@@ -265,10 +281,7 @@ impl Endpoint {
             return self.note_dropped(now, arrival, 0, State::Listen, DropReason::ListenOverflow);
         }
         let options = listener.options().clone();
-        if self.cookies.check(now, &self.our_side(arrival, &options), arrival.header).is_some() {
-            self.remove_half_open(now, place, Cause::ResetPassive);
-        }
-        self.check_cookie(now, key, &options, arrival);
+        self.check_cookie(now, key, &options, Some(place), arrival);
     }
 
     /// Takes a half-open connection out of every table.
@@ -344,7 +357,7 @@ impl Endpoint {
         from: Option<Slot>,
     ) -> Option<u32> {
         let tuple = birth.tuple;
-        let (index, _) = self.connections.insert_with(|_, _| Tcb::open_passively(now, birth))?;
+        let (index, _) = self.insert_new(now, birth, State::SynReceived)?;
         let (_, tcb) = self.connections.at_mut(index)?;
         tcb.begin_passively(now, agreed, handshake);
         self.counters.passive_opens += 1;

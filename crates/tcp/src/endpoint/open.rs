@@ -12,6 +12,7 @@ use super::segments::is_host;
 use crate::config::Options;
 use crate::connection::open::mss_of;
 use crate::connection::{Birth, Tcb};
+use crate::isn::Beginning;
 use crate::segment::Path;
 use crate::state::{Cause, State};
 use crate::{ConnectError, ConnectionKey, FourTuple, ListenerKey};
@@ -78,33 +79,39 @@ impl Endpoint {
         if self.connections.is_full() {
             return Err(ConnectError::TooMany);
         }
-        let (iss, ts_recent) = match self.find(&tuple) {
-            None => (self.isn.isn(now, &tuple), 0),
+        let (Beginning { isn, timestamp_offset }, ts_recent) = match self.find(&tuple) {
+            None => (self.isn.begin(now, &tuple), 0),
             Some(Slot::TimeWait(place)) if self.may_take_over(now, place, is_named, &options) => {
                 let former = self.time_wait.get(place).map(|former| (former.snd_nxt(), former.ts_recent()));
                 let (above, ts_recent) = former.unwrap_or_default();
                 self.remove_time_wait(now, place, Cause::Abort);
-                (self.isn.isn_above(now, &tuple, above), if options.lax_timestamps { ts_recent } else { 0 })
+                (self.isn.begin_above(now, &tuple, above), if options.lax_timestamps { ts_recent } else { 0 })
             }
             Some(_) => return Err(ConnectError::AddressInUse),
         };
-        let timestamp_offset = self.isn.timestamp_offset(&tuple);
-        let birth = Birth { tuple, id: self.take_id(), options, path, iss: iss.0, timestamp_offset, ts_recent };
+        let birth = Birth { tuple, id: self.take_id(), options, path, iss: isn };
         let mss = mss_of(path.mtu, tuple.is_ipv6(), &birth.options);
         // A signed SYN has no room for a cookie.
         let is_plain = birth.options.keys.of(&tuple).is_none();
         let offer = self.fast_open.offer(now, tuple.remote.ip(), &birth.options.fast_open, mss).filter(|_| is_plain);
-        let make = |_, _| Tcb::open_actively(now, birth, from);
-        let (index, generation) = self.connections.insert_with(make).ok_or(ConnectError::TooMany)?;
+        let (index, generation) = self.insert_new(now, birth, from).ok_or(ConnectError::TooMany)?;
         self.counters.active_opens += 1;
         self.occupy(&tuple, Slot::Connection(index));
         self.with(now, index, |tcb, cx| {
+            tcb.begin_actively(now, timestamp_offset, ts_recent);
             if let Some(offer) = offer {
                 tcb.open_fast(offer);
             }
             tcb.advance(cx, Cause::ActiveOpen);
         });
         Ok(ConnectionKey { index, generation })
+    }
+
+    /// A connection that is in no other table yet, and about to begin.
+    // Once for all who make one, and not inlined there: it is long.
+    #[inline(never)]
+    pub(super) fn insert_new(&mut self, now: Instant, birth: Birth, state: State) -> Option<(u32, u32)> {
+        self.connections.insert_with(|_, _| Tcb::new(now, birth, state))
     }
 
     fn pick_port(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr, options: &Options) -> Option<u16> {

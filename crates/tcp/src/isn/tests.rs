@@ -1,4 +1,5 @@
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 use core::net::{Ipv6Addr, SocketAddr};
 use core::time::Duration;
 
@@ -9,7 +10,7 @@ fn tuple(remote_port: u16) -> FourTuple {
 }
 
 fn generator() -> IsnGenerator {
-    IsnGenerator::new(&[7; 16], &[9; 16])
+    IsnGenerator::new(&[7; 16])
 }
 
 #[test]
@@ -17,29 +18,40 @@ fn for_one_tuple_it_grows_by_one_each_4_microseconds() {
     // RFC 9293 3.4.1, MUST-8; RFC 6528 3, RFC6528-3-1.
     let generator = generator();
     let start = Instant::from_secs(1);
-    let first = generator.isn(start, &tuple(40_000));
+    let first = generator.begin(start, &tuple(40_000));
     for micros in [0, 3, 4, 1_000, 1_000_000, 3_600_000_000] {
-        let later = generator.isn(start + Duration::from_micros(micros), &tuple(40_000));
-        assert_eq!(later, first + (micros / 4) as u32, "after {micros} µs");
+        let later = generator.begin(start + Duration::from_micros(micros), &tuple(40_000));
+        assert_eq!(later.isn, first.isn + (micros / 4) as u32, "after {micros} µs");
+        assert_eq!(later.timestamp_offset, first.timestamp_offset, "timestamps go on from incarnation to incarnation");
     }
 }
 
 #[test]
 fn neighbouring_tuples_have_unrelated_numbers() {
     // RFC 9293 3.4.1, MUST-9.
-    // For unrelated numbers each bit of the difference is set half of the time, and differences do not repeat.
-    let generator = generator();
-    let now = Instant::from_secs(1);
-    let numbers: alloc::vec::Vec<u32> = (0..4096).map(|port| generator.isn(now, &tuple(port)).0).collect();
-    let differences: BTreeSet<u32> = numbers.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
-    assert!(differences.len() > 4090, "{} different differences", differences.len());
-    for bit in 0..32 {
-        let set = numbers.windows(2).filter(|pair| (pair[0] ^ pair[1]) >> bit & 1 == 1).count();
-        // 4095 tosses of a coin: the standard deviation is 32.
-        assert!((1850..2250).contains(&set), "bit {bit} changes {set} times");
+    // For unrelated numbers each bit of the difference is set half of the time, and differences do not repeat. The same holds for
+    // timestamps, and between the two counters of one connection.
+    let (generator, now) = (generator(), Instant::from_secs(1));
+    let both: Vec<Beginning> = (0..4096).map(|port| generator.begin(now, &tuple(port))).collect();
+    let isns: Vec<u32> = both.iter().map(|beginning| beginning.isn.0).collect();
+    let offsets: Vec<u32> = both.iter().map(|beginning| beginning.timestamp_offset).collect();
+    for (what, numbers) in [("sequence numbers", &isns), ("timestamps", &offsets)] {
+        are_unrelated(what, numbers.windows(2).map(|pair| (pair[0], pair[1])));
+        let low_half = numbers.iter().filter(|&&n| n < 1 << 31).count();
+        assert!((1850..2250).contains(&low_half), "{low_half} {what} in the lower half");
     }
-    let low_half = numbers.iter().filter(|&&n| n < 1 << 31).count();
-    assert!((1850..2250).contains(&low_half), "{low_half} in the lower half");
+    are_unrelated("both counters", isns.iter().copied().zip(offsets));
+}
+
+fn are_unrelated(what: &str, pairs: impl Iterator<Item = (u32, u32)>) {
+    let pairs: Vec<(u32, u32)> = pairs.collect();
+    let differences: BTreeSet<u32> = pairs.iter().map(|(a, b)| b.wrapping_sub(*a)).collect();
+    assert!(differences.len() > 4090, "{what}: {} different differences", differences.len());
+    for bit in 0..32 {
+        let set = pairs.iter().filter(|(a, b)| (a ^ b) >> bit & 1 == 1).count();
+        // 4095 tosses of a coin: the standard deviation is 32.
+        assert!((1850..2250).contains(&set), "{what}: bit {bit} changes {set} times");
+    }
 }
 
 #[test]
@@ -55,28 +67,28 @@ fn every_part_of_the_name_counts_and_so_does_the_key() {
     let swapped = FourTuple::new(v4.remote, v4.local);
     let names = [v4, swapped, tuple(2), v6(1, 2), v6(2, 1), v6(1, 3)];
     let now = Instant::ZERO;
-    let isns: BTreeSet<u32> = names.iter().map(|name| generator().isn(now, name).0).collect();
-    let offsets: BTreeSet<u32> = names.iter().map(|name| generator().timestamp_offset(name)).collect();
+    let isns: BTreeSet<u32> = names.iter().map(|name| generator().begin(now, name).isn.0).collect();
+    let offsets: BTreeSet<u32> = names.iter().map(|name| generator().begin(now, name).timestamp_offset).collect();
     assert_eq!((isns.len(), offsets.len()), (names.len(), names.len()));
 
-    let other = IsnGenerator::new(&[8; 16], &[9; 16]);
-    assert_ne!(other.isn(now, &v4), generator().isn(now, &v4));
-    assert_eq!(other.timestamp_offset(&v4), generator().timestamp_offset(&v4), "the keys are independent");
+    let (ours, other) = (generator().begin(now, &v4), IsnGenerator::new(&[8; 16]).begin(now, &v4));
+    assert_ne!(other.isn, ours.isn);
+    assert_ne!(other.timestamp_offset, ours.timestamp_offset);
 }
 
 #[test]
 fn after_time_wait_it_begins_beyond_the_former_incarnation() {
     let generator = generator();
     let now = Instant::from_secs(5);
-    let isn = generator.isn(now, &tuple(1));
+    let Beginning { isn, timestamp_offset } = generator.begin(now, &tuple(1));
+    let above = |snd_nxt| generator.begin_above(now, &tuple(1), snd_nxt);
     // The former incarnation sent little: the clock is ahead anyway.
-    assert_eq!(generator.isn_above(now, &tuple(1), SeqNumber(isn.0.wrapping_sub(1_000_000))), isn);
+    assert_eq!(above(SeqNumber(isn.0.wrapping_sub(1_000_000))), Beginning { isn, timestamp_offset });
     // It sent faster than the clock ticks: its end is ahead of the clock.
     let ahead = isn + 5_000_000;
-    assert_eq!(generator.isn_above(now, &tuple(1), ahead), ahead + 65_537);
+    assert_eq!(above(ahead), Beginning { isn: ahead + 65_537, timestamp_offset });
     // Across the wrap.
-    let least = generator.isn_above(now, &tuple(1), isn);
-    assert_eq!(least, isn + 65_537);
+    assert_eq!(above(isn).isn, isn + 65_537);
 }
 
 #[test]

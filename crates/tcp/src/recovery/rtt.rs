@@ -42,8 +42,10 @@ pub struct RttEstimator {
     backoff: u8,
 }
 
-fn nanos(d: Duration) -> u64 {
-    d.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(d.subsec_nanos()))
+/// As [`micros`].
+fn micros_of(d: Duration) -> u32 {
+    let micros = d.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(d.subsec_nanos().div_ceil(1_000)));
+    u32::try_from(micros).unwrap_or(u32::MAX)
 }
 
 /// Rounded up, so that only zero is zero.
@@ -59,8 +61,8 @@ fn from_micros(micros: u32) -> u64 {
 const LEAST_RTO: u32 = 1_000;
 
 fn bounds(min_rto: Duration, max_rto: Duration) -> (u32, u32) {
-    let min_rto = micros(nanos(min_rto)).max(LEAST_RTO);
-    (min_rto, micros(nanos(max_rto)).max(min_rto))
+    let min_rto = micros_of(min_rto).max(LEAST_RTO);
+    (min_rto, micros_of(max_rto).max(min_rto))
 }
 
 impl RttEstimator {
@@ -87,14 +89,18 @@ impl RttEstimator {
     /// For a clock with steps as wide as this, at most 65 ms: G of RFC 6298.
     #[must_use]
     pub fn with_granularity(self, granularity: Duration) -> Self {
-        Self { granularity: u16::try_from(micros(nanos(granularity))).unwrap_or(u16::MAX), ..self }
+        Self { granularity: u16::try_from(micros_of(granularity)).unwrap_or(u16::MAX), ..self }
     }
 
     /// With so much added to each time-out but the very first, in hundredths of a second, at most 2.55 s. The lower
     /// bound then is that of the rest as a whole, as RFC 6298 2.4 has it.
     #[must_use]
     pub fn with_slop(self, slop: Duration) -> Self {
-        Self { slop: u8::try_from(slop.as_millis() / 10).unwrap_or(u8::MAX), ..self }
+        Self {
+            slop: u8::try_from(slop.as_secs().saturating_mul(100).saturating_add(u64::from(slop.subsec_millis() / 10)))
+                .unwrap_or(u8::MAX),
+            ..self
+        }
     }
 
     /// What is added now.

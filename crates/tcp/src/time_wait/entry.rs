@@ -59,7 +59,7 @@ pub enum TimeWaitOutcome {
     /// Drop the segment.
     Drop(DropReason),
     /// A SYN of a new incarnation: the entry may go, and a listener have the SYN. Our number must be beyond this one:
-    /// see [`IsnGenerator::isn_above`](crate::isn::IsnGenerator::isn_above). Where there is no listener, or it does not
+    /// see [`IsnGenerator::begin_above`](crate::isn::IsnGenerator::begin_above). Where there is no listener, or it does not
     /// take the SYN, the entry stays.
     AcceptSyn(SeqNumber),
     /// A RST that cannot be old: the entry goes.
