@@ -228,6 +228,15 @@ impl CongestionControl {
         }
     }
 
+    /// Forgets everything: a [`new`](Self::new) one in the place of this one.
+    pub(crate) fn restart(&mut self, algorithm: Algorithm, start: Start) {
+        match algorithm {
+            // The smallest of all, and that of short connections: not by way of room for the largest.
+            Algorithm::Local => *self = Self::Local(Local::new(start.mss)),
+            other => *self = Self::new(other, start),
+        }
+    }
+
     /// Whether an ACK that tells of no congestion can change anything: not with a window that has no limit.
     pub(crate) const fn listens(&self) -> bool {
         !matches!(self, Self::Local(local) if local.is_open())

@@ -9,6 +9,7 @@ pub(crate) mod context;
 mod describe;
 mod ecn;
 mod fast_open;
+mod halves;
 mod mtu;
 pub(crate) mod open;
 pub(crate) mod rare;

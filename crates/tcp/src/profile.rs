@@ -93,6 +93,7 @@ impl Options {
                 announce_path: true,
                 cookie_mss: 1_460,
                 lax_timestamps: true,
+                echo_former_timestamp: true,
                 odd: OddSegments { take_late_text: false, ..OddSegments::default() },
                 uncut_segments: true,
                 syn_retries: 6,

@@ -204,10 +204,18 @@ impl Server {
     }
 }
 
+/// The applications of both hosts; their lists are used again from one visit to the next.
+#[derive(Default)]
+struct Visits {
+    clients: Vec<Client>,
+    servers: Vec<Server>,
+}
+
 /// Opens connections from these ports, exchanges a byte each way on each and closes it, client first.
-fn visit(bench: &mut Bench, listener: ListenerKey, ports: RangeInclusive<u16>) -> Result<()> {
-    let count = ports.len();
-    let (mut clients, mut servers) = (Vec::with_capacity(count), Vec::with_capacity(count));
+fn visit(bench: &mut Bench, listener: ListenerKey, visits: &mut Visits, ports: RangeInclusive<u16>) -> Result<()> {
+    let (count, Visits { clients, servers }) = (ports.len(), visits);
+    clients.clear();
+    servers.clear();
     for port in ports {
         let (local, remote) = (SocketAddr::new(NEAR, port), SocketAddr::new(FAR, 80));
         let opened = bench.near.stack.tcp_connect(bench.now, Some(local), remote, None);
@@ -216,7 +224,7 @@ fn visit(bench: &mut Bench, listener: ListenerKey, ports: RangeInclusive<u16>) -
     }
     for _ in 0..PATIENCE {
         bench.near.take(bench.now, &mut bench.far.out);
-        for client in &mut clients {
+        for client in &mut *clients {
             client.run(bench.now, bench.near.stack.tcp_mut())?;
         }
         bench.near.send(bench.now);
@@ -227,7 +235,7 @@ fn visit(bench: &mut Bench, listener: ListenerKey, ports: RangeInclusive<u16>) -
         {
             servers.push(Server { key, closed: false });
         }
-        for server in &mut servers {
+        for server in &mut *servers {
             server.run(bench.now, host)?;
         }
         bench.far.send(bench.now);
@@ -344,9 +352,10 @@ impl Contender for Bowline {
     fn open_exchange_close(&mut self, count: u64, at_once: u16) -> Result<Duration> {
         let mut bench = Bench::new(Link::ETHERNET, &Options::default())?;
         let listener = bench.listen(80)?;
+        let mut visits = Visits::default();
         let started = Clock::now();
         for ports in visitors(count, at_once) {
-            visit(&mut bench, listener, ports)?;
+            visit(&mut bench, listener, &mut visits, ports)?;
         }
         Ok(started.elapsed())
     }

@@ -8,11 +8,9 @@ use bowline_base::{Instant, Position};
 use bowline_wire::seq::SeqNumber;
 
 use super::ecn::EcnState;
+use super::halves::{ReceiveHalf, SendHalf};
 use super::rare::Rare;
-use super::send::buffer::SendBuffer;
-use super::send::records::Records;
-use super::send::usage::Usage;
-use super::tcb::{Attachment, ChallengeBudget, ReceiveHalf, SendHalf, Stats, Tcb};
+use super::tcb::{Attachment, ChallengeBudget, Stats, Tcb};
 use super::timers::Timers;
 use super::timestamps::TimestampClock;
 use crate::FourTuple;
@@ -20,9 +18,7 @@ use crate::config::{Algorithm, Options, WindowPolicy};
 use crate::congestion::{CongestionControl, Controller, Local, Start};
 use crate::negotiate::{Negotiated, OurSide, initial_window, timestamps_len};
 use crate::packed::PackedTuple;
-use crate::reason::Hold;
 use crate::recovery::Recovery;
-use crate::recv::{AckPolicy, ReceiveQueue, ReceiveWindow};
 use crate::segment::Path;
 use crate::state::State;
 
@@ -118,7 +114,7 @@ impl Tcb {
         self.timestamps = offers.then(|| TimestampClock::new(now, timestamp_offset, ts_recent));
         let (mss, hystart) = (u32::from(self.snd.peer_mss), self.options.hystart);
         let start = Start { mss, seed: self.snd.iss.wire(), hystart };
-        self.congestion = CongestionControl::new(self.algorithm(), start);
+        self.congestion.restart(self.algorithm(), start);
     }
 
     /// A passive open takes what was agreed on. The SYN-ACK is still to be sent, unless a half-open connection or a cookie
@@ -199,7 +195,7 @@ impl Tcb {
     /// A controller that knows nothing yet, and samples for it if it goes by them.
     pub(crate) fn begin_congestion_control(&mut self) {
         let start = Start { mss: self.snd.mss, seed: self.snd.iss.wire(), hystart: self.options.hystart };
-        self.congestion = CongestionControl::new(self.algorithm(), start);
+        self.congestion.restart(self.algorithm(), start);
         self.recovery.sample_rates(self.options.rate_samples, self.congestion.models_path());
         self.decide_pacing();
         self.begin_validation();
@@ -217,66 +213,5 @@ impl Tcb {
         self.snd.mss = mss;
         self.recovery.set_mss(mss);
         self.congestion.set_mss(mss);
-    }
-}
-
-impl SendHalf {
-    #[inline]
-    fn new(iss: Position, peer_mss: u16) -> Self {
-        Self {
-            iss,
-            una: iss,
-            nxt: iss,
-            wnd: 0,
-            max_wnd: 0,
-            wl1: Position::initial(0),
-            shift: 0,
-            up: None,
-            small_end: iss,
-            buffer: SendBuffer::new(iss + 1),
-            closed: false,
-            peer_mss,
-            mss: u32::from(peer_mss),
-            hold: Hold::Application,
-            departure: Instant::ZERO,
-            probe: None,
-            uncorked: false,
-            more: false,
-            unpushed: false,
-            usage: Usage::new(iss),
-            records: Records::new(),
-            syn_again: false,
-            probes: 0,
-            probe_backoff: 0,
-            retries: 0,
-            syn_repeats: 0,
-            grown: 0,
-            last_block: 0,
-        }
-    }
-}
-
-impl ReceiveHalf {
-    #[inline]
-    fn new(irs: Position, options: &Options, mss: u16) -> Self {
-        let window = ReceiveWindow::new(options, 0, irs, 0, mss);
-        Self {
-            irs,
-            queue: ReceiveQueue::new(irs),
-            window,
-            acks: AckPolicy::new(options, mss),
-            last_ack: irs,
-            up: None,
-            fin_at: None,
-            fin_received: false,
-        }
-    }
-
-    /// The peer's stream begins behind its SYN, and our windows are shifted by `shift`. Our SYN has `offered` so much.
-    fn begin(&mut self, options: &Options, mss: u16, shift: u8, offered: u16) {
-        let nxt = self.irs + 1;
-        self.queue = ReceiveQueue::new(nxt);
-        self.window = ReceiveWindow::new(options, shift, nxt, offered, mss);
-        self.last_ack = nxt;
     }
 }

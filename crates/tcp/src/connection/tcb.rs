@@ -1,4 +1,4 @@
-//! The variables of a connection (RFC 9293 3.3.1), two halves and what they share, and what is always true of them.
+//! The variables of a connection (RFC 9293 3.3.1): [two halves](super::halves) and what they share, and what is always true of them.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -9,11 +9,9 @@ use bowline_wire::seq::SeqNumber;
 
 use super::context::Context;
 use super::ecn::EcnState;
+use super::halves::{ReceiveHalf, SendHalf};
 use super::mtu::MtuSearch;
 use super::rare::Rare;
-use super::send::buffer::SendBuffer;
-use super::send::records::Records;
-use super::send::usage::Usage;
 use super::timers::Timers;
 use super::timestamps::TimestampClock;
 use crate::ConnectionError;
@@ -22,126 +20,11 @@ use crate::config::Options;
 use crate::congestion::{CongestionControl, Controller};
 use crate::event::Readiness;
 use crate::packed::PackedTuple;
-use crate::reason::{Hold, SendReason};
+use crate::reason::Hold;
 use crate::recovery::Recovery;
-use crate::recv::{AckPolicy, ReceiveQueue, ReceiveWindow};
 use crate::state::{self, Cause, State};
 use crate::time_wait::Remains;
 use crate::trace::Trace;
-
-/// The half that sends: SND of RFC 9293 3.3.1.
-#[derive(Clone, Hash, Debug)]
-pub(crate) struct SendHalf {
-    pub(crate) iss: Position,
-    pub(crate) una: Position,
-    pub(crate) nxt: Position,
-    /// SND.WND, unscaled.
-    pub(crate) wnd: u32,
-    /// The largest it ever was.
-    pub(crate) max_wnd: u32,
-    /// SND.WL1.
-    pub(crate) wl1: Position,
-    /// The peer's window shift.
-    pub(crate) shift: u8,
-    /// SND.UP: the position after urgent data (RFC 6093).
-    pub(crate) up: Option<Position>,
-    /// Where the last segment smaller than a full one ended, for Nagle's algorithm.
-    pub(crate) small_end: Position,
-    pub(crate) buffer: SendBuffer,
-    /// The user has closed: a FIN follows the last byte.
-    pub(crate) closed: bool,
-    /// What the peer announced.
-    pub(crate) peer_mss: u16,
-    /// Segments of the largest congestion window that the queue has grown for.
-    pub(crate) grown: u16,
-    /// Bytes that the last block of the queue was given, where it has blocks.
-    pub(crate) last_block: u16,
-    /// Payload bytes of a full segment, options subtracted (RFC 9293 3.7.1, MUST-16).
-    pub(crate) mss: u32,
-    /// What keeps text from leaving now.
-    pub(crate) hold: Hold,
-    /// Before it, pacing lets nothing leave.
-    pub(crate) departure: Instant,
-    /// A probe that a timer asked for.
-    pub(crate) probe: Option<SendReason>,
-    /// Our SYN is to be sent again at once: the peer has not seen it.
-    pub(crate) syn_again: bool,
-    /// The patience of TCP_CORK has run out for what is unsent.
-    pub(crate) uncorked: bool,
-    /// The user has said that more comes: what fills no segment waits for it, for an ACK, or for the patience of TCP_CORK.
-    pub(crate) more: bool,
-    /// And so the end of the queue is not pushed.
-    pub(crate) unpushed: bool,
-    /// Whether the congestion window is in use.
-    pub(crate) usage: Usage,
-    /// Where records end.
-    pub(crate) records: Records,
-    /// Probes of a closed window, or keepalives, sent in a row without an answer.
-    pub(crate) probes: u8,
-    /// Doublings of the time between probes of a window that stays closed.
-    pub(crate) probe_backoff: u8,
-    /// Retransmission time-outs in a row without progress.
-    pub(crate) retries: u8,
-    /// SYNs or SYN-ACKs that went out again.
-    pub(crate) syn_repeats: u8,
-}
-
-impl SendHalf {
-    /// The position after everything the user has handed over, the FIN among it.
-    pub(crate) fn end(&self) -> Position {
-        self.buffer.end() + u64::from(self.closed)
-    }
-
-    /// Whether our SYN has been acknowledged.
-    pub(crate) fn syn_acknowledged(&self) -> bool {
-        self.una > self.iss
-    }
-
-    /// Whether our FIN has been sent and acknowledged.
-    pub(crate) fn fin_acknowledged(&self) -> bool {
-        self.closed && self.una == self.end()
-    }
-
-    /// Text written and not sent.
-    pub(crate) fn unsent(&self) -> u64 {
-        self.buffer.end().since(self.nxt.max(self.iss + 1))
-    }
-
-    /// What the peer's window has left: nothing, if it shrank below what was sent (RFC 9293 3.8.6, SHLD-15). Our SYN takes no part
-    /// of it, acknowledged or not.
-    pub(crate) fn usable(&self) -> u64 {
-        (self.una.max(self.iss + 1) + u64::from(self.wnd)).since(self.nxt)
-    }
-}
-
-/// The half that receives: RCV of RFC 9293 3.3.1. RCV.NXT is the queue's.
-#[derive(Clone, Hash, Debug)]
-pub(crate) struct ReceiveHalf {
-    pub(crate) irs: Position,
-    pub(crate) queue: ReceiveQueue,
-    pub(crate) window: ReceiveWindow,
-    pub(crate) acks: AckPolicy,
-    /// The acknowledgement number we sent last (Last.ACK.sent of RFC 7323).
-    pub(crate) last_ack: Position,
-    /// RCV.UP: the position after urgent data (RFC 6093).
-    pub(crate) up: Option<Position>,
-    /// Where the peer's FIN lies, once seen.
-    pub(crate) fin_at: Option<Position>,
-    /// Whether all before it has arrived.
-    pub(crate) fin_received: bool,
-}
-
-impl ReceiveHalf {
-    /// RCV.NXT.
-    pub(crate) fn nxt(&self) -> Position {
-        self.queue.rcv_nxt()
-    }
-
-    /// RCV.NXT + RCV.WND: what lies before it, and not before RCV.NXT, is in the window.
-    pub(crate) fn right_edge(&self) -> Position {
-        self.window.acceptable_edge(&self.queue).max(self.nxt())
-    }
-}
 
 /// What the caller and the endpoint's queues know of the connection.
 #[derive(Clone, Hash, Debug, Default)]
@@ -399,6 +282,7 @@ impl Tcb {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recv::{AckPolicy, ReceiveQueue, ReceiveWindow};
 
     #[test]
     fn an_idle_connection_stays_within_its_budget() {

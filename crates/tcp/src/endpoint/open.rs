@@ -85,7 +85,7 @@ impl Endpoint {
                 let former = self.time_wait.get(place).map(|former| (former.snd_nxt(), former.ts_recent()));
                 let (above, ts_recent) = former.unwrap_or_default();
                 self.remove_time_wait(now, place, Cause::Abort);
-                (self.isn.begin_above(now, &tuple, above), if options.lax_timestamps { ts_recent } else { 0 })
+                (self.isn.begin_above(now, &tuple, above), if options.echo_former_timestamp { ts_recent } else { 0 })
             }
             Some(_) => return Err(ConnectError::AddressInUse),
         };

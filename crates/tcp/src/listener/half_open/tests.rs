@@ -3,9 +3,11 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use bowline_wire::Ecn;
 use bowline_wire::tcp::Timestamps;
 
 use super::*;
+use crate::reason::DropReason;
 use HalfOpenOutcome::{Answer, Complete, Drop, Forget, Reset, SynAck};
 
 const IRS: u32 = 0xffff_fff0; // so that the window wraps
