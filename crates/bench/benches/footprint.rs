@@ -1,5 +1,5 @@
-//! `cargo bench -p bowline-bench --bench footprint [-- --quick] [-- --json]`: bytes for an idle connection, by a counting
-//! allocator. A program of its own, because counting slows every allocation down.
+//! `cargo bench -p bowline-bench --bench footprint [-- --quick] [-- --json]`: bytes for an idle connection and for a
+//! half-open one, by a counting allocator. A program of its own, because counting slows every allocation down.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use bowline_bench::{Result, memory};

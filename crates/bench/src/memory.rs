@@ -103,6 +103,16 @@ pub trait Contender {
     /// When the stack cannot do it.
     fn idle(&mut self, count: usize) -> Result<Box<dyn Any>>;
 
+    /// A host to which `count` clients have sent a SYN and nothing else, and nothing of the clients. `None`: it has no state
+    /// smaller than a connection's for that.
+    ///
+    /// # Errors
+    /// When the stack cannot do it.
+    fn half_open(&mut self, count: usize) -> Result<Option<Box<dyn Any>>> {
+        let _ = count;
+        Ok(None)
+    }
+
     /// Opens `count` connections between two hosts and keeps them, to send single packets over them.
     ///
     /// # Errors
@@ -280,8 +290,11 @@ fn packet_cost(crowd: &mut dyn Crowd, rounds: u64, range: usize) -> Result<f64> 
     Ok(median.as_nanos() as f64)
 }
 
-/// Measures memory: bytes for each end of an idle connection, by `allocated`, which tells how many bytes the process
-/// has allocated. Deterministic, so there is one run.
+/// Half-open connections whose memory is measured, at most: more are answered with cookies.
+const HALF_OPEN: usize = 50_000;
+
+/// Measures memory: bytes for each end of an idle connection, and for a half-open one, by `allocated`, which tells how many
+/// bytes the process has allocated. Deterministic, so there is one run.
 pub fn footprint(contenders: &mut [Box<dyn Contender>], plan: &Plan, allocated: fn() -> usize) -> Report {
     let mut report = Report::default();
     for contender in contenders.iter_mut() {
@@ -293,6 +306,18 @@ pub fn footprint(contenders: &mut [Box<dyn Contender>], plan: &Plan, allocated: 
         });
         let measure = format!("an idle connection, one end, {} open", plan.crowd);
         report.add_result((&measure, "bytes", Better::Lower), contender.name(), size);
+        let (before, count) = (allocated(), plan.crowd.min(HALF_OPEN));
+        let size = contender.half_open(count).map(|half_open| {
+            half_open.map(|half_open| {
+                let after = allocated();
+                drop(half_open);
+                after.saturating_sub(before) as f64 / count as f64
+            })
+        });
+        if let Some(size) = size.transpose() {
+            let measure = format!("a half-open connection, {count} of them");
+            report.add_result((&measure, "bytes", Better::Lower), contender.name(), size);
+        }
     }
     report
 }

@@ -5,26 +5,26 @@
 //! buffers, as [`bowline_device::memory`] does it: large parts that the application shares are not copied at all. Buffer sizes for bulk are tried, as they are for smoltcp.
 
 mod bulk;
+mod visits;
 
 use std::any::Any;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::ops::RangeInclusive;
 use std::time::{Duration, Instant as Clock};
 
 use bowline_base::Instant;
 use bowline_device::buffer::PacketMemory;
 use bowline_stack::{Cidr, Config, IfaceId, Interface, Stack};
-use bowline_tcp::state::State;
-use bowline_tcp::{CallError, ConnectionKey, Endpoint, Listen, ListenerKey, Options};
+use bowline_tcp::{ConnectionKey, Listen, ListenerKey, Options};
 use bowline_wire::{Capabilities, RxPacket, TxPacket};
 
+use self::visits::{Visits, visit};
 use super::{Bulk, Contender, Crowd, Link, visitors};
 use crate::{Error, Result};
 
 /// Packets that a host sends before the other one gets its turn.
 const BURST: usize = 64;
-/// How long Bowline keeps TIME-WAIT, and a little more.
-const TIME_WAIT: Duration = Duration::from_secs(61);
+/// What a listener lets wait: the most that there is.
+const BACKLOG: usize = 4096;
 /// After this many turns without progress a run has failed.
 const PATIENCE: u32 = 1_000_000;
 
@@ -133,7 +133,7 @@ impl Bench {
     }
 
     fn listen(&mut self, port: u16) -> Result<ListenerKey> {
-        let listen = Listen { backlog: 4096, ..Listen::on_port(port) };
+        let listen = Listen { backlog: BACKLOG, ..Listen::on_port(port) };
         self.far.stack.tcp_mut().listen(listen).map_err(|error| told("listen", error))
     }
 
@@ -158,103 +158,25 @@ fn told(what: &str, error: impl std::fmt::Debug) -> Error {
     format!("bowline cannot {what}: {error:?}").into()
 }
 
-/// The application that opens a connection, asks with a byte, and closes once it has the answer.
-struct Client {
-    key: ConnectionKey,
-    asked: bool,
-    closed: bool,
-}
-
-impl Client {
-    fn run(&mut self, now: Instant, host: &mut Endpoint) -> Result<()> {
-        if !self.asked && host.state(self.key) == Some(State::Established) {
-            host.send(now, self.key, b"x").map_err(|error| told("send", error))?;
-            self.asked = true;
-        } else if self.asked && !self.closed && host.receive(now, self.key, &mut [0]) == Ok(1) {
-            host.close(now, self.key);
-            self.closed = true;
+/// A host with so many half-open connections: its SYN-ACKs are lost.
+fn half_open(count: usize) -> Result<Stack> {
+    let mut bench = Bench::new(Link::ETHERNET, &Options::default())?;
+    for index in 0..count {
+        // As many as one listener has room for.
+        let port = u16::try_from(80 + index / BACKLOG)?;
+        if index % BACKLOG == 0 {
+            bench.listen(port)?;
         }
-        Ok(())
+        let (local, remote) = (SocketAddr::new(NEAR, u16::try_from(10_000 + index)?), SocketAddr::new(FAR, port));
+        bench.near.stack.tcp_connect(bench.now, Some(local), remote, None).map_err(|error| told("connect", error))?;
+        bench.turn_near();
+        bench.turn_far();
+        bench.far.out.packets.clear();
     }
-}
-
-/// The application that answers a connection's byte, and closes when the client has.
-struct Server {
-    key: ConnectionKey,
-    closed: bool,
-}
-
-impl Server {
-    fn run(&mut self, now: Instant, host: &mut Endpoint) -> Result<()> {
-        if self.closed {
-            return Ok(());
-        }
-        match host.receive(now, self.key, &mut [0]) {
-            Ok(0) => {
-                host.close(now, self.key);
-                self.closed = true;
-            }
-            Ok(_) => {
-                host.send(now, self.key, b"y").map_err(|error| told("send", error))?;
-            }
-            Err(CallError::WouldBlock) => {}
-            Err(error) => return Err(told("receive", error)),
-        }
-        Ok(())
+    match bench.far.stack.tcp().population() {
+        (0, half_open, 0) if half_open == count => Ok(bench.far.stack),
+        other => Err(format!("bowline has {other:?} instead of {count} half-open connections").into()),
     }
-}
-
-/// The applications of both hosts; their lists are used again from one visit to the next.
-#[derive(Default)]
-struct Visits {
-    clients: Vec<Client>,
-    servers: Vec<Server>,
-}
-
-/// Opens connections from these ports, exchanges a byte each way on each and closes it, client first.
-fn visit(bench: &mut Bench, listener: ListenerKey, visits: &mut Visits, ports: RangeInclusive<u16>) -> Result<()> {
-    let (count, Visits { clients, servers }) = (ports.len(), visits);
-    clients.clear();
-    servers.clear();
-    for port in ports {
-        let (local, remote) = (SocketAddr::new(NEAR, port), SocketAddr::new(FAR, 80));
-        let opened = bench.near.stack.tcp_connect(bench.now, Some(local), remote, None);
-        let key = opened.map_err(|error| told("connect", error))?;
-        clients.push(Client { key, asked: false, closed: false });
-    }
-    for _ in 0..PATIENCE {
-        bench.near.take(bench.now, &mut bench.far.out);
-        for client in &mut *clients {
-            client.run(bench.now, bench.near.stack.tcp_mut())?;
-        }
-        bench.near.send(bench.now);
-        bench.far.take(bench.now, &mut bench.near.out);
-        let host = bench.far.stack.tcp_mut();
-        while servers.len() < count
-            && let Some(key) = host.accept(bench.now, listener)
-        {
-            servers.push(Server { key, closed: false });
-        }
-        for server in &mut *servers {
-            server.run(bench.now, host)?;
-        }
-        bench.far.send(bench.now);
-        let gone = |host: &Host| host.stack.tcp().population().0 == 0;
-        if servers.len() == count && gone(&bench.near) && gone(&bench.far) {
-            return outlast_time_wait(bench, count);
-        }
-        bench.tick();
-    }
-    Err("bowline did not open, use and close a connection".into())
-}
-
-fn outlast_time_wait(bench: &mut Bench, count: usize) -> Result<()> {
-    let before = bench.near.stack.tcp().population();
-    bench.now += TIME_WAIT;
-    bench.near.take(bench.now, &mut bench.far.out);
-    let after = bench.near.stack.tcp().population();
-    let orderly = (before, after) == ((0, 0, count), (0, 0, 0));
-    if orderly { Ok(()) } else { Err(format!("bowline went from {before:?} to {after:?} in TIME-WAIT").into()) }
 }
 
 /// Many open connections between two hosts.
@@ -367,6 +289,10 @@ impl Contender for Bowline {
         crowd.bench.turn_near();
         crowd.bench.turn_far();
         Ok(Box::new(crowd))
+    }
+
+    fn half_open(&mut self, count: usize) -> Result<Option<Box<dyn Any>>> {
+        Ok(Some(Box::new(half_open(count)?)))
     }
 
     fn crowd(&mut self, count: usize) -> Result<Box<dyn Crowd>> {

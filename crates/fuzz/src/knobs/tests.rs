@@ -52,6 +52,9 @@ fn each_changes_what_its_name_says() {
             "keepalive_interval" | "keepalive_probes" => {
                 assert!(moved.is_empty(), "without keepalive they are nothing");
             }
+            "lax_timestamps" => {
+                assert_eq!(moved.into_iter().collect::<Vec<_>>(), ["echo_former_timestamp", "lax_timestamps"]);
+            }
             name => assert_eq!(moved.into_iter().collect::<Vec<_>>(), [name]),
         }
     }

@@ -70,7 +70,6 @@ const OF_CONNECTIONS: &[Drawn] = &[
     ("window_validation", 3, [1, 1]),
     ("reduce_window", 4, [1, 1]),
     ("lax_timestamps", 4, [1, 1]),
-    ("echo_former_timestamp", 4, [1, 1]),
     ("uncut_segments", 4, [1, 1]),
     ("syn_cookies", 2, [0, 2]),
     ("cookie_mss", 6, [536, 1460]),
