@@ -247,11 +247,12 @@ impl Stack {
         if remote.port() == 0 || !is_unicast(remote.ip()) {
             return Err(UdpCallError::InvalidDestination);
         }
-        let (_, _, source) = self.interfaces.route(remote.ip()).ok_or(UdpCallError::NoRoute)?;
-        let ours = bind.filter(|bound| !bound.is_unspecified()).or(source).ok_or(UdpCallError::NoRoute)?;
-        if ours.is_ipv4() != remote.is_ipv4() {
+        if bind.is_some_and(|bound| bound.is_ipv4() != remote.is_ipv4()) {
+            // what the peer answers would not be heard
             return Err(UdpCallError::InvalidDestination);
         }
+        let (_, _, source) = self.interfaces.route(remote.ip()).ok_or(UdpCallError::NoRoute)?;
+        let ours = bind.filter(|bound| !bound.is_unspecified()).or(source).ok_or(UdpCallError::NoRoute)?;
         self.udp.get_mut(key)?.connected = Some((remote, ours));
         Ok(())
     }
@@ -278,6 +279,9 @@ impl Stack {
         let peer = connected.map(|(peer, _)| peer);
         let destination = send.destination.or(peer).ok_or(UdpCallError::NotConnected)?;
         if destination.port() == 0 || !is_unicast(destination.ip()) {
+            return Err(UdpCallError::InvalidDestination);
+        }
+        if bound.is_some_and(|bound| bound.is_ipv4() != destination.is_ipv4()) {
             return Err(UdpCallError::InvalidDestination);
         }
         let (_, interface, routed) = self.interfaces.route(destination.ip()).ok_or(UdpCallError::NoRoute)?;

@@ -143,6 +143,13 @@ fn what_cannot_be_bound_or_sent_is_an_error() {
     assert_eq!(send(stack, train), Err(UdpCallError::TooLong), "each of a train fits in one packet");
     assert_eq!(stack.udp_connect(key, at("8.8.8.8", 1)), Err(UdpCallError::NoRoute));
     assert_eq!(stack.udp_connect(key, at(B4, 0)), Err(UdpCallError::InvalidDestination));
+    // A socket on one version's addresses, all of them or one, does not hear the other's.
+    for (bind, peer) in [("0.0.0.0", B6), (A4, B6), ("::", B4), (A6, B4)] {
+        let key = stack.udp_bind(UdpBind::address(at(bind, 0))).unwrap();
+        let sent = stack.udp_send(NOW, key, UdpSend::to(at(peer, 53), "x".into()));
+        assert_eq!(sent, Err(UdpCallError::InvalidDestination), "{bind} to {peer}");
+        assert_eq!(stack.udp_connect(key, at(peer, 53)), Err(UdpCallError::InvalidDestination), "{bind} to {peer}");
+    }
     assert!(host.drain(NOW).is_empty());
 }
 
