@@ -1,4 +1,4 @@
-//! The way out of most packets: a [plain] one, which is cut nowhere. It leaves as it would by any other way, at less cost.
+//! The way out of most packets: a [plain] one, which is cut nowhere, here or on its way. It leaves as it would by any other way, at less cost.
 //!
 //! [plain]: bowline_wire::plain
 
@@ -25,7 +25,8 @@ impl Exit<'_> {
         let (SocketAddr::V4(src), SocketAddr::V4(dst)) = (departure.tuple.local, departure.tuple.remote) else {
             return None;
         };
-        if departure.segment_size.is_some_and(|size| usize::from(size) < departure.payload_len()) {
+        let is_cut_here = departure.segment_size.is_some_and(|size| usize::from(size) < departure.payload_len());
+        if is_cut_here || !departure.dont_fragment {
             return None;
         }
         let outgoing = Outgoing {
@@ -46,3 +47,6 @@ impl Exit<'_> {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests;
