@@ -217,7 +217,7 @@ impl Stack {
             let oldest = self.runs.held.remove(0);
             self.deliver_run(now, interface, oldest);
         }
-        let mut data = packet.data.clone();
+        let mut data = mem::take(&mut packet.data);
         data.truncate(ip.header_len + ip.payload_len);
         data.advance(ip.header_len + header_len);
         let text = self.runs.list();
