@@ -200,8 +200,8 @@ impl Tcb {
         self.make_room_for_option();
     }
 
-    /// RFC 3168 6.1.2; RFC 9768 3.1.5, RFC9768-3.1.5-8, RFC9768-3.1.5-9: marks count like a loss, once a round trip, and only
-    /// the ECN of RFC 3168 says so to the peer.
+    /// The peer's echo says for the first time in a round trip that something was marked. As the options say, the window falls
+    /// with the ACKs, and from all that was in use.
     fn reduce_for_echo(&mut self, cx: &mut Context<'_>, outcome: &AckOutcome) {
         let flight = outcome.flight_size;
         if self.options.reduce_by_acks {
@@ -210,7 +210,8 @@ impl Tcb {
         self.reduce_for_ecn(cx, if self.options.reduce_window { self.used_window(flight) } else { flight });
     }
 
-    /// The same, of a window of which so much was in use.
+    /// RFC 3168 6.1.2; RFC 9768 3.1.5, RFC9768-3.1.5-8, RFC9768-3.1.5-9: marks count like a loss, once a round trip, and only
+    /// the ECN of RFC 3168 says so to the peer.
     fn reduce_for_ecn(&mut self, cx: &mut Context<'_>, flight: u64) {
         let used = self.validated_part(cx.now, flight, flight);
         self.congestion.on_congestion_event(cx.now, used, Congestion::Ecn);

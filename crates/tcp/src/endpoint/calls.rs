@@ -227,13 +227,13 @@ impl Endpoint {
     /// # Errors
     /// [`CallError::Closing`] if that was done before; why the connection ended, if it ended early.
     pub fn shutdown(&mut self, now: Instant, key: ConnectionKey) -> Result<(), CallError> {
-        self.call(now, key, super::super::connection::tcb::Tcb::shutdown)
+        self.call(now, key, Tcb::shutdown)
     }
 
     /// CLOSE (3.10.4) of both directions; the handle is given back. What is queued is delivered in the background;
     /// what was received and not read makes it a reset.
     pub fn close(&mut self, now: Instant, key: ConnectionKey) {
-        let closing = self.with_key(now, key, super::super::connection::tcb::Tcb::close);
+        let closing = self.with_key(now, key, Tcb::close);
         if closing == Some(Closing::Reset) {
             self.say_reset_of(now, key.index);
         }
@@ -241,7 +241,7 @@ impl Endpoint {
 
     /// ABORT (3.10.5): a RST, and the handle is given back.
     pub fn abort(&mut self, now: Instant, key: ConnectionKey) {
-        let closing = self.with_key(now, key, super::super::connection::tcb::Tcb::abort);
+        let closing = self.with_key(now, key, Tcb::abort);
         if closing == Some(Closing::Reset) {
             self.say_reset_of(now, key.index);
         }
@@ -256,7 +256,7 @@ impl Endpoint {
         let has_more = indices.len() > room;
         indices.truncate(room);
         for index in indices {
-            if self.with(now, index, super::super::connection::tcb::Tcb::abort) == Some(Closing::Reset) {
+            if self.with(now, index, Tcb::abort) == Some(Closing::Reset) {
                 self.say_reset_of(now, index);
             }
         }

@@ -135,8 +135,8 @@ impl HalfOpen {
     }
 
     /// The SYN again: what it says of ECN. False if it contradicts the first one.
-    // RFC 9768 3.1.5, RFC9768-3.1.5-1, RFC9768-3.1.5-3, RFC9768-3.1.5-5: the mode stays, the mark to feed back is that of the latest SYN; and who asks for both kinds of feedback
-    // cannot know which one it got.
+    // RFC 9768 3.1.5, RFC9768-3.1.5-1, RFC9768-3.1.5-3, RFC9768-3.1.5-5: the mode stays, the mark to feed back is that of the
+    // latest SYN; and who asks for both kinds of feedback cannot know which one it got.
     fn take_ecn_again(&mut self, header: &TcpHeader, mark: Ecn) -> bool {
         let asked = EcnMode::Accurate.answer(header.flags);
         self.flags.insert(Flags::ASKED_AGAIN);
