@@ -24,11 +24,11 @@ const USAGE: &str = "usage: cargo xtask mutants [--again] [--quick] [--only PART
 const ROOMS: [&str; 7] = [
     "crates/tcp/src/state.rs",
     "crates/tcp/src/connection/arrives.rs",
-    "crates/tcp/src/connection/arrives/*.rs",
+    "crates/tcp/src/connection/arrives/**/*.rs",
     "crates/tcp/src/listener.rs",
-    "crates/tcp/src/listener/*.rs",
+    "crates/tcp/src/listener/**/*.rs",
     "crates/tcp/src/time_wait.rs",
-    "crates/tcp/src/time_wait/*.rs",
+    "crates/tcp/src/time_wait/**/*.rs",
 ];
 
 /// What all names of files begin with.
