@@ -93,6 +93,7 @@ knobs! {
     "restart_after_idle" FLAG, |o, v| o.restart_after_idle = v > 0;
     "window_validation" FLAG, |o, v| o.window_validation = v > 0;
     "reduce_window" FLAG, |o, v| o.reduce_window = v > 0;
+    // Both by one: a knob more would change what the corpus draws.
     "lax_timestamps" FLAG, |o, v| (o.lax_timestamps, o.echo_former_timestamp) = (v > 0, v > 0);
     "uncut_segments" FLAG, |o, v| o.uncut_segments = v > 0;
     "syn_cookies" &[0, 1, 2], |o, v| o.syn_cookies = one_of(v, [Cookies::Never, Cookies::WhenFull, Cookies::Always]);

@@ -14,11 +14,15 @@ that the input drives) and `drill` (scripts). All but `wire` and `drill` read a 
 most of the rules would do: segments near the numbers that the other side expects, options, calls and waits.
 
 `cargo xtask fuzz [TARGET]... [--minutes N] [--jobs N]` runs them with libFuzzer, which keeps and changes inputs that reach something
-new, on all processors; it needs a stable compiler and a C++ compiler. It tells every few seconds how many inputs were
+new, on all processors; it needs a stable compiler and a C++ compiler. (`cargo xtask fuzz
+coverage` needs none, but LLVM's tools: `rustup component add llvm-tools`.) It tells every few seconds how many inputs were
 run, how fast, how many are kept and how many edges of the control flow are taken. Debug assertions and checks of overflow are on. A
 finding is made smaller and left in `fuzz/corpus`, where the tests replay it. `cargo xtask fuzz keep` adds to the corpus what takes an
 edge that nothing in it takes.
 ";
+
+/// Of findings that `docs/fuzz.toml` says nothing about.
+const NOT_SAID: &str = "nobody has said yet.";
 
 /// The page: who ran for how long, what each target reaches, and every file.
 pub(super) fn page(all: &Files, by_target: &[(&str, Files)], runs: &[Run]) -> String {
@@ -26,18 +30,21 @@ pub(super) fn page(all: &Files, by_target: &[(&str, Files)], runs: &[Run]) -> St
     // Writing to a string does not fail.
     let _ = write!(
         page,
-        "\n## The last long runs\n\n`cargo xtask fuzz TARGET --minutes 60 --record` writes a row. Beside other work a run has less of \
-         the processor than\nits time; what it had is the third column. Edges are those of everything that is linked, features are edges \
+        "\n## The last runs\n\n`cargo xtask fuzz TARGET --minutes 60 --record` writes a row. Beside other work a run has less of \
+         the processor than\nits time; what it had is the fourth column, in minutes. Edges are those of everything that is linked, features are edges \
          by how often they\nwere taken, and comparisons.\n\n\
          | target | day | minutes | of a processor | runs | inputs kept | edges | features | findings |\n\
          |---|---|---|---|---|---|---|---|---|\n"
     );
     for run in runs {
-        let Run { target, date, minutes, cpu_minutes, runs, inputs, edges, features, findings } = run;
+        let Run { target, date, minutes, cpu_minutes, runs, inputs, edges, features, findings, .. } = run;
         let _ = writeln!(
             page,
             "| `{target}` | {date} | {minutes} | {cpu_minutes} | {runs} | {inputs} | {edges} | {features} | {findings} |"
         );
+    }
+    for run in runs.iter().filter(|run| run.findings > 0) {
+        let _ = writeln!(page, "\nWhat was found in `{}`: {}", run.target, run.found.as_deref().unwrap_or(NOT_SAID));
     }
     let _ = write!(
         page,

@@ -1,4 +1,4 @@
-//! What libFuzzer says of its progress, and what is written down of a run: `docs/fuzz.toml`, a table for each target's longest
+//! What libFuzzer says of its progress, and what is written down of a run: `docs/fuzz.toml`, a table for each target's last
 //! one.
 
 use std::fmt;
@@ -95,6 +95,8 @@ pub(super) struct Run {
     pub(super) edges: u64,
     pub(super) features: u64,
     pub(super) findings: usize,
+    /// What they were: written by hand.
+    pub(super) found: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -112,12 +114,15 @@ impl Records {
 
     /// The file.
     fn text(&self) -> String {
-        let begin = "# The last run of each target: `cargo xtask fuzz TARGET --minutes 60 --record` writes it.\n";
+        let begin = "# The last run of each target: `cargo xtask fuzz TARGET --minutes 60 --record` writes it; what was\n\
+                     # found is said by hand.\n";
         self.list.iter().fold(begin.to_owned(), |text, run| {
-            let Run { target, date, minutes, cpu_minutes, runs, inputs, edges, features, findings } = run;
+            let Run { target, date, minutes, cpu_minutes, runs, inputs, edges, features, findings, found } = run;
+            // A string of JSON is one of TOML.
+            let found = found.as_deref().map_or(String::new(), |what| format!("found = {}\n", serde_json::json!(what)));
             text + &format!(
                 "\n[[run]]\ntarget = \"{target}\"\ndate = \"{date}\"\nminutes = {minutes}\ncpu_minutes = {cpu_minutes}\n\
-                 runs = {runs}\ninputs = {inputs}\nedges = {edges}\nfeatures = {features}\nfindings = {findings}\n"
+                 runs = {runs}\ninputs = {inputs}\nedges = {edges}\nfeatures = {features}\nfindings = {findings}\n{found}"
             )
         })
     }
@@ -143,6 +148,7 @@ impl Run {
             edges: last.edges,
             features: last.features,
             findings,
+            found: None,
         })
     }
 

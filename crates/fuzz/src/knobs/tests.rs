@@ -24,8 +24,8 @@ fn differing(a: &Options, b: &Options) -> Vec<&'static str> {
         local_ports max_segment announce_mss announce_path
         full_syns mtu_probing base_mss mtu_probe_floor window_scaling window_shift whole_segments window_policy
         push_bursts least_burst send_blocks restart_after_idle window_validation reduce_window lax_timestamps
-        echo_former_timestamp uncut_segments syn_cookies cookie_mss delay_fin_ack answer_joined_once quick_acks ack_small_segments layout
-        timestamps sack ecn ecn_when_asked ecn_retries ecn_fallback ecn_option ecn_option_beacon open_errors odd
+        echo_former_timestamp uncut_segments syn_cookies cookie_mss delay_fin_ack answer_joined_once quick_acks
+        ack_small_segments layout timestamps sack ecn ecn_when_asked ecn_retries ecn_fallback ecn_option ecn_option_beacon open_errors odd
         fast_open traffic_class hop_limit hystart reduce_by_acks path_mtu_discovery keys);
     names.retain(|name| !["odd", "fast_open"].contains(name));
     names.extend(differing!("odd.", OddSegments, &a.odd, &b.odd,

@@ -17,9 +17,11 @@ fn progress_is_read_from_what_libfuzzer_says_while_it_forks() {
 fn a_run_is_read_as_it_was_written() {
     let last = Progress::parse(LINE).unwrap();
     let run = Run::new("pair", 60, &Clock::start(), &last, 1).unwrap();
+    let run = Run { found: Some("a \"wrong\" expectation".to_owned()), ..run };
     assert_eq!((run.runs, run.findings, run.minutes), (51_484, 1, 0));
     let text = Records { list: vec![run] }.text();
     let read: Records = toml::from_str(&text).unwrap();
     assert_eq!((&*read.list[0].target, read.list[0].edges), ("pair", 5200));
+    assert_eq!(read.list[0].found.as_deref(), Some("a \"wrong\" expectation"));
     assert_eq!(read.text(), text);
 }

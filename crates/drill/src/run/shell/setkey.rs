@@ -29,7 +29,8 @@ mod tests {
 
     #[test]
     fn the_key_is_that_of_the_script() {
-        let add = "add 192.168.0.1 192.0.2.1 tcp 0x1000 -A tcp-md5 \"secret\" ;\n add 192.0.2.1 192.168.0.1 tcp 0x1001 -A tcp-md5 \"secret\" ;";
+        let add = "add 192.168.0.1 192.0.2.1 tcp 0x1000 -A tcp-md5 \"secret\" ;\n \
+                   add 192.0.2.1 192.168.0.1 tcp 0x1001 -A tcp-md5 \"secret\" ;";
         assert_eq!(setkey(add, Some("secret")), Ok(()));
         assert!(setkey(add, Some("other")).is_err());
         assert!(setkey(add, None).is_err());
