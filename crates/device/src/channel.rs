@@ -24,7 +24,7 @@ use std::task::{Context, Poll, Waker};
 use bowline_base::Instant;
 use bowline_wire::packet::{Capabilities, RxPacket, TxPacket};
 use bytes::{Bytes, BytesMut};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::device::beyond_capabilities;
 use crate::{Device, Readiness, Transmitted, WakeSlot};
@@ -220,21 +220,21 @@ impl PacketReceiver {
 
     /// [`recv`](Self::recv) for callers that poll.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if let Some(packet) = self.try_recv() {
-            return Poll::Ready(Some(packet));
-        }
         let mut state = self.0.state.lock();
-        // One may have come in between.
-        if state.no_device || !state.out.is_empty() {
-            return Poll::Ready(state.out.pop_front());
+        if state.out.is_empty() && !state.no_device {
+            state.wants_packet = Some(cx.waker().clone());
+            return Poll::Pending;
         }
-        state.wants_packet = Some(cx.waker().clone());
-        Poll::Pending
+        Poll::Ready(self.take(state))
     }
 
     /// The next IP packet that the host sends, if there is one now.
     pub fn try_recv(&mut self) -> Option<Bytes> {
-        let mut state = self.0.state.lock();
+        self.take(self.0.state.lock())
+    }
+
+    /// Whoever takes a packet also tells a host that has met a full queue.
+    fn take(&self, mut state: MutexGuard<'_, State>) -> Option<Bytes> {
         let packet = state.out.pop_front()?;
         let starved = std::mem::take(&mut state.starved);
         drop(state);
