@@ -7,9 +7,9 @@ pub enum PathMtuDiscovery {
     /// Packets must not be cut on the way, and a router that says that one was too large is believed (`WANT` and `DO`).
     #[default]
     On,
-    /// Routers may cut packets, and are believed if they cannot (`PROBE`).
+    /// Routers may cut packets, all but [probes](super::MtuProbing), and are believed if they cannot (`PROBE`).
     Unmarked,
-    /// Routers may cut packets, and what they say is not believed (`DONT`, `INTERFACE` and `OMIT`).
+    /// Routers may cut packets, all but probes, and what they say is not believed (`DONT`, `INTERFACE` and `OMIT`).
     Off,
 }
 

@@ -5,7 +5,7 @@ use bowline_wire::tcp::TcpHeader;
 
 use super::demux::Slot;
 use super::{Control, Endpoint, set_timer};
-use crate::connection::{Context, Gathered};
+use crate::connection::{Context, Gathered, Tcb};
 use crate::event::{Event, Readiness};
 use crate::listener::Due;
 use crate::reason::SendReason;
@@ -46,7 +46,8 @@ impl Endpoint {
                 segment_size: None,
                 traffic_class: 0,
                 hop_limit: tcb.options.hop_limit,
-                dont_fragment: tcb.options.path_mtu_discovery.marks(),
+                // A probe that is cut on its way tells nothing of the path.
+                dont_fragment: tcb.options.path_mtu_discovery.marks() || plan.why == SendReason::MtuProbe,
             };
             let text = tcb.build(&mut cx, &plan, &mut departure);
             if tcb.has_said_all(&mut cx) {
@@ -139,7 +140,7 @@ impl Endpoint {
     /// Runs all timers that are due (RFC 9293 3.10.8).
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(index) = self.wheel.pop_expired(now) {
-            if self.with(now, index, super::super::connection::tcb::Tcb::handle_timeout) == Some(true) {
+            if self.with(now, index, Tcb::handle_timeout) == Some(true) {
                 self.say_reset_of(now, index);
             }
         }
