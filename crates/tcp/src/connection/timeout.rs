@@ -9,10 +9,12 @@ use crate::reason::{LossReason, RecoveryChange, SendReason, TimerKind};
 use crate::state::{Cause, State};
 use crate::trace::Trace;
 use bowline_base::Instant;
+use core::time::Duration;
 
-/// Retransmissions for a connection that nobody holds any more, as Linux `tcp_orphan_retries`: a hundred seconds and more,
-/// which is what RFC 9293 3.8.3 wants of R2 at least (SHLD-11).
+/// Retransmissions for a connection that nobody holds any more, as Linux `tcp_orphan_retries`, and the time that they take at
+/// least: what RFC 9293 3.8.3 wants of R2 (SHLD-11). Where time-outs are short, there are more of them.
 const ORPHAN_RETRIES: u8 = 8;
+const ORPHAN_SPAN: Duration = Duration::from_secs(100);
 
 impl Tcb {
     /// Runs every timer that is due. Whether the peer is to be told of an end by a RST.
@@ -75,7 +77,9 @@ impl Tcb {
         let most = match self.state {
             State::SynSent => self.options.syn_retries.saturating_add(self.options.linear_syns),
             State::SynReceived => self.options.synack_retries,
-            _ if self.user.orphan => self.options.retries.min(ORPHAN_RETRIES),
+            _ if self.user.orphan && cx.now.since(self.stuck_since) >= ORPHAN_SPAN => {
+                self.options.retries.min(ORPHAN_RETRIES)
+            }
             _ => self.options.retries,
         };
         if self.rare.is_some() {

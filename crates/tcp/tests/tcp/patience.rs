@@ -49,3 +49,17 @@ fn a_connection_that_nobody_holds_gives_up_sooner() {
     p.pass(Duration::from_secs(210));
     assert_eq!(p.endpoint.population(), (0, 0, 0));
 }
+
+#[test]
+fn a_connection_that_nobody_holds_is_as_patient_with_short_time_outs() {
+    // It once gave up after eight of them, which FreeBSD's 30 ms double to 15 s: an outage of a path is longer.
+    let mut p = Peer::plain();
+    let (_, key) = p.establish();
+    p.call(|endpoint, now| endpoint.set_options(now, key, |options| options.min_rto = Duration::from_millis(30)))
+        .unwrap();
+    p.call(|endpoint, now| endpoint.close(now, key));
+    p.pass(Duration::from_secs(100));
+    assert_eq!(p.endpoint.population(), (1, 0, 0), "no less than 100 s");
+    p.pass(Duration::from_secs(210));
+    assert_eq!(p.endpoint.population(), (0, 0, 0), "and no more patient");
+}
