@@ -155,7 +155,7 @@ fn like_another_system(random: &mut Randomness, options: &mut Options) {
     options.send_blocks = coin();
     options.reduce_window = coin();
     options.lax_timestamps = coin();
-    options.echo_former_timestamp = coin();
+    options.echo_former_timestamp = options.lax_timestamps;
     options.uncut_segments = coin();
     options.delay_fin_ack = coin();
     options.ack_small_segments = coin();
