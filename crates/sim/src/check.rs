@@ -70,7 +70,13 @@ impl std::error::Error for Failure {}
 /// # Errors
 /// The first failure.
 pub fn check(name: &str, seeds: RangeInclusive<u64>, test: impl Fn(&Sim) -> Outcome) -> Result<(), Failure> {
-    for seed in asked().unwrap_or(seeds) {
+    let seeds = asked(seeds.clone()).map_err(|why| Failure {
+        name: name.to_owned(),
+        seed: *seeds.start(),
+        why,
+        record: Err("no seed was run".to_owned()),
+    })?;
+    for seed in seeds {
         let Err(why) = attempt(Sim::new(seed), &test) else { continue };
         let directory = directory(name, seed);
         // The same world again: what it says the second time is what it said the first time.
@@ -112,10 +118,35 @@ fn directory(name: &str, seed: u64) -> PathBuf {
     base.join("sim").join(format!("{name}-{seed}"))
 }
 
-/// The seeds that the environment asks for.
-fn asked() -> Option<RangeInclusive<u64>> {
-    let text = std::env::var("BOWLINE_SEED").ok()?;
-    let (first, last) = text.split_once("..").unwrap_or((&text, &text));
-    let last = last.trim_start_matches('=');
-    Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
+/// The seeds that the environment asks for, or these.
+fn asked(seeds: RangeInclusive<u64>) -> Result<RangeInclusive<u64>, String> {
+    match std::env::var("BOWLINE_SEED") {
+        Ok(text) => {
+            range(&text).ok_or_else(|| format!("BOWLINE_SEED is neither a seed (7) nor seeds (7..20): {text:?}"))
+        }
+        Err(_) => Ok(seeds),
+    }
+}
+
+/// `7`, `7..20` or `7..=20`, the last one among them.
+fn range(text: &str) -> Option<RangeInclusive<u64>> {
+    let (first, last) = text.split_once("..").unwrap_or((text, text));
+    let seeds = first.trim().parse().ok()?..=last.trim_start_matches('=').trim().parse().ok()?;
+    // No seeds at all would make every test pass.
+    (!seeds.is_empty()).then_some(seeds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::range;
+
+    #[test]
+    fn seeds_are_one_or_a_range_and_anything_else_is_refused() {
+        for (text, seeds) in [("7", 7..=7), ("7..20", 7..=20), ("7..=20", 7..=20), (" 7 .. 20 ", 7..=20)] {
+            assert_eq!(range(text), Some(seeds));
+        }
+        for text in ["", "x", "7..", "..7", "20..7", "-1"] {
+            assert_eq!(range(text), None, "{text}");
+        }
+    }
 }

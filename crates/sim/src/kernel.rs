@@ -55,6 +55,8 @@ const PINNED: usize = bowline_device::buffer::CHUNK;
 #[derive(Debug)]
 pub(crate) struct Kernel {
     now: Instant,
+    /// When something happened the last time; later than that only time has passed.
+    last_event: Instant,
     queue: BinaryHeap<Reverse<(Instant, u64, What)>>,
     filed: u64,
     ways: Vec<Way>,
@@ -91,6 +93,7 @@ impl Kernel {
     pub(crate) fn new() -> Self {
         Self {
             now: Instant::ZERO,
+            last_event: Instant::ZERO,
             queue: BinaryHeap::new(),
             filed: 0,
             ways: Vec::new(),
@@ -106,6 +109,11 @@ impl Kernel {
 
     pub(crate) const fn now(&self) -> Instant {
         self.now
+    }
+
+    /// When something happened the last time.
+    pub(crate) const fn last_event(&self) -> Instant {
+        self.last_event
     }
 
     /// Time has passed without events.
@@ -205,6 +213,7 @@ impl Kernel {
         while self.news.is_empty() && self.next_event().is_some_and(|at| at < horizon) {
             let Some(Reverse((at, _, what))) = self.queue.pop() else { return };
             self.now = self.now.max(at);
+            self.last_event = self.now;
             match what {
                 What::Alarm(place) => self.ring(place, at),
                 What::Way(place) => self.move_packets(place, at),

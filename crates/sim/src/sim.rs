@@ -38,7 +38,7 @@ pub struct Stalled {
 impl fmt::Display for Stalled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at, seed } = self;
-        write!(f, "nothing can happen any more after {at} s, and the simulation is not done (seed {seed})")
+        write!(f, "nothing happens any more after {at} s, and the program waits for what never comes (seed {seed})")
     }
 }
 
@@ -228,7 +228,7 @@ impl Sim {
                 if let Poll::Ready(output) = program.as_mut().poll(cx) {
                     return Poll::Ready(Ok(output));
                 }
-                Pin::new(&mut pacemaker).poll(cx).map(|_| Err(Stalled { at: self.now(), seed: self.seed }))
+                Pin::new(&mut pacemaker).poll(cx).map(|_| Err(Stalled { at: self.world.last_event(), seed: self.seed }))
             })
             .await;
             pacemaker.abort();

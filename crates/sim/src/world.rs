@@ -62,6 +62,11 @@ impl World {
         self.shared.lock().kernel.now()
     }
 
+    /// When something happened the last time.
+    pub(crate) fn last_event(&self) -> Instant {
+        self.shared.lock().kernel.last_event()
+    }
+
     /// No task has anything to do: lets the world's events happen until one of them changes that, within the millisecond
     /// that tokio's clock shows.
     pub(crate) fn idle(&self) {
@@ -93,10 +98,11 @@ impl World {
     pub(crate) async fn pace(self, patience: Duration) {
         let sleep = tokio::time::sleep_until(self.origin);
         let mut sleep = std::pin::pin!(sleep);
-        let mut set = Instant::ZERO;
+        let (mut set, begun) = (Instant::ZERO, self.now());
         std::future::poll_fn(|cx| {
             let next = self.pacemaker_sleeps(cx);
-            let until = next.unwrap_or_else(|| self.now() + patience);
+            // Events that tasks woke up for are over before this one sees them; the clock may have jumped before it began.
+            let until = next.unwrap_or_else(|| self.last_event().max(begun) + patience);
             // A timer that is set to a time that has come wakes its task, which would set it again.
             if next.is_some() && self.shown() >= until {
                 return Poll::Pending;
