@@ -213,7 +213,6 @@ impl Kernel {
         while self.news.is_empty() && self.next_event().is_some_and(|at| at < horizon) {
             let Some(Reverse((at, _, what))) = self.queue.pop() else { return };
             self.now = self.now.max(at);
-            self.last_event = self.now;
             match what {
                 What::Alarm(place) => self.ring(place, at),
                 What::Way(place) => self.move_packets(place, at),
@@ -228,6 +227,7 @@ impl Kernel {
             return; // it was armed for an earlier time since
         }
         way.armed = None;
+        self.last_event = now;
         let (from, to) = (way.from, way.to);
         loop {
             let mut errors = Vec::new();
@@ -305,6 +305,7 @@ impl Kernel {
             }
             Some(_) => {
                 alarm.deadline = None;
+                self.last_event = self.now;
                 self.news.wakers.extend(alarm.waker.take());
             }
             None => {}

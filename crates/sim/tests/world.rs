@@ -143,7 +143,8 @@ fn a_program_that_waits_for_nothing_is_told_so() -> Outcome {
     });
     let stalled = stalled.expect_err("nobody sends");
     assert_eq!(stalled.seed, 5);
-    assert!(stalled.at.as_millis() < 1_000, "the handshake was the last that happened: {stalled}");
+    // The timer of the SYN, which nobody waits for any more, still rings after its second.
+    assert!(stalled.at <= bowline_base::Instant::from_secs(1), "a handshake was all that happened: {stalled}");
     Ok(())
 }
 
