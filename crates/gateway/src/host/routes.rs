@@ -4,8 +4,8 @@
 //!
 //! It must not know how the program is told. In doubt there is a way: what is sent there finds out.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -45,8 +45,10 @@ impl Ways {
     /// Those that there are now.
     #[must_use]
     pub fn now() -> Self {
+        // No further than the first that leads somewhere: tables may be long.
         let any = |file, leads: fn(&str) -> bool, far| {
-            fs::read_to_string(file).map_or(true, |table| table.lines().any(leads)) || is_routed(far)
+            let Ok(table) = File::open(file) else { return true };
+            BufReader::new(table).lines().map_while(Result::ok).any(|line| leads(&line)) || is_routed(far)
         };
         Self {
             v4: any("/proc/self/net/route", leads_v4, FAR_V4),
