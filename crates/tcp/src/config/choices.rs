@@ -92,6 +92,6 @@ pub enum MtuProbing {
     /// Once full segments have timed out three times in a row (Linux 1).
     #[default]
     BlackHole,
-    /// From the beginning, starting with [`Options::base_mss`] (Linux 2).
+    /// From the beginning, starting with [`base_mss`](super::Options::base_mss) (Linux 2).
     Always,
 }

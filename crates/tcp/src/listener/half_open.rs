@@ -1,5 +1,5 @@
 //! A connection in SYN-RECEIVED after a passive open, in 96 bytes at most: what it was agreed on, what it answers with, and what
-//! [a segment means](arrives) for it (RFC 9293 3.10.7.4).
+//! a segment means (`arrives`) for it (RFC 9293 3.10.7.4).
 //!
 //! It completes nothing itself. When the handshake's last segment arrives it says so, and a full connection is made from
 //! [`HalfOpen::negotiated`] and given that same segment, so that data, FIN and window on it are handled where they always
