@@ -7,9 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::Duration;
 
-use bowline_base::Position;
 use bowline_tcp::info::Info;
-use bowline_tcp::reason::SendReason;
 use bowline_tcp::state::{Cause, State};
 use bowline_tcp::trace::{Record, Trace};
 use bowline_tcp::{ConnectionError, Counters, FourTuple};
@@ -49,33 +47,25 @@ pub struct Summary {
     pub queues_full: Option<u64>,
     /// Segments dropped, by reason.
     pub drops: BTreeMap<String, u64>,
-    /// What is remembered of open connections, to count segments in records.
+    /// The segment sizes of open connections, to count wire segments in records.
     #[serde(skip)]
-    open: Open,
+    sizes: Sizes,
 }
 
 /// It says nothing about what happened, and so takes no part in comparisons.
 #[derive(Clone, Debug, Default)]
-struct Open(HashMap<FourTuple, Line>);
+struct Sizes(HashMap<FourTuple, WireCount>);
 
-/// One connection: the size of its segments, and where what was sent ends.
-#[derive(Clone, Copy, Debug, Default)]
-struct Line {
-    size: WireCount,
-    end: Option<Position>,
-}
-
-impl PartialEq for Open {
+impl PartialEq for Sizes {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Open {}
+impl Eq for Sizes {}
 
-/// Connections that something is remembered of; the super-segments of others count as one each, and each of their tail loss
-/// probes as a retransmission.
-const MOST_OPEN: usize = 65_536;
+/// Connections whose segment size is remembered; the super-segments of others count as one each.
+const SIZES: usize = 65_536;
 
 impl Summary {
     /// Takes one record in.
@@ -84,18 +74,14 @@ impl Summary {
             Trace::State { from, to, cause } => {
                 self.on_state(*from, *to, *cause);
                 if *to == State::Closed {
-                    self.open.0.remove(&record.tuple);
+                    self.sizes.0.remove(&record.tuple);
                 }
             }
             Trace::Sent { header, len, why, .. } => {
                 let count = self.count(record, header, *len);
                 self.segments_sent += count;
                 self.bytes_sent += u64::from(*len);
-                let again = self.goes_on(record, header, *len).is_none_or(|goes_on| {
-                    // a tail loss probe may also be what comes next (RFC 8985 7.3)
-                    !goes_on || *why != SendReason::TailLossProbe
-                });
-                self.retransmissions += if again && words::is_retransmission(*why) { count } else { 0 };
+                self.retransmissions += if words::is_retransmission(*why) { count } else { 0 };
                 self.resets_sent += u64::from(header.flags.contains(TcpFlags::RST));
             }
             Trace::Received { header, len, dropped, .. } => {
@@ -163,20 +149,11 @@ impl Summary {
 
     /// The wire segments of one that a record tells of.
     fn count(&mut self, record: &Record, header: &TcpHeader, len: u32) -> u64 {
-        let open = &mut self.open.0;
-        if record.id != 0 && header.flags.contains(TcpFlags::SYN) && open.len() < MOST_OPEN {
-            open.entry(record.tuple).or_default().size.observe(header);
+        let sizes = &mut self.sizes.0;
+        if record.id != 0 && header.flags.contains(TcpFlags::SYN) && sizes.len() < SIZES {
+            sizes.entry(record.tuple).or_default().observe(header);
         }
-        open.get(&record.tuple).map_or(1, |line| u64::from(line.size.count(header, len)))
-    }
-
-    /// Whether a segment that was sent begins where those before it end; `None` where that is not known.
-    fn goes_on(&mut self, record: &Record, header: &TcpHeader, len: u32) -> Option<bool> {
-        let line = self.open.0.get_mut(&record.tuple)?;
-        let end = line.end.unwrap_or(Position::initial(header.seq.0));
-        let place = end.nearest(header.seq.0);
-        line.end = Some(end.max(place + u64::from(len) + u64::from(header.flags.contains(TcpFlags::SYN))));
-        Some(place >= end)
+        sizes.get(&record.tuple).map_or(1, |size| u64::from(size.count(header, len)))
     }
 
     fn on_rtt(&mut self, rtt: Duration) {

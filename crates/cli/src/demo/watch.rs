@@ -85,13 +85,12 @@ impl View {
     }
 
     fn note(&mut self, record: &Record) {
-        let before = self.summary.retransmissions;
-        self.summary.push(record);
         if let Trace::Sent { why, .. } = record.what
-            && self.summary.retransmissions > before
+            && words::is_retransmission(why)
         {
             *self.reasons.entry(words::send_reason(why)).or_default() += 1;
         }
+        self.summary.push(record);
         self.diagrams.push(record);
     }
 }

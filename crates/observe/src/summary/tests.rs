@@ -49,19 +49,6 @@ fn full_queues_are_told_of_and_others_are_not() {
 }
 
 #[test]
-fn a_tail_loss_probe_counts_as_a_retransmission_only_where_it_is_one() {
-    let mut s = Script::new(State::Listen);
-    s.handshake();
-    s.sent("A", 1, 1, 1000, SendReason::Data).sent("PA", 1001, 1, 500, SendReason::TailLossProbe);
-    let mut summary = Summary::default();
-    s.records.iter().for_each(|record| summary.push(record));
-    assert_eq!(summary.retransmissions, 0);
-    s.sent("PA", 1001, 1, 500, SendReason::TailLossProbe);
-    summary.push(s.records.last().unwrap());
-    assert_eq!(summary.retransmissions, 1);
-}
-
-#[test]
 fn a_refused_open_is_a_failure_and_no_connection() {
     let mut s = Script::new(State::Closed);
     s.moves(Cause::ActiveOpen).sent("S", 0, 0, 0, SendReason::Syn).got("RA", 0, 1, 0).moves(Cause::Reset);
