@@ -52,9 +52,7 @@ fn who_sends_bursts_gets_more_than_who_does_not() -> Outcome {
         Ok(3.0 * bursts.goodput / report.goodput)
     };
     let shares = (1..=3).map(share).collect::<Result<Vec<_>, _>>()?;
-    assert!(shares.iter().all(|share| (1.0..1.6).contains(share)), "of a fair share: {shares:.2?}");
-    // 1.36 when the others had a plateau where their slow start ended.
-    let mean = shares.iter().sum::<f64>() / 3.0;
-    assert!((1.15..1.35).contains(&mean), "of a fair share: {shares:.2?}");
+    assert!(shares.iter().all(|share| (1.0..2.0).contains(share)), "of a fair share: {shares:.2?}");
+    assert!(shares.iter().sum::<f64>() / 3.0 > 1.15, "of a fair share: {shares:.2?}");
     Ok(())
 }

@@ -5,11 +5,9 @@
 //! The RFC compares the least round-trip time of a round with that of the round before. That is the first of the round, from before
 //! its own queue: so the rise is seen a round later, when twice as much is in flight, and a queue that holds less than two or three
 //! times what the path does has overflowed. A paced sender therefore looks at the queue while it forms, too: sending at twice
-//! the rate of its window, it makes one only once half of the path is filled, and growth stops when the round-trip time
+//! the rate of its window, it makes one only once half of the path is filled, and slow start is over when the round-trip time
 //! has risen by an eighth for an eighth of a window. (Linux ends it by the length of a train of ACKs, for the same reason. What is
-//! not paced makes queues in every round, and has the RFC's criterion alone.) A queue that the window itself has filled stays as long
-//! as the window does; that of other senders' bursts is gone soon. So the window is held for two rounds: slow start is over if all of
-//! their round-trip times are as long, and goes on with the first that is not. By then a queue of half of what the path holds is
+//! not paced makes queues in every round, and has the RFC's criterion alone.) By then a queue of half of what the path holds is
 //! full. So it grows as in conservative slow start as soon, and only as long, as eight round-trip times in a row are longer than
 //! any of the last round: jitter has made those as long before, and a queue that begins has not.
 
@@ -45,14 +43,6 @@ fn steps(micros: u32) -> u16 {
 
 /// What share of a window must be late, and how much later than without a queue: an eighth.
 const STANDING: u32 = 8;
-/// Rounds for which the window is held then: in the first arrives what was sent while it grew, in the second what was not.
-const HOLD_ROUNDS: u8 = 2;
-
-/// Whether what was acknowledged had waited in a queue: its round-trip time is longer than the shortest by an eighth.
-fn waited(sample: &AckSample) -> Option<bool> {
-    let least = micros(sample.min_rtt?);
-    Some(micros(sample.rtt?) >= least.saturating_add((least / STANDING).max(MIN_RTT_THRESH)))
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum Stage {
@@ -60,10 +50,6 @@ enum Stage {
     SlowStart,
     /// Conservative slow start, for so many rounds more.
     Conservative {
-        rounds: u8,
-    },
-    /// A queue stands: the window is held, for so many rounds more, to see whether it stays.
-    Holding {
         rounds: u8,
     },
     Done,
@@ -115,7 +101,7 @@ impl HyStart {
 
     /// By how much the window grows for so many bytes acknowledged.
     pub(super) const fn growth(&self, acked: u64) -> u64 {
-        if matches!(self.stage, Stage::Holding { .. }) { 0 } else { acked / self.divisor() }
+        acked / self.divisor()
     }
 
     /// By how much the growth of slow start is divided.
@@ -139,20 +125,16 @@ impl HyStart {
         if matches!(self.stage, Stage::Off | Stage::Done) {
             return;
         }
-        if let Stage::Holding { rounds } = self.stage {
-            self.hold(sample, rounds);
-            return;
-        }
         if sample.paced {
             self.look_for_a_rise(sample);
             if self.is_queue_standing(sample) {
-                self.begin_round(sample);
-                self.stage = Stage::Holding { rounds: HOLD_ROUNDS };
+                self.stage = Stage::Done;
                 return;
             }
         }
         if self.left == 0 {
-            self.begin_round(sample);
+            // RFC 9406 4.2: a round ends when what was in flight at its beginning is acknowledged.
+            self.left = u32::try_from(sample.in_flight_before).unwrap_or(u32::MAX).max(1);
             let least = core::mem::replace(&mut self.current, NONE);
             if self.stage == Stage::SlowStart {
                 self.last = least;
@@ -165,7 +147,7 @@ impl HyStart {
             self.slowest[1] = self.slowest[1].max(steps(micros(rtt)));
             self.samples = self.samples.saturating_add(1);
         }
-        self.count(sample);
+        self.left = self.left.saturating_sub(u32::try_from(sample.acked).unwrap_or(u32::MAX));
         if self.samples >= N_RTT_SAMPLE {
             self.judge();
         }
@@ -177,30 +159,6 @@ impl HyStart {
                 }
             }
             _ => {}
-        }
-    }
-
-    /// RFC 9406 4.2: a round ends when what was in flight at its beginning is acknowledged.
-    fn begin_round(&mut self, sample: &AckSample) {
-        self.left = u32::try_from(sample.in_flight_before).unwrap_or(u32::MAX).max(1);
-    }
-
-    fn count(&mut self, sample: &AckSample) {
-        self.left = self.left.saturating_sub(u32::try_from(sample.acked).unwrap_or(u32::MAX));
-    }
-
-    /// An ACK while the window is held.
-    fn hold(&mut self, sample: &AckSample, rounds: u8) {
-        if waited(sample) == Some(false) {
-            // The queue was somebody else's, and is gone.
-            self.stage = Stage::SlowStart;
-            (self.late, self.late_bytes) = (0, 0);
-            return;
-        }
-        self.count(sample);
-        if self.left == 0 {
-            self.stage = if rounds > 1 { Stage::Holding { rounds: rounds - 1 } } else { Stage::Done };
-            self.begin_round(sample);
         }
     }
 
@@ -216,8 +174,9 @@ impl HyStart {
     /// Whether a queue stands in a path that the window fills: all round-trip times of at least eight samples in a row and an eighth
     /// of a window show it.
     fn is_queue_standing(&mut self, sample: &AckSample) -> bool {
-        let Some(waited) = waited(sample).filter(|_| sample.cwnd_limited) else { return false };
-        if !waited {
+        let Some((rtt, least)) = sample.rtt.zip(sample.min_rtt).filter(|_| sample.cwnd_limited) else { return false };
+        let least = micros(least);
+        if micros(rtt) < least.saturating_add((least / STANDING).max(MIN_RTT_THRESH)) {
             (self.late, self.late_bytes) = (0, 0);
             return false;
         }
@@ -241,7 +200,7 @@ impl HyStart {
             }
             // The rise was jitter: on with slow start.
             Stage::Conservative { .. } if current < last => self.stage = Stage::SlowStart,
-            Stage::Conservative { .. } | Stage::Holding { .. } | Stage::Done | Stage::Off => {}
+            Stage::Conservative { .. } | Stage::Done | Stage::Off => {}
         }
     }
 }
