@@ -1,4 +1,8 @@
 //! Bytes as decisions: what a program of calls, segments and waits is read from. When they run out, every answer is zero.
+//!
+//! An input means the same when what can be drawn grows. A remainder of the byte by the number of choices would not do: one
+//! choice more, and each byte means another one, so that a corpus that took hours to find is but noise. [`index`] gives a new
+//! choice half of the bytes of a single former one, and leaves all others with theirs: choices may be appended anywhere.
 
 /// The rest of an input.
 #[derive(Clone, Debug)]
@@ -34,16 +38,15 @@ impl<'a> Input<'a> {
         u32::from(self.word()) << 16 | u32::from(self.word())
     }
 
-    /// One of several.
+    /// One of several; takes a byte even where there is none.
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> Option<T> {
-        let index = usize::from(self.byte());
-        from.get(index % from.len().max(1)).copied()
+        from.get(index(self.byte(), from.len())).copied()
     }
 
     /// One of several, of which there is one at least.
     pub fn one_of<T: Copy, const N: usize>(&mut self, from: [T; N]) -> T {
         const { assert!(N > 0, "nothing to pick from") };
-        from[usize::from(self.byte()) % N]
+        from[index(self.byte(), N)]
     }
 
     /// True once in `n` times.
@@ -58,3 +61,14 @@ impl<'a> Input<'a> {
         taken
     }
 }
+
+/// Which of `n` choices a byte means: linear hashing. The remainder is taken by the power of two that has room for all of them,
+/// and what names a choice that does not exist yet means the one that will be split for it.
+const fn index(byte: u8, n: usize) -> usize {
+    let room = n.next_power_of_two();
+    let index = byte as usize % room;
+    if index < n { index } else { index - room / 2 }
+}
+
+#[cfg(test)]
+mod tests;

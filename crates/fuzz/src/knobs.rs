@@ -13,7 +13,7 @@ use bowline_tcp::{
 };
 
 /// One thing that can be set.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Knob {
     /// As the field of [`Options`] is called; with the struct's name before it where it lies in another one.
     pub name: &'static str,
@@ -38,7 +38,8 @@ const BYTES: &[u64] = &[0, 1, 2, 16, 64, 128, 255];
 
 macro_rules! knobs {
     ($($name:literal $borders:expr, $set:expr;)*) => {
-        /// All of them. A profile sets everything: it comes first.
+        /// All of them. A profile sets everything: it comes first. What is new comes last: an input of the corpus has the number
+        /// of each knob that it draws in it, and the numbers of its borders, and would mean another one.
         pub const KNOBS: &[Knob] = &[$(Knob { name: $name, borders: $borders, set: $set }),*];
     };
 }
@@ -93,8 +94,7 @@ knobs! {
     "restart_after_idle" FLAG, |o, v| o.restart_after_idle = v > 0;
     "window_validation" FLAG, |o, v| o.window_validation = v > 0;
     "reduce_window" FLAG, |o, v| o.reduce_window = v > 0;
-    // Both by one: a knob more would change what the corpus draws.
-    "lax_timestamps" FLAG, |o, v| (o.lax_timestamps, o.echo_former_timestamp) = (v > 0, v > 0);
+    "lax_timestamps" FLAG, |o, v| o.lax_timestamps = v > 0;
     "uncut_segments" FLAG, |o, v| o.uncut_segments = v > 0;
     "syn_cookies" &[0, 1, 2], |o, v| o.syn_cookies = one_of(v, [Cookies::Never, Cookies::WhenFull, Cookies::Always]);
     "cookie_mss" SIZES, |o, v| o.cookie_mss = v as u16;
@@ -132,13 +132,14 @@ knobs! {
     "fast_open.keys" FLAG, |o, v| o.fast_open.keys = (v > 0).then_some(FastOpenKeys::new([7; 16]));
     "traffic_class" BYTES, |o, v| o.traffic_class = v as u8;
     "hop_limit" BYTES, |o, v| o.hop_limit = v as u8;
+    "keys" &[0, 1, 2, 3, 4, 5], share_keys;
     "hystart" &[0, 1, 2], |o, v| o.hystart = one_of(v, [HyStart::Rfc9406, HyStart::Classic, HyStart::Off]);
     "reduce_by_acks" FLAG, |o, v| o.reduce_by_acks = v > 0;
     "path_mtu_discovery" &[0, 1, 2], |o, v| {
         let all = [PathMtuDiscovery::On, PathMtuDiscovery::Unmarked, PathMtuDiscovery::Off];
         o.path_mtu_discovery = one_of(v, all);
     };
-    "keys" &[0, 1, 2, 3, 4, 5], share_keys;
+    "echo_former_timestamp" FLAG, |o, v| o.echo_former_timestamp = v > 0;
 }
 
 /// The knob with this name.

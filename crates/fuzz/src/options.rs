@@ -10,7 +10,7 @@ use crate::knobs::KNOBS;
 /// Changes some options: one to eight, each to a number at which something may break.
 pub fn change(input: &mut Input<'_>, options: &mut Options) {
     for _ in 0..=input.byte() % 8 {
-        if let Some(knob) = KNOBS.get(usize::from(input.byte()) % KNOBS.len()) {
+        if let Some(knob) = input.pick(KNOBS) {
             (knob.set)(options, input.pick(knob.borders).unwrap_or(0));
         }
     }
