@@ -8,35 +8,21 @@ use bowline_base::Instant;
 use bowline_stack::{Config, Event, IfaceId, Interface, Stack, UdpKey};
 use bowline_tcp::{ConnectionKey, ListenerKey};
 use bowline_wire::ip::{self, IpHeader, Protocol};
-use bowline_wire::{Capabilities, RxChecksum, RxPacket, Stretches, TcpHeader, checksum};
+use bowline_wire::{Capabilities, RxPacket, TcpHeader, checksum};
 use std::net::IpAddr;
 use std::time::Duration;
+
+use crate::input::Input;
+use crate::options;
 
 mod calls;
 mod packets;
 
 const MTU: u16 = 1500;
-
-/// Reads the input front to back; zeros once it is over.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn byte(&mut self) -> u8 {
-        let Some((byte, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        *byte
-    }
-
-    fn word(&mut self) -> u16 {
-        u16::from_be_bytes([self.byte(), self.byte()])
-    }
-
-    fn take(&mut self, len: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(len.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-}
+/// When it begins: no deadline may be before.
+const START: Instant = Instant::from_secs(1);
+/// Deadlines until everything is over.
+const ROUNDS: usize = 100_000;
 
 struct Bench<'a> {
     input: Input<'a>,
@@ -50,12 +36,18 @@ struct Bench<'a> {
     /// What the host sent last, so that answers can be near the truth.
     last: Option<(IpHeader, TcpHeader, usize)>,
     last_packet: Vec<u8>,
+    /// How many packets the device delivers at once.
+    together: usize,
+    /// Those that came and were not delivered yet.
+    batch: Vec<RxPacket>,
 }
 
 /// The target.
 pub fn run(data: &[u8]) {
-    let mut input = Input(data);
+    let mut input = Input::new(data);
     let flags = input.byte();
+    let together = if flags & 32 != 0 { input.one_of([8, 2, 3, 64]) } else { 1 };
+    let config = if flags & 64 != 0 { config(&mut input) } else { Config::default() };
     let capabilities = Capabilities {
         mtu: MTU,
         checksum: flags & 1 != 0,
@@ -63,7 +55,7 @@ pub fn run(data: &[u8]) {
         udp_segmentation: flags & 4 != 0,
         lossless: flags & 8 != 0,
     };
-    let mut stack = Stack::new(Config::default(), [flags; 32], Instant::ZERO);
+    let mut stack = Stack::new(config, [flags; 32], START);
     let addresses =
         [([10, 0, 2, 2].into(), 24), (IpAddr::from([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]), 64)];
     let addresses = addresses.map(|(address, prefix)| bowline_stack::Cidr::new(address, prefix));
@@ -73,22 +65,45 @@ pub fn run(data: &[u8]) {
         input,
         stack,
         iface,
-        now: Instant::ZERO,
+        now: START,
         listeners: Vec::new(),
         connections: Vec::new(),
         sockets: Vec::new(),
         echoes: Vec::new(),
         last: None,
         last_packet: Vec::new(),
+        together,
+        batch: Vec::new(),
     };
+    // Each segment goes its own way while somebody reads.
+    bench.stack.tcp_mut().trace().set_enabled(flags & 128 != 0);
     for _ in 0..400 {
-        if bench.input.0.is_empty() {
+        if bench.input.is_empty() {
             break;
         }
         bench.step();
         bench.drain();
     }
     bench.finish();
+}
+
+/// A host with bounds so small that they are met.
+fn config(input: &mut Input<'_>) -> Config {
+    let mut config = Config { tcp: options::config(input), ..Config::default() };
+    config.reassembly.max_datagrams = input.one_of([1024, 0, 1, 3]);
+    config.reassembly.max_bytes = input.one_of([4 << 20, 0, 1000, 5000]);
+    config.reassembly.max_fragments = input.one_of([256, 0, 1, 2]);
+    config.icmp.errors_per_second = input.one_of([1000, 0, 1]);
+    config.icmp.burst = input.one_of([50, 0, 1]);
+    config.icmp.burst_per_destination = input.one_of([6, 0, 1]);
+    config.icmp.max_queue = input.one_of([256, 0, 1]);
+    config.icmp.echo = !input.one_in(4);
+    config.udp.max_sockets = input.one_of([8, 0, 1, 2]);
+    config.udp.ephemeral_ports = input.one_of([(4000, 4001), (40_000, 40_000), (80, 81)]);
+    config.path_mtu.max_entries = input.one_of([4096, 0, 1, 2]);
+    config.path_mtu.min_v4 = input.one_of([552, 0, 68, u16::MAX]);
+    config.path_mtu.lifetime = Duration::from_secs(input.one_of([600, 0, 1]));
+    config
 }
 
 fn addresses(choice: u8) -> (IpAddr, IpAddr) {
@@ -109,6 +124,10 @@ fn port(choice: u8) -> u16 {
 impl Bench<'_> {
     fn step(&mut self) {
         let choice = self.input.byte();
+        if choice & 8 != 0 {
+            // Time passes, or a program calls: what came before was delivered before.
+            self.deliver();
+        }
         match choice & 0xf {
             0..=3 => self.answer(choice),
             4 => self.segment(choice),
@@ -117,7 +136,7 @@ impl Bench<'_> {
             7 => {
                 let len = usize::from(self.input.byte());
                 let bytes = self.input.take(len).to_vec();
-                self.handle(bytes, RxChecksum::Unverified);
+                self.handle(packets::whole(bytes));
             }
             8 | 9 => self.pass_time(choice),
             10 => self.listener(choice),
@@ -128,13 +147,19 @@ impl Bench<'_> {
         }
     }
 
-    fn handle(&mut self, bytes: Vec<u8>, checksum: RxChecksum) {
-        let (pinned, data) = (bytes.len(), bytes.into());
-        self.stack.handle_packet(
-            self.now,
-            self.iface,
-            RxPacket { data, pinned, checksum, segment_size: None, more: Stretches::new() },
-        );
+    /// A packet comes in: alone, or to be delivered with others.
+    fn handle(&mut self, packet: RxPacket) {
+        if self.together == 1 {
+            return self.stack.handle_packet(self.now, self.iface, packet);
+        }
+        self.batch.push(packet);
+        if self.batch.len() >= self.together {
+            self.deliver();
+        }
+    }
+
+    fn deliver(&mut self) {
+        self.stack.handle_packets(self.now, self.iface, self.batch.drain(..));
     }
 
     /// A little time, or up to the next deadline.
@@ -161,17 +186,19 @@ impl Bench<'_> {
         }) {
             assert!(packets < 20_000, "the host does not stop sending");
         }
+        while self.stack.tcp_mut().trace().pop().is_some() {}
         while let Some(event) = self.stack.poll_event() {
             if let Event::EchoRequest(echo) = event {
                 self.echoes.push(echo);
             }
         }
         let next = self.stack.poll_timeout();
-        assert!(next.is_none_or(|next| next > Instant::ZERO), "a deadline before the beginning");
+        assert!(next.is_none_or(|next| next >= START), "a deadline before the beginning");
     }
 
     /// Everything is closed, and time passes: nothing may be left.
     fn finish(mut self) {
+        self.deliver();
         for listener in core::mem::take(&mut self.listeners) {
             self.stack.tcp_mut().close_listener(self.now, listener);
         }
@@ -182,7 +209,7 @@ impl Bench<'_> {
             self.stack.udp_close(key);
         }
         self.drain();
-        for _ in 0..10_000 {
+        for _ in 0..ROUNDS {
             let Some(next) = self.stack.poll_timeout() else { break };
             self.now = self.now.max(next) + Duration::from_micros(1);
             self.stack.handle_timeout(self.now);

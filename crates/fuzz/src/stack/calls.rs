@@ -1,6 +1,6 @@
 //! What a program does with a host: listeners, connections, sockets for datagrams, pings.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bowline_stack::{IcmpError, UdpBind, UdpSend};
 use bowline_tcp::{Listen, Refusal};
@@ -90,10 +90,7 @@ impl Bench<'_> {
         let Some(&key) =
             self.sockets.get(usize::from(which) % self.sockets.len().max(1)).filter(|_| choice & 0x80 != 0)
         else {
-            let port = if choice & 0x40 != 0 { None } else { Some(port(which)) };
-            let bind = UdpBind { port, receive_buffer: 4096, send_buffer: 4096, ..UdpBind::port(0) };
-            self.sockets.extend(self.stack.udp_bind(bind));
-            return;
+            return self.bind(choice, which);
         };
         let (remote, local) = addresses(choice);
         let ports = self.input.byte();
@@ -105,17 +102,51 @@ impl Bench<'_> {
             1 => {
                 let _ = self.stack.udp_connect(key, remote);
             }
+            2 if ports & 0x80 != 0 => {
+                if let Ok(peeked) = self.stack.udp_peek(key) {
+                    assert_eq!(self.stack.udp_receive(key), Ok(peeked), "peek and receive differ");
+                }
+            }
             2 => self.stack.udp_close(key),
+            3 if ports & 0x80 != 0 => {
+                let _ = self.stack.udp_disconnect(key);
+            }
             3 => {
-                let _ = self.stack.udp_failure(key);
+                let _ = (self.stack.udp_failure(key), self.stack.udp_info(key), self.stack.udp_sockets());
             }
             _ => {
                 let payload = vec![0x66; usize::from(self.input.word())].into();
                 let segment_size = (ports & 0x80 != 0).then(|| self.input.word());
-                let send = UdpSend { source: Some(local), segment_size, ..UdpSend::to(remote, payload) };
+                let send = UdpSend {
+                    destination: (ports & 3 != 3).then_some(remote),
+                    source: (ports & 12 != 12).then_some(local),
+                    segment_size,
+                    traffic_class: which,
+                    hop_limit: which ^ 64,
+                    payload,
+                };
                 let _ = self.stack.udp_send(self.now, key, send);
             }
         }
+    }
+
+    /// A socket: on every port or one, an ephemeral one among them, and on every address, or one that may not be ours.
+    fn bind(&mut self, choice: u8, which: u8) {
+        let (far, near) = addresses(choice);
+        let address = match which >> 2 & 7 {
+            0 => Some(near),
+            1 => Some(far),
+            2 => Some(IpAddr::from([0; 4])),
+            3 => Some(IpAddr::from([0; 16])),
+            _ => None,
+        };
+        let port = match (choice & 0x40 != 0, which & 0x20 != 0) {
+            (true, _) => None,
+            (_, true) => Some(0),
+            _ => Some(port(which)),
+        };
+        let bind = UdpBind { address, port, receive_buffer: 4096, send_buffer: 4096, trains: which & 0x40 != 0 };
+        self.sockets.extend(self.stack.udp_bind(bind));
     }
 
     pub(super) fn echo(&mut self, choice: u8) {

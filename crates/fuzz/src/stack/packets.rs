@@ -4,10 +4,52 @@ use std::net::IpAddr;
 
 use bowline_wire::ip::{self, IpHeader, Protocol};
 use bowline_wire::{
-    Fragment, RxChecksum, SackBlock, SeqNumber, TcpFlags, TcpHeader, TcpOptions, Timestamps, UdpHeader, icmp, tcp, udp,
+    Fragment, RxChecksum, RxPacket, SackBlock, SeqNumber, Stretch, Stretches, TcpFlags, TcpHeader, TcpOptions,
+    Timestamps, UdpHeader, icmp, tcp, udp,
 };
+use bytes::Bytes;
 
 use super::{Bench, addresses, port};
+use crate::input::Input;
+
+/// The text of a segment, and how the device hands it over.
+#[derive(Clone, Copy, Debug, Default)]
+struct Text {
+    len: usize,
+    /// Bytes in each piece, where it does not lie in one with the headers.
+    pieces: Option<usize>,
+    /// Payload bytes per wire segment, of a super-segment.
+    segment_size: Option<u16>,
+    checksum: RxChecksum,
+    marked: bool,
+}
+
+impl Text {
+    /// In one piece, as it came from a wire.
+    fn plain(len: usize, marked: bool) -> Self {
+        Self { len, marked, ..Self::default() }
+    }
+
+    /// As devices with offloads hand it over, or those in memory.
+    fn offloaded(self, input: &mut Input<'_>) -> Self {
+        let pieces = input.one_of([None, Some(1), Some(100), Some(1448), Some(usize::MAX)]);
+        let segment_size = input.one_of([None, Some(1448), Some(1), Some(536)]);
+        let checksum = input.one_of([RxChecksum::Unverified, RxChecksum::Verified, RxChecksum::Partial]);
+        let len = if segment_size.is_some() { self.len * 16 } else { self.len };
+        Self { len, pieces, segment_size, checksum, ..self }
+    }
+}
+
+/// A packet in one piece of which nothing is known.
+pub(super) fn whole(bytes: Vec<u8>) -> RxPacket {
+    RxPacket {
+        pinned: bytes.len(),
+        data: bytes.into(),
+        checksum: RxChecksum::Unverified,
+        segment_size: None,
+        more: Stretches::new(),
+    }
+}
 
 impl Bench<'_> {
     /// A segment that answers what the host sent last, right or nearly so.
@@ -41,7 +83,16 @@ impl Bench<'_> {
             header.options.timestamps = Some(Timestamps { value: self.now.as_millis() as u32, echo: times.value });
         }
         let len = if twist & 0x10 != 0 { usize::from(self.input.byte()) * 8 } else { 0 };
-        self.send_segment(ip.dst, ip.src, &header, len, twist & 0x20 != 0);
+        let mut text = Text::plain(len, twist & 0x20 != 0);
+        if twist & 0x80 != 0 {
+            text = text.offloaded(&mut self.input);
+        }
+        // One of them, or as many as a window holds, each where the one before has ended.
+        let count = if twist & 0x40 != 0 { 1 + self.input.byte() % 48 } else { 1 };
+        for _ in 0..count {
+            self.send_segment(ip.dst, ip.src, &header, text);
+            header.seq = header.seq + text.len as u32;
+        }
     }
 
     fn options(&mut self, header: &mut TcpHeader, times: Option<Timestamps>) {
@@ -76,25 +127,35 @@ impl Bench<'_> {
         };
         self.options(&mut header, None);
         let len = usize::from(self.input.byte());
-        self.send_segment(src, dst, &header, len, ports & 0x80 != 0);
+        self.send_segment(src, dst, &header, Text::plain(len, ports & 0x80 != 0));
     }
 
-    fn send_segment(&mut self, src: IpAddr, dst: IpAddr, header: &TcpHeader, len: usize, marked: bool) {
-        let payload = vec![0x5a; len];
-        let mut bytes = vec![0; header.emit_len()];
-        header.emit(&mut bytes);
-        tcp::fill_checksum(src, dst, &mut bytes, &[&payload]);
-        bytes.extend(payload);
-        let mut ip = IpHeader::new(src, dst, Protocol::TCP, bytes.len());
-        ip.traffic_class.0 = if marked { 3 } else { 0 };
-        self.send_ip(&ip, &bytes);
+    fn send_segment(&mut self, src: IpAddr, dst: IpAddr, header: &TcpHeader, text: Text) {
+        let payload = vec![0x5a; text.len];
+        let mut segment = vec![0; header.emit_len()];
+        header.emit(&mut segment);
+        tcp::fill_checksum(src, dst, &mut segment, &[&payload]);
+        let mut ip = IpHeader::new(src, dst, Protocol::TCP, segment.len() + payload.len());
+        ip.traffic_class.0 = if text.marked { 3 } else { 0 };
+        let mut bytes = vec![0; ip.emit_len()];
+        ip::emit(&ip, &mut bytes);
+        bytes.extend(segment);
+        let mut more = Stretches::new();
+        match text.pieces {
+            None => bytes.extend(payload),
+            Some(len) => more.extend(payload.chunks(len).map(|piece| {
+                let piece = Bytes::copy_from_slice(piece);
+                Stretch::new(piece, len.min(payload.len()))
+            })),
+        }
+        self.handle(RxPacket { checksum: text.checksum, segment_size: text.segment_size, more, ..whole(bytes) });
     }
 
     fn send_ip(&mut self, header: &IpHeader, payload: &[u8]) {
         let mut packet = vec![0; header.emit_len()];
         ip::emit(header, &mut packet);
         packet.extend(payload);
-        self.handle(packet, RxChecksum::Unverified);
+        self.handle(whole(packet));
     }
 
     /// A datagram, whole or a part of it as a fragment.
