@@ -183,6 +183,27 @@ impl Report {
     }
 }
 
+/// Processor seconds of the children that have ended, and theirs; 0 where the system does not say.
+pub(crate) fn cpu_of_children() -> f64 {
+    // cutime and cstime.
+    cpu("self", [16, 17]).unwrap_or_default()
+}
+
+/// Processor seconds of a process that has not been waited for, without its children's; `None` where the system does not say.
+pub(crate) fn cpu_of(process: u32) -> Option<f64> {
+    // utime and stime.
+    cpu(&process.to_string(), [14, 15])
+}
+
+/// The sum of two fields of `/proc/PROCESS/stat`, which are in hundredths of a second.
+fn cpu(process: &str, fields: [usize; 2]) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // Those behind the name, which is in parentheses, begin with the third.
+    let behind: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+    let ticks = |field: usize| behind.get(field - 3)?.parse::<f64>().ok();
+    Some((ticks(fields[0])? + ticks(fields[1])?) / 100.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::Tally;

@@ -67,17 +67,8 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn start() -> Self {
-        Self { started: Instant::now(), cpu: children_cpu() }
+        Self { started: Instant::now(), cpu: step::cpu_of_children() }
     }
-}
-
-/// Processor seconds of the children that have ended, and theirs; 0 where the system does not say.
-fn children_cpu() -> f64 {
-    let Ok(stat) = fs::read_to_string("/proc/self/stat") else { return 0.0 };
-    // Behind the name, which is in parentheses: cutime and cstime are the fields 16 and 17, in hundredths.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
-    (ticks(16) + ticks(17)) / 100.0
 }
 
 /// A run that has ended.
@@ -136,7 +127,7 @@ impl Run {
         last: &Progress,
         findings: usize,
     ) -> Result<Self, String> {
-        let cpu = children_cpu() - clock.cpu;
+        let cpu = step::cpu_of_children() - clock.cpu;
         let elapsed = clock.started.elapsed().as_secs() / 60;
         Ok(Self {
             target: target.to_owned(),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::Variant;
 use super::build::{Binary, Kind};
 use super::weave::CHOICE;
+use crate::step;
 
 /// Tests of other rooms, and of what others show in less time.
 const SKIPPED: [&str; 7] = [
@@ -29,8 +30,13 @@ const SLOW: [&str; 3] = ["bulk::", "random::the_first_thousand", "random::the_se
 /// The model checker's bound here: two seconds, in which it takes every arrow of the whole table.
 const EXPLORE: [&str; 6] = ["--states", "100000", "--endings", "32", "--threads", "1"];
 
-/// How many times as long as with the whole code tests may take, and how long at least.
-const PATIENCE: (u32, Duration) = (5, Duration::from_secs(60));
+/// How many times as long as with the whole code a program's answer may take, and how long at least. It is the processor's time
+/// that counts, and not that of a machine with other work.
+const PATIENCE: (u32, Duration) = (5, Duration::from_secs(5));
+/// How long it may take by the clock: who waits for ever uses no processor.
+const END: Duration = Duration::from_secs(1800);
+/// How often it is looked at, where it says nothing.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What becomes of the variants, by their numbers.
 #[derive(Default)]
@@ -48,15 +54,19 @@ pub(super) fn run(
     chosen: &[usize],
     (jobs, quick): (usize, bool),
 ) -> Result<Outcome, String> {
-    let started = Instant::now();
-    let asked = || all(binaries).filter(move |(_, part)| !(quick && *part == Part::Slow));
-    for (binary, part) in asked() {
-        if caught(binary, part, 0, Duration::MAX)? {
+    let mut asked = Vec::new();
+    for (binary, part) in all(binaries).filter(|(_, part)| !(quick && *part == Part::Slow)) {
+        let before = (Instant::now(), step::cpu_of_children());
+        if caught(binary, part, 0, END)? {
             return Err(format!("{} fails with the code as it is", binary.path.display()));
         }
+        let taken = match step::cpu_of_children() - before.1 {
+            cpu if cpu > 0.0 => Duration::from_secs_f64(cpu),
+            _ => before.0.elapsed(),
+        };
+        println!("{part:?} {}: {:.1} s with the code as it is", binary.path.display(), taken.as_secs_f64());
+        asked.push((binary, part, (taken * PATIENCE.0).max(PATIENCE.1)));
     }
-    let patience = (started.elapsed() * PATIENCE.0).max(PATIENCE.1);
-    println!("the tests take {:.1} s with the code as it is", started.elapsed().as_secs_f64());
     let left = Mutex::new(chosen.iter().copied().collect::<VecDeque<usize>>());
     let outcome = Mutex::new(Outcome::default());
     let next = || {
@@ -70,7 +80,7 @@ pub(super) fn run(
         while let Some(number) = next() {
             let variant = variants.get(number - 1);
             let (mut by_test, mut by_model) = (false, false);
-            for (binary, part) in asked() {
+            for &(binary, part, patience) in &asked {
                 match binary.kind {
                     Kind::Tests => by_test = by_test || caught(binary, part, number, patience)?,
                     Kind::Model if by_test && !variant.is_some_and(Variant::is_of_table) => {}
@@ -95,7 +105,7 @@ pub(super) fn run(
 }
 
 /// Which of the questions to a program.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Part {
     /// The tests that take no time.
     Quick,
@@ -112,7 +122,7 @@ fn all(binaries: &[Binary]) -> impl Iterator<Item = (&Binary, Part)> {
     parts.into_iter().flat_map(move |(part, kind)| of(kind).map(move |binary| (binary, part)))
 }
 
-/// Whether something is found wrong with this variant, or what is asked takes longer than `patience`.
+/// Whether something is found wrong with this variant, or what is asked takes more than `patience`, of a processor.
 fn caught(binary: &Binary, part: Part, number: usize, patience: Duration) -> Result<bool, String> {
     let mut command = Command::new(&binary.path);
     command.current_dir(&binary.directory).env(CHOICE, number.to_string()).env("PROPTEST_FAILURE_PERSISTENCE", "off");
@@ -138,13 +148,17 @@ fn fails(child: &mut Child, patience: Duration) -> bool {
     std::thread::spawn(move || {
         BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| say.send(line))
     });
-    let end = Instant::now().checked_add(patience);
+    let started = Instant::now();
     loop {
-        let left = end.map_or(Duration::from_secs(3600), |end| end.saturating_duration_since(Instant::now()));
-        match hear.recv_timeout(left) {
+        match hear.recv_timeout(LOOK) {
             Ok(line) if line.ends_with("... FAILED") || line.contains(" WRONG ") => return true,
             Ok(_) => {}
-            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Timeout) => {
+                let spent = step::cpu_of(child.id()).map_or_else(|| started.elapsed(), Duration::from_secs_f64);
+                if spent > patience || started.elapsed() > END {
+                    return true;
+                }
+            }
             Err(RecvTimeoutError::Disconnected) => return false,
         }
     }
