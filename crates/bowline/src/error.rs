@@ -126,6 +126,14 @@ fn icmp(error: IcmpError, ipv6: bool) -> io::Error {
     connection_error(same, ipv6)
 }
 
+/// Nothing here is ready for urgent data or errors alone: who waits for only these would wait for ever.
+pub(crate) fn check_interest(interest: tokio::io::Interest) -> io::Result<()> {
+    if interest.is_readable() || interest.is_writable() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "an interest in reading or writing is wanted"))
+}
+
 pub(crate) fn ping(error: SendError) -> io::Error {
     match error {
         SendError::NoRoute => network_unreachable(),

@@ -54,6 +54,17 @@ async fn who_waits_for_either_is_told_of_both() {
 }
 
 #[tokio::test]
+async fn an_interest_that_nothing_meets_is_refused() {
+    let (client, server_net) = pair();
+    let (ours, _theirs) = connected(&client, &server_net).await;
+    let datagrams = UdpSocket::bind(&client, "10.0.0.1:0".parse().unwrap()).await.unwrap();
+    for interest in [Interest::PRIORITY, Interest::ERROR, Interest::PRIORITY | Interest::ERROR] {
+        assert_eq!(ours.ready(interest).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(datagrams.ready(interest).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+}
+
+#[tokio::test]
 async fn buffers_in_pieces_are_written_and_read_without_waiting() {
     let (client, server_net) = pair();
     let (ours, theirs) = connected(&client, &server_net).await;

@@ -26,21 +26,30 @@ impl Core {
         key: ConnectionKey,
         bufs: &[io::IoSlice<'_>],
     ) -> Result<usize, CallError> {
-        let mut total = 0;
-        for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
-            match self.tcp().send(now, key, buf) {
-                Ok(count) => {
-                    total += count;
-                    if count < buf.len() {
-                        break;
-                    }
-                }
-                Err(error) if total == 0 => return Err(error),
-                Err(_) => break,
-            }
-        }
-        Ok(total)
+        one_after_the_other(bufs.iter().map(|buf| (buf.len(), buf)), |buf| self.tcp().send(now, key, buf))
     }
+}
+
+/// A call for each of several buffers with their lengths, until one of them is not used up. An error counts if it is the first
+/// thing to tell: what is left of it is told again by the next call.
+pub(super) fn one_after_the_other<B, E>(
+    bufs: impl Iterator<Item = (usize, B)>,
+    mut call: impl FnMut(B) -> Result<usize, E>,
+) -> Result<usize, E> {
+    let mut total = 0;
+    for (len, buf) in bufs.filter(|(len, _)| *len > 0) {
+        match call(buf) {
+            Ok(count) => {
+                total += count;
+                if count < len {
+                    break;
+                }
+            }
+            Err(error) if total == 0 => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok(total)
 }
 
 impl TcpStream {

@@ -12,7 +12,8 @@ use bytes::BufMut;
 use tokio::io::{Interest, ReadBuf, Ready};
 
 use super::TcpStream;
-use super::calls::Direction;
+use super::calls::{Direction, one_after_the_other};
+use crate::error::check_interest;
 
 impl TcpStream {
     /// Waits until there is data to read, or its end, or an error.
@@ -35,8 +36,10 @@ impl TcpStream {
     /// [`READ_CLOSED`](Ready::READ_CLOSED) as soon as it has arrived, be there data before it or not.
     ///
     /// # Errors
-    /// `ENETDOWN` where the network is gone.
+    /// `ENETDOWN` where the network is gone; `InvalidInput` for an interest in neither reading nor writing: urgent data and errors are
+    /// no readiness of their own here.
     pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        check_interest(interest)?;
         poll_fn(|cx| self.poll_interest(cx, interest)).await
     }
 
@@ -81,21 +84,7 @@ impl TcpStream {
     /// # Errors
     /// As [`try_read`](Self::try_read).
     pub fn try_read_vectored(&self, bufs: &mut [io::IoSliceMut<'_>]) -> io::Result<usize> {
-        let mut total = 0;
-        for buf in bufs.iter_mut().filter(|buf| !buf.is_empty()) {
-            match self.try_read(buf) {
-                Ok(count) => {
-                    total += count;
-                    if count < buf.len() {
-                        break;
-                    }
-                }
-                Err(error) if total == 0 => return Err(error),
-                // What is left to tell is told again by the next call.
-                Err(_) => break,
-            }
-        }
-        Ok(total)
+        one_after_the_other(bufs.iter_mut().map(|buf| (buf.len(), buf)), |buf| self.try_read(buf))
     }
 
     /// [`try_read`](Self::try_read) into what `buf` has room for, which it advances.

@@ -8,6 +8,7 @@ use bowline_stack::UdpReadiness;
 use tokio::io::{Interest, Ready};
 
 use super::{Direction, UdpSocket};
+use crate::error::check_interest;
 
 impl UdpSocket {
     /// Waits until there is a datagram, or an error.
@@ -29,8 +30,9 @@ impl UdpSocket {
     /// Waits for any of what `interest` names, or an error, and says which of it has come: an error makes it ready for both.
     ///
     /// # Errors
-    /// `ENETDOWN`.
+    /// `ENETDOWN`; `InvalidInput` for an interest in neither reading nor writing, which have the errors.
     pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        check_interest(interest)?;
         poll_fn(|cx| self.poll_interest(cx, interest)).await
     }
 
