@@ -47,8 +47,9 @@ fn compare(version: &str, outside: &[(&str, &str, i64)], inside: &[(&str, &str, 
     for (expected, seen) in outside.iter().zip(inside) {
         // a router as near as this one answers while connect still holds the socket: the kernel takes that for a hint,
         // and goes by the answer to its second SYN, a second later
-        let early = if expected.2 > 1400 { 300 } else { 1100 };
-        let late = 500 + expected.2 / 5;
+        let noise = expected.2 / 5;
+        let early = if expected.2 > 1400 { 300 } else { 1100 + noise };
+        let late = 500 + noise;
         let is_paced = (expected.2 - early..=expected.2 + late).contains(&seen.2);
         if (expected.0, expected.1) != (seen.0, seen.1) || !is_paced {
             different.push(format!(
