@@ -188,8 +188,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseUnitError> {
     Ok(Duration::from_nanos(nanos as u64))
 }
 
-/// Units of sizes in bytes: as the kernel's tools have them, a single letter is a multiple of 1024.
-const SIZES: [(&str, f64); 10] = [
+/// Units of sizes in bytes, in upper or lower case: as the kernel's tools have them, a single letter is a multiple of 1024.
+const SIZES: [(&str, f64); 11] = [
+    ("", 1.0),
     ("b", 1.0),
     ("kb", 1e3),
     ("mb", 1e6),
@@ -202,23 +203,24 @@ const SIZES: [(&str, f64); 10] = [
     ("gib", 1_073_741_824.0),
 ];
 
-/// Reads a size in bytes: `64MiB`, `64M` for the same, `64MB` for 64,000,000.
+/// Reads a size in bytes, on every command line and in every file: `12000` and `12000B` for bytes, `64kB`, `64MB` for
+/// multiples of 1000, `64KiB`, `64MiB` and for short `64K`, `64M` for multiples of 1024.
 ///
 /// # Errors
-/// There is no unit, an unknown one, or no number.
-pub fn parse_size(text: &str) -> Result<usize, ParseUnitError> {
+/// There is an unknown unit, or no number.
+pub fn parse_size(text: &str) -> Result<u64, ParseUnitError> {
     let Some((number, unit)) = number_and_unit(text) else {
         return Err(wrong(text, "is no size, for example 64MiB"));
     };
     let unit = unit.to_ascii_lowercase();
     let Some((_, factor)) = SIZES.iter().find(|(name, _)| *name == unit) else {
-        return Err(wrong(text, "has no unit of a size: B, KiB, MiB or GiB, or kB, MB, GB, for example 64MiB"));
+        return Err(wrong(text, "has no unit of a size: B, kB, MB, GB, or KiB, MiB, GiB, for example 64MiB"));
     };
     let bytes = (number * factor).round();
-    if bytes >= usize::MAX as f64 {
+    if bytes >= u64::MAX as f64 {
         return Err(wrong(text, "is too large"));
     }
-    Ok(bytes as usize)
+    Ok(bytes as u64)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bowline_device::impairment::Loss;
-use bowline_device::units::{Percent, Rate};
+use bowline_device::units::{Percent, Rate, parse_size};
 use bowline_observe::diagram::text::Style;
 use clap::ValueEnum;
 
@@ -45,8 +45,8 @@ pub struct Args {
     /// How many pages are fetched on the one connection
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub requests: u32,
-    /// The size of each page: `12000`, `64kB`, `2MB`
-    #[arg(long, value_name = "BYTES", default_value = "12kB", value_parser = parse_size)]
+    /// The size of each page: `12000`, `64kB`, `64KiB`, at most `1GB`
+    #[arg(long, value_name = "BYTES", default_value = "12kB", value_parser = page_size)]
     pub size: u64,
     /// Use IPv6
     #[arg(short = '6', long)]
@@ -81,22 +81,12 @@ Examples:
   bowline demo --rate 1mbit --size 200kB --requests 1
   bowline demo --loss-up 100%";
 
-/// Reads a size in bytes: `12000`, `12kB`, `1MB`, at most 1 GB.
-fn parse_size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = text.get(digits.len()..).unwrap_or_default();
-    let factor = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" => 1_000,
-        "m" | "mb" => 1_000_000,
-        "g" | "gb" => 1_000_000_000,
-        _ => return Err(format!("{text:?} has no unit of a size, which are kB, MB and GB, for example 64kB")),
-    };
-    let number: u64 = digits.trim().parse().map_err(|_| format!("{text:?} is no size, for example 12000 or 64kB"))?;
-    number
-        .checked_mul(factor)
-        .filter(|size| *size <= 1_000_000_000)
-        .ok_or_else(|| format!("{text:?} is more than 1GB, for example 64kB"))
+/// The largest page, in bytes.
+const LARGEST: u64 = 1_000_000_000;
+
+fn page_size(text: &str) -> Result<u64, String> {
+    let size = parse_size(text).map_err(|error| error.to_string())?;
+    if size <= LARGEST { Ok(size) } else { Err(format!("{text:?} is more than 1GB, for example 64kB")) }
 }
 
 /// Resolves the arguments.

@@ -87,14 +87,28 @@ fn durations() {
 
 #[test]
 fn sizes() {
-    let table =
-        [("64MiB", 64 << 20), ("64M", 64 << 20), ("1.5k", 1536), ("2GB", 2_000_000_000), ("0B", 0), ("1 gib", 1 << 30)];
+    let table = [
+        ("64MiB", 64 << 20),
+        ("64M", 64 << 20),
+        ("64m", 64 << 20),
+        ("1K", 1024),
+        ("1.5k", 1536),
+        ("12kB", 12_000),
+        ("1MB", 1_000_000),
+        ("2GB", 2_000_000_000),
+        ("12000", 12_000),
+        ("0B", 0),
+        ("1 gib", 1 << 30),
+    ];
     for (text, bytes) in table {
         assert_eq!(parse_size(text), Ok(bytes), "{text}");
     }
     let message = |text| parse_size(text).unwrap_err().to_string();
-    assert!(message("64").contains("has no unit of a size"));
-    assert!(message("64mbit").contains("has no unit of a size"));
-    assert!(message("much").contains("is no size"));
+    for text in ["64mbit", "64apples", "64KiBi"] {
+        assert!(message(text).contains("has no unit of a size"), "{text}");
+    }
+    for text in ["much", "", "MiB", "-1", "1e3", "0x10"] {
+        assert!(message(text).contains("is no size") || message(text).contains("has no unit"), "{text}");
+    }
     assert!(message("99999999999GiB").contains("too large"));
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use bowline_device::units::{Percent, Rate, parse_duration};
+use bowline_device::units::{Percent, Rate, parse_duration, parse_size};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 macro_rules! text {
@@ -35,33 +35,9 @@ impl Share {
     }
 }
 
-/// A size in bytes: `64000`, or `"64kB"`, `"64KiB"`.
+/// A size in bytes: `64000`, or `"64kB"`, `"64KiB"` as [`parse_size`] reads them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub u64);
-
-const SIZES: [(&str, u64); 8] = [
-    ("", 1),
-    ("B", 1),
-    ("kB", 1_000),
-    ("MB", 1_000_000),
-    ("GB", 1_000_000_000),
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-];
-
-impl FromStr for Size {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no size, for example 64kB or 64KiB");
-        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let unit = text.get(digits.len()..).unwrap_or_default();
-        let (_, factor) = SIZES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).ok_or_else(wrong)?;
-        let number: u64 = digits.trim().parse().map_err(|_| wrong())?;
-        number.checked_mul(*factor).map(Self).ok_or_else(wrong)
-    }
-}
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -78,7 +54,7 @@ impl<'de> Deserialize<'de> for Size {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
-                text.parse().map_err(E::custom)
+                parse_size(text).map(Size).map_err(E::custom)
             }
         }
         deserializer.deserialize_any(Either)

@@ -66,7 +66,7 @@ pub struct Args {
     /// What may wait in memory for CMD to read it, over all connections [default: 128MiB]; beyond it, none is read far ahead.
     /// What arrives in small pieces is not counted, and has 256 KiB at most in each
     #[arg(long, value_name = "SIZE", value_parser = parse_size, hide_short_help = true)]
-    pub queue_memory: Option<usize>,
+    pub queue_memory: Option<u64>,
 }
 
 const REACH: &str = "Who reaches whom";

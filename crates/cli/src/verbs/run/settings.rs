@@ -70,7 +70,7 @@ impl Settings {
                 ..sandbox::Config::new(args.command)
             },
             congestion: args.congestion,
-            queue_memory: args.queue_memory.unwrap_or(QUEUE_MEMORY),
+            queue_memory: args.queue_memory.map_or(QUEUE_MEMORY, |size| usize::try_from(size).unwrap_or(usize::MAX)),
             forwards: args.publish,
             host_loopback: !args.no_host_loopback,
             rules: args.rules.0,
