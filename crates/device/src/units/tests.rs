@@ -104,11 +104,11 @@ fn sizes() {
         assert_eq!(parse_size(text), Ok(bytes), "{text}");
     }
     let message = |text| parse_size(text).unwrap_err().to_string();
-    for text in ["64mbit", "64apples", "64KiBi"] {
+    for text in ["64mbit", "64apples", "64KiBi", "1e3", "0x10"] {
         assert!(message(text).contains("has no unit of a size"), "{text}");
     }
-    for text in ["much", "", "MiB", "-1", "1e3", "0x10"] {
-        assert!(message(text).contains("is no size") || message(text).contains("has no unit"), "{text}");
+    for text in ["much", "", "MiB", "-1", "1.2.3"] {
+        assert!(message(text).contains("is no size"), "{text}");
     }
     assert!(message("99999999999GiB").contains("too large"));
 }

@@ -109,7 +109,7 @@ fn what_is_wrong_is_named() {
         ("to = \"bob\"", "to = \"carol\"", "[hosts.carol]"),
         ("new-reno", "vegas", "cubic"),
         ("bytes = \"2MB\"", "", "duration"),
-        ("bytes = \"2MB\"", "bytes = \"2 pages\"", "no size"),
+        ("bytes = \"2MB\"", "bytes = \"2 pages\"", "no unit of a size"),
         ("bytes = \"2MB\"", "bytes = \"2MB\"\npause = \"1s\"", "bulk, which has no `pause`"),
         ("delay = \"10ms\"", "delay = \"10ms\"\nreorder_gap = 2", "`reorder` says how many"),
         ("loss = \"0.5%\"", "loss = \"0.5%\", burst_loss = { begin = \"1%\", end = \"50%\" }", "two models"),
