@@ -246,13 +246,14 @@ impl Interfaces {
     }
 }
 
-/// Whether it names one host: neither unspecified, multicast nor broadcast, nor reserved.
+/// Whether it names one host: neither unspecified (with all of 0/8, RFC 1122 3.2.1.3), multicast nor broadcast. What is reserved
+/// (240/4, RFC 1112 4) does: Linux routes it, and networks of today number hosts by it.
 #[must_use]
 pub(crate) fn is_unicast(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let [first, ..] = v4.octets();
-            first != 0 && first < 224
+            first != 0 && !v4.is_multicast() && !v4.is_broadcast()
         }
         IpAddr::V6(v6) => !v6.is_multicast() && v6 != Ipv6Addr::UNSPECIFIED && v6.to_ipv4_mapped().is_none(),
     }

@@ -69,7 +69,7 @@ fn what_is_ours() {
         ("10.0.2.2", Some(Cast::Own)),
         ("127.0.0.5", None),
         ("0.0.0.0", None),
-        ("240.0.0.1", None),
+        ("240.0.0.1", Some(Cast::Any)),
         ("::", None),
     ] {
         assert_eq!(cast(&all, lan, to), expected, "any-IP {to}");
@@ -88,7 +88,7 @@ fn sources_that_no_honest_packet_has() {
         (lan, "127.0.0.1", true),
         (lan, "224.0.0.1", true),
         (lan, "255.255.255.255", true),
-        (lan, "240.0.0.1", true),
+        (lan, "240.0.0.1", false),
         (lan, "10.0.2.255", true),
         (lan, "10.0.2.2", true), // ours
         (lan, "::", true),
