@@ -74,13 +74,11 @@ impl Plot {
         let start = *self.start.get_or_insert(record.at);
         let at = record.at.since(start).as_secs_f64();
         match &record.what {
-            Trace::Sent { header, len, why, .. } => {
+            Trace::Sent { header, len, again, .. } => {
                 let place = self.place(header.seq.0);
-                // a tail loss probe may also be what comes next (RFC 8985 7.3)
-                let again = words::is_retransmission(*why) && place < self.end;
                 self.end = self.end.max(place + u64::from(*len));
                 let seq = self.relative(place);
-                self.sent.push(Sent { at, seq, again });
+                self.sent.push(Sent { at, seq, again: *again });
                 thin(&mut self.sent, self.limit);
             }
             Trace::Received { header, dropped: None, .. } if header.flags.contains(TcpFlags::ACK) => {

@@ -20,6 +20,8 @@ pub(crate) struct Script {
     pub(crate) id: u64,
     pub(crate) state: State,
     now: Instant,
+    /// The relative end of what we have sent.
+    sent: u32,
 }
 
 impl Script {
@@ -27,7 +29,8 @@ impl Script {
     pub(crate) fn new(state: State) -> Self {
         let local: SocketAddr = "10.0.2.2:80".parse().unwrap();
         let remote: SocketAddr = "10.0.2.100:40000".parse().unwrap();
-        Self { records: Vec::new(), tuple: FourTuple::new(local, remote), id: 1, state, now: Instant::from_secs(7) }
+        let (tuple, now) = (FourTuple::new(local, remote), Instant::from_secs(7));
+        Self { records: Vec::new(), tuple, id: 1, state, now, sent: 0 }
     }
 
     pub(crate) fn at(&mut self, micros: u64) -> &mut Self {
@@ -61,7 +64,11 @@ impl Script {
     /// A segment from us, its numbers relative.
     pub(crate) fn sent(&mut self, flags: &str, seq: u32, ack: u32, len: u32, why: SendReason) -> &mut Self {
         let header = header(flags, OURS.wrapping_add(seq), THEIRS.wrapping_add(ack));
-        self.what(Trace::Sent { header, len, why, state: self.state })
+        let end = seq + len + u32::from(flags.contains(['S', 'F']));
+        let always = matches!(why, SendReason::FastRetransmit | SendReason::Timeout);
+        let again = always || end > seq && end <= self.sent;
+        self.sent = self.sent.max(end);
+        self.what(Trace::Sent { header, len, why, again, state: self.state })
     }
 
     /// A segment from the peer, its numbers relative.

@@ -77,11 +77,11 @@ impl Summary {
                     self.sizes.0.remove(&record.tuple);
                 }
             }
-            Trace::Sent { header, len, why, .. } => {
+            Trace::Sent { header, len, again, .. } => {
                 let count = self.count(record, header, *len);
                 self.segments_sent += count;
                 self.bytes_sent += u64::from(*len);
-                self.retransmissions += if words::is_retransmission(*why) { count } else { 0 };
+                self.retransmissions += if *again { count } else { 0 };
                 self.resets_sent += u64::from(header.flags.contains(TcpFlags::RST));
             }
             Trace::Received { header, len, dropped, .. } => {

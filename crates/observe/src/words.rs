@@ -29,10 +29,14 @@ pub const fn send_reason(why: SendReason) -> &'static str {
     }
 }
 
-/// Whether a segment sent for this reason repeats what was sent before, or may do so.
+/// Why a segment was sent again: [`send_reason`], but that the handshake's segments have one name whether time was up or the
+/// peer's came again.
 #[must_use]
-pub const fn is_retransmission(why: SendReason) -> bool {
-    matches!(why, SendReason::FastRetransmit | SendReason::Timeout | SendReason::TailLossProbe)
+pub const fn again_reason(why: SendReason) -> &'static str {
+    match why {
+        SendReason::Syn | SendReason::SynAck => "retransmission: handshake",
+        why => send_reason(why),
+    }
 }
 
 /// Whether a reader wants to be told this reason: it is not simply data or its acknowledgement.

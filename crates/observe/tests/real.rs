@@ -15,8 +15,12 @@ use bowline_tcp::trace::Trace;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn nets(impairments: Impairments) -> (Net, Net) {
+    nets_by(5, impairments)
+}
+
+fn nets_by(seed: u64, impairments: Impairments) -> (Net, Net) {
     let (left, right) = memory::pair(MemoryConfig::plain(1500));
-    let right = Impaired::new(right, ImpairmentConfig::symmetric(impairments, 5));
+    let right = Impaired::new(right, ImpairmentConfig::symmetric(impairments, seed));
     let client = Net::builder().device(left).address("10.0.2.100/24".parse().unwrap());
     let server = Net::builder().device(right).address("10.0.2.2/24".parse().unwrap()).any_ip(true);
     let client = client.route("0.0.0.0/0".parse().unwrap());
@@ -75,6 +79,42 @@ async fn a_lossy_exchange_is_told_in_full() {
     let info = row.info.as_ref().unwrap();
     assert_eq!((info.bytes_acked, info.retrans), (60_000, resent));
     assert!(table::render(&[&row], &table::Columns::default()).contains("cubic wscale:7,7"));
+}
+
+/// Segments of the handshake, text and FINs that are lost or come late, and probes of new text as well as of old.
+#[tokio::test(start_paused = true)]
+async fn all_readers_count_the_same_retransmissions() {
+    let impairments = Impairments {
+        delay: Duration::from_millis(20),
+        loss: Loss::Random("15%".parse().unwrap()),
+        ..Impairments::default()
+    };
+    let mut all = 0;
+    for seed in 0..40 {
+        let (client, server) = nets_by(seed, impairments);
+        let mut traces = [client.trace(), server.trace()];
+        let listener = server.listen("10.0.2.2:80".parse().unwrap()).await.unwrap();
+        let (opened, accepted) = tokio::join!(client.connect("10.0.2.2:80".parse().unwrap()), listener.accept());
+        let (mut opened, (mut accepted, _)) = (opened.unwrap(), accepted.unwrap());
+        for _ in 0..10 {
+            accepted.write_all(&[2; 3000]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(45)).await;
+        }
+        opened.shutdown().await.unwrap();
+        accepted.shutdown().await.unwrap();
+        opened.read_to_end(&mut Vec::new()).await.unwrap();
+        accepted.read_to_end(&mut Vec::new()).await.unwrap();
+        drop((opened, accepted));
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        for (net, trace) in [&client, &server].into_iter().zip(&mut traces) {
+            let mut told = Told::of(trace);
+            let drawn: u64 = told.diagrams.finish().iter().map(|diagram| diagram.retransmissions).sum();
+            let counted = net.counters().retrans_segs;
+            assert_eq!((drawn, told.summary.retransmissions), (counted, counted), "seed {seed}");
+            all += counted;
+        }
+    }
+    assert!(all > 100, "{all}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -106,6 +106,8 @@ struct Control {
     id: u64,
     header: TcpHeader,
     why: SendReason,
+    /// Whether it had been sent before.
+    again: bool,
     state: State,
     traffic_class: u8,
     hop_limit: u8,

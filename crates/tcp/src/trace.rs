@@ -44,6 +44,9 @@ pub enum Trace {
         len: u32,
         /// Why it was sent.
         why: SendReason,
+        /// Whether it had been sent before: what [`Counters::retrans_segs`](crate::Counters::retrans_segs) counts. A tail loss
+        /// probe may be either (RFC 8985 7.3).
+        again: bool,
         /// Our state as it left.
         state: State,
     },

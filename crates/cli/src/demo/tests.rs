@@ -68,6 +68,11 @@ fn every_seed_has_a_happy_end_on_a_bad_network() {
             story(&format!("demo --loss 8% --reorder 5% --duplicate 3% --corrupt 2% --jitter 5ms --seed {seed}"));
         assert_eq!(story.failure, None, "bowline demo … --seed {seed}");
         assert_eq!((story.complete, story.received), (2, 24_000), "seed {seed}");
+        for (view, diagram) in [(&story.client, &story.diagrams.0), (&story.server, &story.diagrams.1)] {
+            let drawn = diagram.as_ref().map_or(0, |diagram| diagram.retransmissions);
+            let summed = view.summary.retransmissions;
+            assert_eq!((drawn, view.reasons.values().sum::<u64>()), (summed, summed), "seed {seed}");
+        }
         assert!(story.end.client.is_empty(), "seed {seed}: {:?}", story.end.client);
         assert_eq!(story.end.server.len(), 1, "only the listener is left, seed {seed}");
     }

@@ -85,10 +85,8 @@ impl View {
     }
 
     fn note(&mut self, record: &Record) {
-        if let Trace::Sent { why, .. } = record.what
-            && words::is_retransmission(why)
-        {
-            *self.reasons.entry(words::send_reason(why)).or_default() += 1;
+        if let Trace::Sent { why, again: true, .. } = record.what {
+            *self.reasons.entry(words::again_reason(why)).or_default() += 1;
         }
         self.summary.push(record);
         self.diagrams.push(record);
@@ -122,7 +120,7 @@ fn befalls(event: &OnTheWay, what: &Trace) -> bool {
 /// The wire segments that a record stands for: more than one only where a super-segment was sent.
 fn wire_segments(record: Record, mss: u32) -> Vec<Record> {
     let Record { at, tuple, id, what } = record;
-    let Trace::Sent { header, len, why, state } = what else { return vec![Record { at, tuple, id, what }] };
+    let Trace::Sent { header, len, why, again, state } = what else { return vec![Record { at, tuple, id, what }] };
     let size = if mss == 0 { len.max(1) } else { mss };
     let pieces = len.div_ceil(size).max(1);
     let piece = |number: u32| {
@@ -134,7 +132,7 @@ fn wire_segments(record: Record, mss: u32) -> Vec<Record> {
         if number > 0 {
             header.flags -= TcpFlags::CWR;
         }
-        let what = Trace::Sent { header, len: size.min(len - offset), why, state };
+        let what = Trace::Sent { header, len: size.min(len - offset), why, again, state };
         Record { at, tuple, id, what }
     };
     (0..pieces).map(piece).collect()

@@ -110,6 +110,7 @@ fn segment(direction: Direction, flags: String, options: Vec<String>) -> Segment
         options,
         state: String::new(),
         next_state: None,
+        again: false,
         why: None,
         dropped: None,
         fate: None,

@@ -126,7 +126,9 @@ impl Diagrams {
         let before = conversation.is_closed();
         match &record.what {
             Trace::State { from, to, cause } => conversation.state(record.at, *from, *to, *cause),
-            Trace::Sent { header, len, why, state } => conversation.sent(record.at, header, *len, (*why, *state)),
+            Trace::Sent { header, len, why, again, state } => {
+                conversation.sent(record.at, header, *len, (*why, *again, *state));
+            }
             Trace::Received { header, len, dropped, state } => {
                 conversation.received(record.at, header, *len, (*dropped, *state));
             }

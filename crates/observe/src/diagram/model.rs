@@ -110,6 +110,8 @@ pub struct Segment {
     pub state: String,
     /// Our state after it, where it moved.
     pub next_state: Option<String>,
+    /// Whether it had been sent before, and is ours.
+    pub again: bool,
     /// Why it was sent, where that is remarkable: `retransmission: fast`.
     pub why: Option<Cow<'static, str>>,
     /// Why it was not processed.
@@ -169,12 +171,6 @@ impl Segment {
             && matches!(self.flags.as_str(), "ACK" | "PSH,ACK")
     }
 
-    /// Whether it was sent again.
-    #[must_use]
-    pub fn is_retransmission(&self) -> bool {
-        self.direction == Direction::Out && self.why.as_ref().is_some_and(|why| why.starts_with("retransmission"))
-    }
-
     /// Whether it never arrived.
     #[must_use]
     pub fn is_lost(&self) -> bool {
@@ -194,7 +190,7 @@ impl Fold {
                 };
                 *segments += u64::from(segment.count);
                 *bytes += u64::from(segment.len);
-                self.retransmissions += if segment.is_retransmission() { u64::from(segment.count) } else { 0 };
+                self.retransmissions += if segment.again { u64::from(segment.count) } else { 0 };
                 self.drops += u64::from(segment.is_lost() || segment.dropped.is_some());
             }
             What::Note(_) => self.notes += 1,

@@ -49,6 +49,23 @@ fn full_queues_are_told_of_and_others_are_not() {
 }
 
 #[test]
+fn a_tail_loss_probe_is_a_retransmission_where_it_is_one() {
+    let mut s = Script::new(State::Listen);
+    s.handshake();
+    s.sent("A", 1, 1, 1000, SendReason::Data).sent("PA", 1001, 1, 500, SendReason::TailLossProbe);
+    let told = |s: &Script| {
+        let mut summary = Summary::default();
+        s.records.iter().for_each(|record| summary.push(record));
+        summary.retransmissions
+    };
+    assert_eq!(told(&s), 0, "new text");
+    s.sent("PA", 1001, 1, 500, SendReason::TailLossProbe);
+    assert_eq!(told(&s), 1, "text again");
+    s.moves(Cause::Close).sent("FA", 1501, 1, 0, SendReason::Data).sent("FA", 1501, 1, 0, SendReason::TailLossProbe);
+    assert_eq!(told(&s), 2, "a FIN again");
+}
+
+#[test]
 fn a_refused_open_is_a_failure_and_no_connection() {
     let mut s = Script::new(State::Closed);
     s.moves(Cause::ActiveOpen).sent("S", 0, 0, 0, SendReason::Syn).got("RA", 0, 1, 0).moves(Cause::Reset);

@@ -131,18 +131,21 @@ impl Endpoint {
         self.note_received(now, arrival, id, State::Listen, None);
         let (from, to, cause) = (State::Listen, State::Listen.after(Cause::Syn), Cause::Syn);
         self.note(now, arrival.tuple, id, Trace::State { from, to, cause });
-        self.say_syn_ack(key, arrival.tuple, id, syn_ack);
+        self.say_syn_ack(key, arrival.tuple, id, syn_ack, false);
     }
 
-    /// Queues a SYN-ACK, with what its listener has for the IP header (RFC 9293 3.9.1.9, MUST-48; 3.9.2, MUST-49).
-    fn say_syn_ack(&mut self, key: ListenerKey, tuple: FourTuple, id: u64, header: TcpHeader) {
+    /// Queues a SYN-ACK, with what its listener has for the IP header (RFC 9293 3.9.1.9, MUST-48; 3.9.2, MUST-49). `again`:
+    /// because its timer ran out, or the SYN came again, which Linux counts alike.
+    fn say_syn_ack(&mut self, key: ListenerKey, tuple: FourTuple, id: u64, header: TcpHeader, again: bool) {
+        self.counters.synack_retrans += u64::from(again);
+        self.counters.retrans_segs += u64::from(again);
         let listener = self.listeners.get(key.index, key.generation);
         let options = listener.map_or(&self.options, |listener| listener.options());
         // RFC 3168 6.1.1: never marked as ECN-capable
         let (traffic_class, hop_limit) = (options.traffic_class & !3, options.hop_limit);
         let (why, state) = (SendReason::SynAck, State::SynReceived);
         let dont_fragment = options.path_mtu_discovery.marks();
-        self.say(Control { tuple, id, header, why, state, traffic_class, hop_limit, dont_fragment });
+        self.say(Control { tuple, id, header, why, again, state, traffic_class, hop_limit, dont_fragment });
     }
 
     fn answer_with_cookie(&mut self, now: Instant, options: &Options, arrival: &Arrival<'_>) {
@@ -234,7 +237,7 @@ impl Endpoint {
             HalfOpenOutcome::SynAck => {
                 let syn_ack = half.syn_ack(now);
                 self.note_dropped(now, arrival, id, state, DropReason::Duplicate);
-                self.say_syn_ack(key, arrival.tuple, id, syn_ack);
+                self.say_syn_ack(key, arrival.tuple, id, syn_ack, true);
             }
             HalfOpenOutcome::Answer(why) => {
                 let ack = half.ack(now);
@@ -385,8 +388,6 @@ impl Endpoint {
         let Some(half) = self.syn_queue.get(place) else { return };
         let (tuple, id, key, syn_ack) = (half.tuple(), half.id(), half.listener(), half.syn_ack(now));
         debug_assert!(syn_ack.flags.contains(TcpFlags::SYN));
-        self.counters.synack_retrans += 1;
-        self.counters.retrans_segs += 1;
-        self.say_syn_ack(key, tuple, id, syn_ack);
+        self.say_syn_ack(key, tuple, id, syn_ack, true);
     }
 }

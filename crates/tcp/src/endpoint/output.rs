@@ -68,10 +68,10 @@ impl Endpoint {
     }
 
     fn transmit_control<R>(&mut self, now: Instant, control: Control, transmit: impl FnOnce(&Departure<'_>) -> R) -> R {
-        let Control { tuple, id, header, why, state, traffic_class, hop_limit, dont_fragment } = control;
+        let Control { tuple, id, header, why, again, state, traffic_class, hop_limit, dont_fragment } = control;
         self.counters.out_segs += 1;
         if self.trace.is_enabled() {
-            let what = Trace::Sent { header: header.clone(), len: 0, why, state };
+            let what = Trace::Sent { header: header.clone(), len: 0, why, again, state };
             self.trace.push(Record { at: now, tuple, id, what });
         }
         transmit(&Departure {

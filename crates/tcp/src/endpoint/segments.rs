@@ -106,7 +106,8 @@ impl Endpoint {
             self.counters.out_rsts += 1;
         }
         let hop_limit = self.options.hop_limit;
-        self.say(Control { tuple, id, header, why, state, traffic_class: 0, hop_limit, dont_fragment: true });
+        let (again, traffic_class, dont_fragment) = (false, 0, true);
+        self.say(Control { tuple, id, header, why, again, state, traffic_class, hop_limit, dont_fragment });
     }
 
     /// Counts and records a segment that no connection processed.

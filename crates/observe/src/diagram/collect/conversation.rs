@@ -106,15 +106,19 @@ impl Conversation {
     }
 
     /// A segment that we sent.
-    pub(super) fn sent(&mut self, at: Instant, header: &TcpHeader, len: u32, (why, state): (SendReason, State)) {
+    pub(super) fn sent(
+        &mut self,
+        at: Instant,
+        header: &TcpHeader,
+        len: u32,
+        (why, again, state): (SendReason, bool, State),
+    ) {
         self.flush_notes();
         self.count.observe(header);
         let place = self.ours.place(header, len);
         let ack = header.flags.contains(TcpFlags::ACK).then(|| self.theirs.relative_ack(header.ack.0));
         let mut segment = self.segment(Direction::Out, header, len, (place.seq, ack), state);
-        // a tail loss probe may also be what comes next (RFC 8985 7.3)
-        let again = words::is_retransmission(why) && (place.repeated || why != SendReason::TailLossProbe)
-            || place.repeated && matches!(why, SendReason::Syn | SendReason::SynAck | SendReason::Data);
+        segment.again = again;
         segment.why = match (again, words::is_remarkable(why)) {
             (_, true) => Some(Cow::Borrowed(words::send_reason(why))),
             (true, false) => Some(Cow::Borrowed(self.why_again(at, why))),
@@ -301,6 +305,7 @@ impl Conversation {
             options: options(header, other).into_iter().chain(ecn).collect(),
             state: state.name().to_owned(),
             next_state: None,
+            again: false,
             why: None,
             dropped: None,
             fate: None,

@@ -52,8 +52,8 @@ impl Tcb {
         out.segment_size = (!one).then_some(u16::try_from(mss).unwrap_or(u16::MAX));
 
         self.account(cx, plan, len, count);
-        let (state, why) = (self.state, plan.why);
-        cx.record(self.tuple, self.id, || Trace::Sent { header: header.clone(), len: len as u32, why, state });
+        let (state, why, again) = (self.state, plan.why, plan.again);
+        cx.record(self.tuple, self.id, || Trace::Sent { header: header.clone(), len: len as u32, why, again, state });
         text
     }
 

@@ -170,7 +170,7 @@ impl Pair {
 
 fn show(what: &Trace) -> String {
     match what {
-        Trace::Sent { header, len, why, state } => {
+        Trace::Sent { header, len, why, state, .. } => {
             format!("{state} > {} {why:?}", describe(header, *len as usize, 0, 0))
         }
         Trace::Received { header, len, dropped, state } => {
