@@ -1,5 +1,6 @@
 //! A whole run: the sandbox, the gateway on its TUN, the program, and its end.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,9 +14,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::Interest;
 
 use crate::gateway::{Config, Gateway};
-use crate::host::routes::{Changes, Ways};
+use crate::host::routes::{Changes, Routes};
 use crate::host::watch;
-use crate::sandbox::{self, Exit, Process, Sandbox};
+use crate::sandbox::{self, Exit, Process, Routing, Sandbox};
 
 /// Why a run did not come about.
 #[derive(Debug)]
@@ -97,15 +98,12 @@ where
     F: Future<Output = ()>,
 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io("start a runtime"))?;
-    let Sandbox { mut process, tun, .. } = sandbox;
+    let Sandbox { mut process, tun, routing, .. } = sandbox;
     let tun = Tun::from_fd(tun, Offloads::Udp, mtu).map_err(io("use the sandbox's TUN"))?;
     let device = wrap(tun);
     runtime.block_on(async {
         let gateway = Gateway::start(device, config).map_err(io("start the gateway"))?;
-        let mut outside = Outside::look();
-        if outside.ways != Ways::ALL {
-            process.set_ways(outside.ways)?;
-        }
+        let mut outside = Outside::look(routing);
         process.start()?;
         let observer = observe(gateway.net());
         let serve = async {
@@ -124,28 +122,26 @@ where
 
 /// What the program is told of the host's network.
 struct Outside {
-    ways: Ways,
     changes: Option<Changes>,
+    routing: Routing,
 }
 
 impl Outside {
-    fn look() -> Self {
+    fn look(mut routing: Routing) -> Self {
         // listening comes first, so that no change is missed; where that is forbidden, what is true now stays so
         let changes = Changes::listen().ok();
-        Self { ways: Ways::now(), changes }
+        routing.set(Routes::now());
+        Self { changes, routing }
     }
 
-    /// Waits until there are other ways than before.
-    async fn changed(&mut self) -> Ways {
+    /// Has the program's routes follow the host's, for ever.
+    async fn follow(&mut self) -> Infallible {
         loop {
             match &self.changes {
                 Some(changes) => changes.next().await,
                 None => std::future::pending().await,
             }
-            let now = Ways::now();
-            if std::mem::replace(&mut self.ways, now) != now {
-                return now;
-            }
+            self.routing.set(Routes::now());
         }
     }
 }
@@ -160,8 +156,7 @@ async fn wait(process: &mut Process, outside: &mut Outside) -> Result<Exit, Erro
         tokio::select! {
             ready = signals.readable() => ready.map_err(io("watch for signals"))?.clear_ready(),
             ready = channel.readable() => ready.map_err(io("watch the sandbox"))?.clear_ready(),
-            // if the init process is gone, the channel says so
-            ways = outside.changed() => drop(process.set_ways(ways)),
+            never = outside.follow() => match never {},
         }
     }
 }

@@ -17,6 +17,7 @@ mod mounts;
 mod netlink;
 mod network;
 mod process;
+mod routing;
 mod siginfo;
 mod sys;
 
@@ -29,6 +30,7 @@ use rustix::process::{Pid, Resource, getegid, geteuid, getrlimit};
 
 pub use error::{Error, Step};
 pub use process::{Exit, Process};
+pub use routing::Routing;
 
 use channel::Message;
 use command::Command;
@@ -110,6 +112,8 @@ pub struct Sandbox {
     pub process: Process,
     /// The TUN: non-blocking, each packet after a virtio-net header of 10 bytes.
     pub tun: OwnedFd,
+    /// Where the program has a way to: everywhere, as yet.
+    pub routing: Routing,
     /// Whether the program has IPv6.
     pub ipv6: bool,
     /// What is not as it should be.
@@ -149,14 +153,14 @@ impl Sandbox {
         };
         blocked.block();
         let mut process = Process::new(init, ours, signals, mask, command);
-        let (tun, flags) = process.set_up()?;
+        let (tun, routing, flags) = process.set_up()?;
         let notes = [
             (flag::NO_RESOLV_CONF, Note::NoResolvConf),
             (flag::NO_HOSTS, Note::NoHosts),
             (flag::HOST_PROC, Note::HostProc),
         ];
         let notes = notes.into_iter().filter(|(bit, _)| flags & bit != 0).map(|(_, note)| note).collect();
-        Ok(Self { process, tun, ipv6: flags & flag::IPV6 != 0, notes })
+        Ok(Self { process, tun, routing, ipv6: flags & flag::IPV6 != 0, notes })
     }
 }
 
@@ -206,10 +210,12 @@ fn clone_init(plan: &mut Plan, channel: [&OwnedFd; 2]) -> Result<Pid, Error> {
 
 impl Process {
     /// Lets the init process begin, and waits until it is done.
-    fn set_up(&mut self) -> Result<(OwnedFd, u32), Error> {
+    fn set_up(&mut self) -> Result<(OwnedFd, Routing, u32), Error> {
         self.tell(Message::Mapped)?;
         match self.hear()? {
-            Some((Message::Ready { flags }, Some(tun))) => Ok((tun, flags)),
+            Some((Message::Ready { flags, index }, Some([tun, kernel]))) => {
+                Ok((tun, Routing::new(kernel, index.unsigned_abs()), flags))
+            }
             Some((Message::Failed { step, errno }, _)) => Err(Error::Step(step, errno)),
             _ => Err(Error::Lost),
         }

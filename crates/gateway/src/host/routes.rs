@@ -1,12 +1,16 @@
-//! Whether this host has any way to other hosts, by IP version: where it has none, the program shall have none either, so
-//! that its calls fail as fast and with the same error as they would outside. Cables are pulled and plugged in again while
-//! programs run, so it can be waited for.
+//! Where this host has ways to, and where it has none: so shall the program, so that its calls fail as fast and with the same
+//! error as they would outside, datagrams too. Cables are pulled and plugged in again while programs run, so it can be waited
+//! for.
 //!
-//! It must not know how the program is told. In doubt there is a way: what is sent there finds out.
+//! It must not know how the program is told. In doubt there is a way: what is sent there finds out. What the host decides by
+//! more than the destination (rules, marks, sources) is not looked at: each route of any table is a way, and only the main
+//! table's word counts where there is none.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+mod dump;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
@@ -16,68 +20,77 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::watch;
+use crate::addresses::{PREFIX_V4, PREFIX_V6, is_ours};
 
 /// `RTMGRP_LINK`, and for both IP versions `RTMGRP_IPV*_IFADDR` and `RTMGRP_IPV*_ROUTE`.
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 
-/// `RTF_UP`: the route is in use.
-const UP: u32 = 0x1;
-/// `RTF_REJECT`, and of IPv6 `RTF_ANYCAST` and `RTF_LOCAL`: nothing leaves by it.
-const NOWHERE: u32 = 0x200 | 0x0010_0000 | 0x8000_0000;
+/// Destinations that are told apart, for each IP version. Who has more of them is a router, and has a way to everywhere.
+const MOST: usize = 256;
 
-/// Somebody whom only a default route leads to (RFC 5737, RFC 3849). Nothing is sent there.
-const FAR_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-const FAR_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
-
-/// Which IP versions have a way to other hosts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Ways {
-    /// IPv4.
-    pub v4: bool,
-    /// IPv6.
-    pub v6: bool,
+/// What becomes of what is sent somewhere, in the order of who wins over whom where two tables differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Way {
+    /// It leaves this host.
+    Open,
+    /// It goes to everybody on a link, from those who ask for that: to others it is `EACCES`.
+    Broadcast,
+    /// `EHOSTUNREACH`.
+    Unreachable,
+    /// `EACCES`.
+    Prohibited,
+    /// `EINVAL`.
+    Blackhole,
 }
 
-impl Ways {
-    /// Both.
-    pub const ALL: Self = Self { v4: true, v6: true };
+/// A destination: an address and the length of its prefix in bits.
+pub type Destination = (IpAddr, u8);
 
-    /// Those that there are now.
+/// Ways by destination; the longest prefix counts. Where none matches, what is sent fails with `ENETUNREACH`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Routes(BTreeMap<Destination, Way>);
+
+/// Everything, by IPv4 and by IPv6.
+const EVERYTHING: [Destination; 2] = [(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0)];
+
+impl Routes {
+    /// A way to everywhere: what a program has that was told nothing else.
+    #[must_use]
+    pub fn open() -> Self {
+        Self(EVERYTHING.map(|destination| (destination, Way::Open)).into())
+    }
+
+    /// Those that this host has now.
     #[must_use]
     pub fn now() -> Self {
-        // No further than the first that leads somewhere: tables may be long.
-        let any = |file, leads: fn(&str) -> bool, far| {
-            let Ok(table) = File::open(file) else { return true };
-            BufReader::new(table).lines().map_while(Result::ok).any(|line| leads(&line)) || is_routed(far)
-        };
-        Self {
-            v4: any("/proc/self/net/route", leads_v4, FAR_V4),
-            v6: any("/proc/self/net/ipv6_route", leads_v6, FAR_V6),
+        let mut routes = BTreeMap::new();
+        for (family, everything) in [AddressFamily::INET, AddressFamily::INET6].into_iter().zip(EVERYTHING) {
+            match dump::read(family, MOST) {
+                Ok(Some(found)) => routes.extend(best(found)),
+                Ok(None) | Err(_) => drop(routes.insert(everything, Way::Open)),
+            }
         }
+        Self(routes)
+    }
+
+    /// What is in one of both only: first what `other` has no more, then what it has instead or besides.
+    #[must_use]
+    pub fn changes_to(&self, other: &Self) -> (Vec<Destination>, Vec<(Destination, Way)>) {
+        let gone = self.0.iter().filter(|(to, way)| other.0.get(to) != Some(way)).map(|(to, _)| *to);
+        let come = other.0.iter().filter(|(to, way)| self.0.get(to) != Some(way)).map(|(to, way)| (*to, *way));
+        (gone.collect(), come.collect())
     }
 }
 
-/// Whether a line of `/proc/net/route` is a route to other hosts: interface, destination, gateway, flags and more.
-fn leads_v4(line: &str) -> bool {
-    let mut words = line.split_whitespace();
-    let (device, flags) = (words.next(), words.nth(2).and_then(|flags| u32::from_str_radix(flags, 16).ok()));
-    device != Some("lo") && flags.is_some_and(|flags| flags & UP != 0 && flags & NOWHERE == 0)
-}
-
-/// Whether a line of `/proc/net/ipv6_route` is one: destination, its length, six words more, flags, interface. Those of one
-/// link alone, or of multicast, lead to nobody that a program without an interface in mind could mean.
-fn leads_v6(line: &str) -> bool {
-    let mut words = line.split_whitespace();
-    let destination = words.next().unwrap_or_default();
-    let (flags, device) = (words.nth(7).and_then(|flags| u32::from_str_radix(flags, 16).ok()), words.next());
-    let is_of_a_link = ["fe8", "fe9", "fea", "feb", "ff"].iter().any(|prefix| destination.starts_with(prefix));
-    device != Some("lo") && !is_of_a_link && flags.is_some_and(|flags| flags & UP != 0 && flags & NOWHERE == 0)
-}
-
-/// Whether the kernel would know where to send something, by whichever of its tables.
-fn is_routed(to: IpAddr) -> bool {
-    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    UdpSocket::bind((any, 0)).and_then(|socket| socket.connect((to, 9))).is_ok()
+/// For each destination the route that the host would take. Left out is what the program has of its own: the network of its
+/// TUN, and what concerns one link alone.
+fn best(found: Vec<dump::Found>) -> BTreeMap<Destination, Way> {
+    let mut best: BTreeMap<Destination, (u32, Way)> = BTreeMap::new();
+    for dump::Found { to, way, metric } in found.into_iter().filter(|found| !is_within_ours(found.to)) {
+        let this = (metric, way);
+        best.entry(to).and_modify(|other| *other = this.min(*other)).or_insert(this);
+    }
+    best.into_iter().map(|(to, (_, way))| (to, way)).collect()
 }
 
 /// Hears of the host's links, addresses and routes.
@@ -107,34 +120,41 @@ impl Changes {
     }
 }
 
+fn is_within_ours((address, prefix): Destination) -> bool {
+    is_ours(address) && prefix >= if address.is_ipv4() { PREFIX_V4 } else { PREFIX_V6 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn routes(text: &[(&str, u8, Way)]) -> Routes {
+        Routes(text.iter().map(|(to, len, way)| ((to.parse().unwrap(), *len), *way)).collect())
+    }
+
     #[test]
-    fn routes_that_lead_to_others_are_told_from_those_that_do_not() {
-        for (line, leads) in [
-            ("Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT", false),
-            ("eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0", true),
-            ("wg0\t0000000A\t00000000\t0001\t0\t0\t0\t000000FF\t0\t0\t0", true),
-            ("lo\t0000007F\t00000000\t0001\t0\t0\t0\t000000FF\t0\t0\t0", false),
-            ("*\t00000000\t00000000\t0200\t0\t0\t0\t00000000\t0\t0\t0", false),
-        ] {
-            assert_eq!(leads_v4(line), leads, "{line}");
-        }
-        let v6 = |destination: &str, flags: &str, device: &str| {
-            format!("{destination} 40 {0:032} 00 {0:032} 00000100 00000001 00000000 {flags} {device}", 0)
-        };
-        for (line, leads) in [
-            (v6("00000000000000000000000000000000", "00000003", "eth0"), true),
-            (v6("fd000000000000000000000000000000", "00000001", "eth0"), true),
-            (v6("fe800000000000000000000000000000", "00000001", "eth0"), false),
-            (v6("ff000000000000000000000000000000", "00000001", "eth0"), false),
-            (v6("fd000000000000000000000000000002", "80200001", "eth0"), false),
-            (v6("fd000000000000000000000000000000", "00100001", "eth0"), false),
-            (v6("00000000000000000000000000000000", "00200200", "lo"), false),
-        ] {
-            assert_eq!(leads_v6(&line), leads, "{line}");
-        }
+    fn only_what_differs_is_told() {
+        let before = routes(&[("0.0.0.0", 0, Way::Open), ("10.9.0.0", 16, Way::Prohibited), ("fd09::", 16, Way::Open)]);
+        let after = routes(&[("0.0.0.0", 0, Way::Open), ("10.9.0.0", 16, Way::Blackhole), ("10.9.1.0", 24, Way::Open)]);
+        let to = |text: &str, len| (text.parse::<IpAddr>().unwrap(), len);
+        let (gone, come) = before.changes_to(&after);
+        assert_eq!(gone, [to("10.9.0.0", 16), to("fd09::", 16)]);
+        assert_eq!(come, [(to("10.9.0.0", 16), Way::Blackhole), (to("10.9.1.0", 24), Way::Open)]);
+        assert_eq!(after.changes_to(&after), (vec![], vec![]));
+    }
+
+    #[test]
+    fn the_least_metric_wins_and_the_programs_own_network_is_left_alone() {
+        let found = |to: &str, len, metric, way| dump::Found { to: (to.parse().unwrap(), len), way, metric };
+        let best = best(vec![
+            found("0.0.0.0", 0, 4_278_198_272, Way::Unreachable),
+            found("0.0.0.0", 0, 100, Way::Open),
+            found("10.0.2.3", 32, 0, Way::Blackhole),
+            found("10.0.0.0", 8, 0, Way::Prohibited),
+            found("fd00::", 64, 256, Way::Open),
+            found("::", 0, 1024, Way::Open),
+        ]);
+        let expected = [("0.0.0.0", 0, Way::Open), ("10.0.0.0", 8, Way::Prohibited), ("::", 0, Way::Open)];
+        assert_eq!(Routes(best), routes(&expected));
     }
 }

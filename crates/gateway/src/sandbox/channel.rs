@@ -1,5 +1,5 @@
 //! What the gateway and the init process of the sandbox tell each other: twelve bytes a message, over a pair of
-//! SOCK_SEQPACKET sockets, once with the TUN's descriptor attached.
+//! SOCK_SEQPACKET sockets, once with descriptors attached.
 //!
 //! Both ends are the same program, so there is no version. Nothing here allocates.
 
@@ -14,15 +14,12 @@ use rustix::net::{
 };
 
 use super::error::Step;
-use crate::host::routes::Ways;
 
-/// A message. `Mapped`, `Ways`, `Go` and `Signal` go to the init process, the others come from it.
+/// A message. `Mapped`, `Go` and `Signal` go to the init process, the others come from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Message {
     /// The user and group maps are written.
     Mapped,
-    /// The host has these ways to other hosts, and so shall the command. Both, until this says something else.
-    Ways(Ways),
     /// Run the command.
     Go,
     /// Send this signal to the command. `generation` counts the SIGCONTs the gateway has seen.
@@ -32,10 +29,12 @@ pub(super) enum Message {
         /// How many SIGCONTs the gateway had seen.
         generation: u32,
     },
-    /// The network is set up, and here is its TUN (attached).
+    /// The network is set up, and here are its TUN and a socket to its kernel's routing (attached).
     Ready {
         /// See [`super::init::flag`].
         flags: u32,
+        /// The TUN's index inside.
+        index: i32,
     },
     /// A step of the set-up failed.
     Failed {
@@ -78,13 +77,12 @@ impl Message {
             Self::Mapped => (1, 0, 0),
             Self::Go => (2, 0, 0),
             Self::Signal { signal, generation } => (3, signal, generation),
-            Self::Ready { flags } => (4, 0, flags),
+            Self::Ready { flags, index } => (4, index, flags),
             Self::Failed { step, errno } => (5, errno.raw_os_error(), step as u32),
             Self::ExecFailed { errno, candidate } => (6, errno.raw_os_error(), candidate),
             Self::Exited { status } => (7, status, 0),
             Self::Killed { signal } => (8, signal, 0),
             Self::Stopped { signal, generation } => (9, signal, generation),
-            Self::Ways(Ways { v4, v6 }) => (10, i32::from(v4), u32::from(v6)),
         };
         let mut out = [0; LEN];
         let fields = [u32::to_ne_bytes(kind), i32::to_ne_bytes(a), u32::to_ne_bytes(b)];
@@ -102,13 +100,12 @@ impl Message {
             1 => Self::Mapped,
             2 => Self::Go,
             3 => Self::Signal { signal: a, generation: b },
-            4 => Self::Ready { flags: b },
+            4 => Self::Ready { flags: b, index: a },
             5 => Self::Failed { step: Step::from_number(b)?, errno: Errno::from_raw_os_error(a) },
             6 => Self::ExecFailed { errno: Errno::from_raw_os_error(a), candidate: b },
             7 => Self::Exited { status: a },
             8 => Self::Killed { signal: a },
             9 => Self::Stopped { signal: a, generation: b },
-            10 => Self::Ways(Ways { v4: a != 0, v6: b != 0 }),
             _ => return None,
         })
     }
@@ -120,14 +117,12 @@ pub(super) fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
 }
 
 /// Sends `message`, and `attached` with it. The other side being gone is `EPIPE`, never a signal.
-pub(super) fn send(to: impl AsFd, message: Message, attached: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
+pub(super) fn send(to: impl AsFd, message: Message, attached: &[BorrowedFd<'_>]) -> Result<(), Errno> {
     let bytes = message.encode();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let fds;
-    if let Some(fd) = attached {
-        fds = [fd];
-        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+    if !attached.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(attached));
     }
     let sent = rustix::io::retry_on_intr(|| {
         sendmsg(to.as_fd(), &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)
@@ -135,10 +130,13 @@ pub(super) fn send(to: impl AsFd, message: Message, attached: Option<BorrowedFd<
     if sent == LEN { Ok(()) } else { Err(Errno::IO) }
 }
 
+/// What is attached to a message: two descriptors, or nothing.
+type Attached = Option<[OwnedFd; 2]>;
+
 /// Receives one message and what is attached to it; `None` when the other side is gone.
-pub(super) fn receive(from: impl AsFd) -> Result<Option<(Message, Option<OwnedFd>)>, Errno> {
+pub(super) fn receive(from: impl AsFd) -> Result<Option<(Message, Attached)>, Errno> {
     let mut bytes = [0; LEN];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let received = loop {
         let result = recvmsg(from.as_fd(), &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC);
@@ -154,7 +152,7 @@ pub(super) fn receive(from: impl AsFd) -> Result<Option<(Message, Option<OwnedFd
     let mut attached = None;
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(mut fds) = message {
-            attached = fds.next();
+            attached = fds.next().zip(fds.next()).map(<[OwnedFd; 2]>::from);
         }
     }
     let message = if received.bytes == LEN { Message::decode(bytes) } else { None };
@@ -168,8 +166,8 @@ mod tests {
     #[test]
     fn the_last_words_of_one_who_did_not_listen_are_heard() {
         let (ours, theirs) = pair().unwrap();
-        send(&ours, Message::Go, None).unwrap();
-        send(&theirs, Message::Exited { status: 3 }, None).unwrap();
+        send(&ours, Message::Go, &[]).unwrap();
+        send(&theirs, Message::Exited { status: 3 }, &[]).unwrap();
         drop(theirs);
         let (message, _) = receive(&ours).unwrap().unwrap();
         assert_eq!(message, Message::Exited { status: 3 });

@@ -16,9 +16,10 @@ use super::channel::{self, Message};
 use super::command::Command;
 use super::error::Step;
 use super::mounts::{self, PrivateFile};
+use super::network::{self, Network};
 use super::siginfo::SignalInfo;
 use super::sys::{self, Fork, SignalSet};
-use super::{Failure, PASSED_ON, at, network};
+use super::{Failure, PASSED_ON, at};
 
 /// What [`Message::Ready`] says.
 pub(super) mod flag {
@@ -73,7 +74,7 @@ pub(super) fn run(plan: &mut Plan, [gateways, channel]: [&OwnedFd; 2]) -> ! {
     sys::close_range(gateways.as_raw_fd(), gateways.as_raw_fd());
     let _ = rustix::thread::set_name(c"bowline-init");
     if let Err((step, errno)) = live(plan, channel) {
-        let _ = channel::send(channel, Message::Failed { step, errno }, None);
+        let _ = channel::send(channel, Message::Failed { step, errno }, &[]);
     }
     sys::exit(0)
 }
@@ -86,25 +87,15 @@ fn expect(channel: &OwnedFd, wanted: Message) {
     }
 }
 
-/// Waits until the command shall run; ends the process if the gateway is gone.
-fn wait_to_go(channel: &OwnedFd) {
-    loop {
-        match channel::receive(channel) {
-            Ok(Some((Message::Go, _))) => return,
-            Ok(Some((Message::Ways(ways), _))) => network::set_ways(ways),
-            _ => sys::exit(0),
-        }
-    }
-}
-
 fn live(plan: &mut Plan, channel: &OwnedFd) -> Result<(), Failure> {
     expect(channel, Message::Mapped);
-    let (tun, flags) = set_up(plan)?;
-    if channel::send(channel, Message::Ready { flags }, Some(tun.as_fd())).is_err() {
+    let (network, flags) = set_up(plan)?;
+    let ready = Message::Ready { flags, index: network.index as i32 };
+    if channel::send(channel, ready, &[network.tun.as_fd(), network.kernel.as_fd()]).is_err() {
         sys::exit(0);
     }
-    drop(tun);
-    wait_to_go(channel);
+    drop(network);
+    expect(channel, Message::Go);
 
     let mut watched = SignalSet::of(&PASSED_ON);
     watched.add(&[libc::SIGCHLD]);
@@ -119,9 +110,10 @@ fn live(plan: &mut Plan, channel: &OwnedFd) -> Result<(), Failure> {
     Supervisor { channel, signals: &signals, command, generation: 0, seen: [i64::MIN; 65] }.run()
 }
 
-fn set_up(plan: &Plan) -> Result<(OwnedFd, u32), Failure> {
+fn set_up(plan: &Plan) -> Result<(Network, u32), Failure> {
     mounts::detach()?;
-    let (tun, ipv6) = network::set_up(plan.mtu)?;
+    let network = network::set_up(plan.mtu)?;
+    let ipv6 = network.ipv6;
     let mut flags = if ipv6 { flag::IPV6 } else { 0 };
     let [resolv_conf, hosts] =
         [&plan.resolv_conf, &plan.hosts].map(|[v4, both]| if ipv6 { both.as_bytes() } else { v4.as_bytes() });
@@ -135,7 +127,7 @@ fn set_up(plan: &Plan) -> Result<(OwnedFd, u32), Failure> {
         flags |= flag::HOST_PROC;
     }
     switches(plan);
-    Ok((tun, flags))
+    Ok((network, flags))
 }
 
 /// Sets what the sandbox's kernel would not do by itself. All of it is a convenience, so a read-only `/proc/sys` is no
@@ -162,7 +154,7 @@ fn become_command(plan: &mut Plan, channel: &OwnedFd) -> ! {
     let _ = setrlimit(Resource::Nofile, plan.open_files);
     plan.mask.block();
     let (errno, candidate) = plan.command.execute();
-    let _ = channel::send(channel, Message::ExecFailed { errno, candidate }, None);
+    let _ = channel::send(channel, Message::ExecFailed { errno, candidate }, &[]);
     sys::exit(if errno == Errno::NOENT { 127 } else { 126 })
 }
 
@@ -225,7 +217,6 @@ impl Supervisor<'_> {
                 self.generation = generation;
                 self.pass_on(signal);
             }
-            Ok(Some((Message::Ways(ways), _))) => network::set_ways(ways),
             Ok(Some(_)) | Err(Errno::BADMSG) => {}
             // the gateway is gone, and with this process goes every other one in here
             Ok(None) | Err(_) => sys::exit(0),
@@ -268,7 +259,7 @@ impl Supervisor<'_> {
         } else {
             return;
         };
-        let _ = channel::send(self.channel, message, None);
+        let _ = channel::send(self.channel, message, &[]);
         if !status.stopped() {
             sys::exit(0);
         }

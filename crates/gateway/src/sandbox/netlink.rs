@@ -10,6 +10,8 @@ use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with};
 
+use crate::host::routes::{Destination, Way};
+
 const NLMSG_ERROR: u16 = 2;
 const RTM_NEWLINK: u16 = 16;
 const RTM_NEWADDR: u16 = 20;
@@ -34,7 +36,14 @@ const RT_TABLE_MAIN: u8 = 254;
 const RTPROT_STATIC: u8 = 4;
 const RT_SCOPE_UNIVERSE: u8 = 0;
 const RT_SCOPE_LINK: u8 = 253;
+const RT_SCOPE_NOWHERE: u8 = 255;
+const RTN_UNSPEC: u8 = 0;
 const RTN_UNICAST: u8 = 1;
+const RTN_BROADCAST: u8 = 3;
+const RTN_BLACKHOLE: u8 = 6;
+const RTN_UNREACHABLE: u8 = 7;
+const RTN_PROHIBIT: u8 = 8;
+const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 
 const HEADER: usize = 16;
@@ -125,20 +134,34 @@ impl Request {
         request.attribute(IFA_FLAGS, &IFA_F_NODAD.to_ne_bytes())
     }
 
-    /// Sends everything of `like`'s family that has no better route to the link.
-    pub(super) fn default_route(index: u32, like: IpAddr) -> Self {
-        Self::route(RTM_NEWROUTE, NLM_F_CREATE_EXCL, index, like)
+    /// Lets what goes to this destination go this way; what is open or a broadcast goes to the link.
+    pub(super) fn route(index: u32, to: Destination, way: Way) -> Self {
+        let (kind, scope) = match way {
+            Way::Open if to.0.is_ipv4() => (RTN_UNICAST, RT_SCOPE_LINK),
+            Way::Open => (RTN_UNICAST, RT_SCOPE_UNIVERSE),
+            Way::Broadcast => (RTN_BROADCAST, RT_SCOPE_LINK),
+            Way::Unreachable => (RTN_UNREACHABLE, RT_SCOPE_UNIVERSE),
+            Way::Prohibited => (RTN_PROHIBIT, RT_SCOPE_UNIVERSE),
+            Way::Blackhole => (RTN_BLACKHOLE, RT_SCOPE_UNIVERSE),
+        };
+        let request = Self::about_route(RTM_NEWROUTE, NLM_F_CREATE_EXCL, to, (kind, scope));
+        let leaves = matches!(way, Way::Open | Way::Broadcast);
+        if leaves { request.attribute(RTA_OIF, &index.to_ne_bytes()) } else { request }
     }
 
-    /// Takes back what [`Self::default_route`] asks for.
-    pub(super) fn no_default_route(index: u32, like: IpAddr) -> Self {
-        Self::route(RTM_DELROUTE, 0, index, like)
+    /// Takes back what [`Self::route`] asks for, whichever way it was.
+    pub(super) fn no_route(to: Destination) -> Self {
+        Self::about_route(RTM_DELROUTE, 0, to, (RTN_UNSPEC, RT_SCOPE_NOWHERE))
     }
 
-    fn route(kind: u16, flags: u16, index: u32, like: IpAddr) -> Self {
-        let scope = if like.is_ipv4() { RT_SCOPE_LINK } else { RT_SCOPE_UNIVERSE };
-        let body = [family(like), 0, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, 0, 0, 0, 0];
-        Self::new(kind, flags, &body).attribute(RTA_OIF, &index.to_ne_bytes())
+    fn about_route(what: u16, flags: u16, (address, prefix): Destination, (kind, scope): (u8, u8)) -> Self {
+        let body = [family(address), prefix, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, kind, 0, 0, 0, 0];
+        let request = Self::new(what, flags, &body);
+        match address {
+            _ if prefix == 0 => request,
+            IpAddr::V4(v4) => request.attribute(RTA_DST, &v4.octets()),
+            IpAddr::V6(v6) => request.attribute(RTA_DST, &v6.octets()),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! It runs between a clone and an exec: nothing here allocates.
 
 use std::ffi::CStr;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, open};
@@ -14,13 +14,24 @@ use super::error::Step;
 use super::netlink::{self, Request};
 use super::{Failure, at, sys};
 use crate::addresses::{GUEST_V4, GUEST_V6, INTERFACE, PREFIX_V4, PREFIX_V6};
-use crate::host::routes::Ways;
+use crate::host::routes::Way;
 
 /// The TUN's transmit queue, in packets: large enough that a burst of plain packets does not overflow it.
 const QUEUE: u32 = 10_000;
 
-/// Makes the TUN and everything around it. Says whether IPv6 works.
-pub(super) fn set_up(mtu: u32) -> Result<(OwnedFd, bool), Failure> {
+/// A network that is set up.
+pub(super) struct Network {
+    pub(super) tun: OwnedFd,
+    /// To the kernel's routing in here, wherever it is used.
+    pub(super) kernel: OwnedFd,
+    /// The TUN's.
+    pub(super) index: u32,
+    /// Whether IPv6 works.
+    pub(super) ipv6: bool,
+}
+
+/// Makes the TUN and everything around it.
+pub(super) fn set_up(mtu: u32) -> Result<Network, Failure> {
     let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let tun = at(Step::OpenTun, open(c"/dev/net/tun", flags, Mode::empty()))?;
     at(Step::CreateTun, sys::create_tun(tun.as_fd(), INTERFACE))?;
@@ -35,25 +46,12 @@ pub(super) fn set_up(mtu: u32) -> Result<(OwnedFd, bool), Failure> {
     ask(Step::Link, Request::up(index))?;
     let v4 = IpAddr::V4(GUEST_V4);
     ask(Step::Address, Request::address(index, v4, PREFIX_V4))?;
-    ask(Step::Route, Request::default_route(index, v4))?;
+    ask(Step::Route, Request::route(index, (Ipv4Addr::UNSPECIFIED.into(), 0), Way::Open))?;
     let v6 = IpAddr::V6(GUEST_V6);
     let ipv6 = netlink::ask(&kernel, Request::address(index, v6, PREFIX_V6))
-        .and_then(|()| netlink::ask(&kernel, Request::default_route(index, v6)))
+        .and_then(|()| netlink::ask(&kernel, Request::route(index, (Ipv6Addr::UNSPECIFIED.into(), 0), Way::Open)))
         .is_ok();
-    Ok((tun, ipv6))
-}
-
-/// Gives the program a way to other hosts, or takes it away, as the host has one. What it has already stays as it is.
-pub(super) fn set_ways(ways: Ways) {
-    let set = |like, is_open| {
-        let kernel = netlink::socket()?;
-        let index = name_to_index(&kernel, INTERFACE)?;
-        let request = if is_open { Request::default_route } else { Request::no_default_route };
-        netlink::ask(&kernel, request(index, like))
-    };
-    // a route that is there already, or gone already, or IPv6 which is not there at all
-    let _: Result<(), Errno> = set(IpAddr::V4(GUEST_V4), ways.v4);
-    let _: Result<(), Errno> = set(IpAddr::V6(GUEST_V6), ways.v6);
+    Ok(Network { tun, kernel, index, ipv6 })
 }
 
 /// Writes one of the kernel's switches. Where `/proc/sys` is read-only, as in many containers, it stays as it is.

@@ -12,7 +12,6 @@ use super::command::Command;
 use super::error::Error;
 use super::siginfo::SignalInfo;
 use super::sys::SignalSet;
-use crate::host::routes::Ways;
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +57,10 @@ impl Process {
     }
 
     pub(super) fn tell(&self, message: Message) -> Result<(), Error> {
-        channel::send(&self.channel, message, None).map_err(|_| Error::Lost)
+        channel::send(&self.channel, message, &[]).map_err(|_| Error::Lost)
     }
 
-    pub(super) fn hear(&self) -> Result<Option<(Message, Option<OwnedFd>)>, Error> {
+    pub(super) fn hear(&self) -> Result<Option<(Message, Option<[OwnedFd; 2]>)>, Error> {
         channel::receive(&self.channel).map_err(|_| Error::Lost)
     }
 
@@ -82,16 +81,6 @@ impl Process {
         fcntl_setfl(&self.channel, flags | OFlags::NONBLOCK)
             .map_err(|errno| Error::Host("set a socket's flags", errno))?;
         self.tell(Message::Go)
-    }
-
-    /// Lets the program have a way to other hosts where `ways` says so, and none elsewhere: what it sends there fails as it
-    /// would on a host without one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Lost`] if the sandbox was killed meanwhile.
-    pub fn set_ways(&self, ways: Ways) -> Result<(), Error> {
-        self.tell(Message::Ways(ways))
     }
 
     /// The two descriptors which become readable when there is something for [`Self::advance`] to do.

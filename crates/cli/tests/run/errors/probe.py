@@ -76,9 +76,16 @@ def attempt(name, what, *arguments):
     print(f'{name}\t{outcome}\t{took:.0f}', flush=True)
 
 
-server, away, local = {
-    '4': ('198.18.0.2', '198.18.1.', '198.18.2.1'),
-    '6': ('2001:db8:1::2', '2001:db8:2::', '2001:db8:3::1'),
+def unconnected_datagram(host):
+    family = socket.AF_INET6 if ':' in host else socket.AF_INET
+    return socket.socket(family, socket.SOCK_DGRAM).sendto(b'anybody?', (host, 7000))
+
+
+server, away, local, own, nobody, loopback, group, of_a_link, reserved = {
+    '4': ('198.18.0.2', '198.18.1.', '198.18.2.', '198.18.0.1', '0.0.0.0', '127.0.0.1', '224.0.0.251', '198.18.0.255',
+          '240.0.0.1'),
+    '6': ('2001:db8:1::2', '2001:db8:2::', '2001:db8:3::', '2001:db8:1::1', '::', '::1', 'ff0e::fb', 'fe80::1',
+          '4000::1'),
 }[sys.argv[1]]
 neighbour = server[:-1] + sys.argv[2]
 attempt('refused', connect, server)
@@ -87,7 +94,7 @@ attempt('host unreachable', connect, away + '1')
 attempt('prohibited', connect, away + '2')
 attempt('no answer', connect, away + '3', 7000, 1500)
 attempt('no route', connect, away + '4')
-attempt('no route of the host itself', connect, local)
+attempt('no route of the host itself', connect, local + '1')
 attempt('no such neighbour', connect, neighbour)
 attempt('reset', receive_all, server, 7001)
 attempt('reset, then sending', send_after_reset, server, 7001)
@@ -98,3 +105,15 @@ attempt('datagram refused', datagram, server)
 attempt('datagram, host unreachable', datagram, away + '1')
 attempt('datagram prohibited', datagram, away + '2')
 attempt('datagram, no route', datagram, away + '4')
+attempt('prohibited by the host itself', connect, local + '2')
+attempt('blackholed by the host itself', connect, local + '3')
+for name, how in [('datagram', datagram), ('unconnected datagram', unconnected_datagram)]:
+    attempt(f'{name}, no route of the host itself', how, local + '1')
+    attempt(f'{name}, prohibited by the host itself', how, local + '2')
+    attempt(f'{name}, blackholed by the host itself', how, local + '3')
+for name, host in [
+    ('own address', own), ('no address', nobody), ('loopback', loopback), ('group', group),
+    ('broadcast, or an address of a link', of_a_link), ('reserved', reserved),
+]:
+    attempt(f'{name}', connect, host)
+    attempt(f'datagram, {name}', datagram, host)
