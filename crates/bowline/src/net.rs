@@ -296,6 +296,17 @@ impl Net {
         }
     }
 
+    /// Ends the network at once: all that is open is reset, and what a device still holds, the resets among it, is lost. For
+    /// who cannot wait for [`shutdown`](Self::shutdown), which a slow device may hold up for as long as it likes.
+    pub fn halt(&self) {
+        self.0.shared.act(|core, now| {
+            if core.phase != Phase::Stopped {
+                core.abort_all(now);
+                core.phase = Phase::Stopped;
+            }
+        });
+    }
+
     /// Waits until the network has stopped, for whatever reason.
     pub async fn stopped(&self) {
         std::future::poll_fn(|cx| {

@@ -26,6 +26,10 @@ const SEND_BUFFER_FIRST: u32 = 256 << 10;
 /// connections of full speed make use of, and 500 of which nothing is read.
 pub const QUEUE_MEMORY: usize = 128 << 20;
 
+/// How long resets at the very end may take to leave. A network that was made slow holds them for longer, and the program that
+/// they are for is gone.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
 /// What a gateway does.
 #[derive(Debug)]
 pub struct Config {
@@ -93,11 +97,14 @@ impl Gateway {
         &self.net
     }
 
-    /// Ends everything, and says what all connections came to. Those that are still open are reset after `grace`.
+    /// Ends everything, and says what all connections came to. Those that are still open are reset after `grace`; what the
+    /// device then holds is for nobody.
     pub async fn finish(self, grace: Duration) -> Summary {
         // those that are still open after it are reset, and nobody is left to see that
         let out_rsts = self.net.counters().out_rsts;
-        self.net.shutdown(grace).await;
+        if tokio::time::timeout(grace + LAST_WORDS, self.net.shutdown(grace)).await.is_err() {
+            self.net.halt();
+        }
         let counters = Counters { out_rsts, ..self.net.counters() };
         // every relay sees that its connection is gone
         self.shared.relays.drained().await;
