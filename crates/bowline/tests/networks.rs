@@ -86,6 +86,24 @@ async fn shutdown_does_not_wait_for_streams_that_have_ended_and_leaves_them_read
     assert_eq!(ours.write(b"x").await.unwrap_err().raw_os_error(), Some(100), "ENETDOWN");
 }
 
+/// A device that holds packets for long holds a shutdown up, and nobody who does not want to wait.
+#[tokio::test(start_paused = true)]
+async fn halting_waits_for_nothing() {
+    let slow = Impairments { delay: Duration::from_secs(3), ..Impairments::default() };
+    let (client, server_net) = impaired_pair(slow, &Config::default());
+    let (mut ours, theirs) = connected(&client, &server_net).await;
+    ours.write_all(b"on its way").await.unwrap();
+    let start = tokio::time::Instant::now();
+    let shutdown = tokio::time::timeout(Duration::from_secs(1), client.shutdown(Duration::ZERO));
+    assert!(shutdown.await.is_err(), "it waits for packets that are on their way");
+    client.halt();
+    client.stopped().await;
+    assert!(start.elapsed() < Duration::from_millis(1100), "{:?}", start.elapsed());
+    assert_eq!(ours.write(b"x").await.unwrap_err().raw_os_error(), Some(100), "ENETDOWN");
+    assert_eq!(client.connect(server()).await.unwrap_err().raw_os_error(), Some(100), "ENETDOWN");
+    drop(theirs);
+}
+
 #[tokio::test(start_paused = true)]
 async fn shutdown_resets_also_what_was_dropped_and_is_not_over() {
     let (client, server_net) = impaired_pair(Impairments::default(), &Config::default());
