@@ -14,7 +14,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -49,8 +50,12 @@ struct State {
     into: VecDeque<Bytes>,
     /// From the host.
     out: VecDeque<Bytes>,
-    /// Who waits for room in `into`.
-    wants_room: Vec<Waker>,
+    /// Who waits for room in `into`: futures of [`PacketSender::send`] by their number, which take theirs back, and callers of
+    /// [`PacketSender::poll_send`].
+    sending: BTreeMap<u64, Waker>,
+    polling: Vec<Waker>,
+    /// The number of the next future.
+    next: u64,
     /// Who waits for a packet in `out`.
     wants_packet: Option<Waker>,
     /// The host has met a full `out`.
@@ -58,6 +63,13 @@ struct State {
     senders: usize,
     no_receiver: bool,
     no_device: bool,
+}
+
+impl State {
+    /// Everybody who waits for room.
+    fn take_senders(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        std::mem::take(&mut self.sending).into_values().chain(std::mem::take(&mut self.polling))
+    }
 }
 
 #[derive(Debug)]
@@ -88,9 +100,9 @@ impl Device for ChannelDevice {
             let error = || io::Error::new(io::ErrorKind::BrokenPipe, "the program has dropped its ends of the channel");
             return if gone { Err(error()) } else { Ok(None) };
         };
-        let waiting = std::mem::take(&mut state.wants_room);
+        let waiting = state.take_senders();
         drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.for_each(Waker::wake);
         Ok(Some(RxPacket { pinned: data.len(), data, ..RxPacket::default() }))
     }
 
@@ -130,10 +142,9 @@ impl Drop for ChannelDevice {
         let mut state = self.shared.state.lock();
         state.no_device = true;
         state.into.clear();
-        let mut waiting = std::mem::take(&mut state.wants_room);
-        waiting.extend(state.wants_packet.take());
+        let waiting = state.take_senders().chain(state.wants_packet.take());
         drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.for_each(Waker::wake);
     }
 }
 
@@ -148,12 +159,21 @@ impl PacketSender {
     /// The host is gone.
     pub async fn send(&self, packet: impl Into<Bytes>) -> Result<(), Closed> {
         let packet = packet.into();
-        poll_fn(|cx| self.poll_send(cx, &packet)).await
+        let mut place = Place { shared: &self.0, number: None };
+        poll_fn(|cx| self.wait_and_offer(&packet, |state| place.keep(state, cx))).await
     }
 
     /// [`send`](Self::send) for callers that poll: the packet was given when it is ready.
     pub fn poll_send(&self, cx: &mut Context<'_>, packet: &Bytes) -> Poll<Result<(), Closed>> {
-        match self.offer(packet, Some(cx)) {
+        self.wait_and_offer(packet, |state| {
+            if !state.polling.iter().any(|waker| waker.will_wake(cx.waker())) {
+                state.polling.push(cx.waker().clone());
+            }
+        })
+    }
+
+    fn wait_and_offer(&self, packet: &Bytes, wait: impl FnOnce(&mut State)) -> Poll<Result<(), Closed>> {
+        match self.offer(packet, wait) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(TrySendError::Closed(_)) => Poll::Ready(Err(Closed)),
             Err(TrySendError::Full(_)) => Poll::Pending,
@@ -165,7 +185,7 @@ impl PacketSender {
     /// # Errors
     /// There is no room now, or the host is gone; either has the packet.
     pub fn try_send(&self, packet: impl Into<Bytes>) -> Result<(), TrySendError> {
-        self.offer(&packet.into(), None)
+        self.offer(&packet.into(), |_| {})
     }
 
     /// Whether the host is gone.
@@ -174,23 +194,49 @@ impl PacketSender {
         self.0.state.lock().no_device
     }
 
-    fn offer(&self, packet: &Bytes, cx: Option<&mut Context<'_>>) -> Result<(), TrySendError> {
+    /// Gives the packet, or has the caller `wait` for room.
+    fn offer(&self, packet: &Bytes, wait: impl FnOnce(&mut State)) -> Result<(), TrySendError> {
         let mut state = self.0.state.lock();
         if state.no_device {
             return Err(TrySendError::Closed(packet.clone()));
         }
         if state.into.len() >= self.0.most {
-            if let Some(cx) = cx
-                && !state.wants_room.iter().any(|waker| waker.will_wake(cx.waker()))
-            {
-                state.wants_room.push(cx.waker().clone());
-            }
+            wait(&mut state);
             return Err(TrySendError::Full(packet.clone()));
         }
         state.into.push_back(packet.clone());
         drop(state);
         self.0.slot.notify();
         Ok(())
+    }
+}
+
+/// One future's place among those who wait.
+struct Place<'a> {
+    shared: &'a Shared,
+    number: Option<u64>,
+}
+
+impl Place<'_> {
+    fn keep(&mut self, state: &mut State, cx: &Context<'_>) {
+        let number = *self.number.get_or_insert_with(|| {
+            state.next += 1;
+            state.next
+        });
+        match state.sending.entry(number) {
+            Entry::Occupied(mut kept) => kept.get_mut().clone_from(cx.waker()),
+            Entry::Vacant(place) => drop(place.insert(cx.waker().clone())),
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            let waker = self.shared.state.lock().sending.remove(&number);
+            // not under the lock: it may be the last of its task
+            drop(waker);
+        }
     }
 }
 

@@ -56,6 +56,28 @@ fn who_meets_a_full_queue_is_told_of_room() {
 }
 
 #[test]
+fn futures_that_are_dropped_leave_nothing_with_a_stalled_host() {
+    let (mut device, sender, _receiver) = channel(100, 1);
+    sender.try_send("one").unwrap();
+    let (told, waker) = flag();
+    let mut waits = Box::pin(sender.send("two"));
+    assert!(waits.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    for _ in 0..1000 {
+        let (_, waker) = flag();
+        let mut dropped = Box::pin(sender.send("three"));
+        for _ in 0..2 {
+            assert!(dropped.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        assert_eq!(sender.0.state.lock().sending.len(), 2);
+    }
+    assert_eq!(sender.0.state.lock().sending.len(), 1);
+    device.receive(Instant::ZERO).unwrap().unwrap();
+    assert!(told.load(Relaxed));
+    assert_eq!(waits.as_mut().poll(&mut context()), Poll::Ready(Ok(())));
+    assert_eq!(device.receive(Instant::ZERO).unwrap().unwrap().data, "two");
+}
+
+#[test]
 fn each_side_learns_that_the_other_is_gone() {
     let (device, sender, mut receiver) = channel(100, 1);
     let (told, waker) = flag();
