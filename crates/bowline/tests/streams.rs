@@ -244,6 +244,26 @@ async fn options_are_kept_and_given_back() {
 }
 
 #[tokio::test]
+async fn a_setter_minds_its_own_value_alone() {
+    let (client, server_net) = pair();
+    let listener = server_net.listen(server()).await.unwrap();
+    // what a connection begins with is not looked at
+    let odd = Keepalive { idle: Duration::from_secs(10), interval: Duration::from_secs(1), probes: 0 };
+    let options = Options { keepalive: Some(odd), ..Options::default() };
+    let (opened, accepted) = tokio::join!(client.connect_with(None, server(), Some(options)), listener.accept());
+    let (ours, _theirs) = (opened.unwrap(), accepted.unwrap());
+    ours.set_nodelay(true).unwrap();
+    assert!(ours.nodelay().unwrap());
+    ours.set_keepalive(Some(Keepalive { probes: 3, ..odd })).unwrap();
+    let invalid =
+        [ours.set_keepalive(Some(odd)), ours.set_ttl(0), ours.set_send_buffer_size(0), ours.set_receive_buffer_size(0)];
+    for error in invalid.map(Result::unwrap_err) {
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+    assert_eq!(ours.keepalive().unwrap().unwrap().probes, 3);
+}
+
+#[tokio::test]
 async fn the_local_address_can_be_chosen() {
     let (client, server_net) = pair();
     let listener = server_net.listen(server()).await.unwrap();

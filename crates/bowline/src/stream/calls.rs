@@ -197,10 +197,10 @@ impl TcpStream {
 
     pub(super) fn set_options(&self, change: impl FnOnce(&mut Options)) -> io::Result<()> {
         self.now_or_error(Direction::Write, |core, key, now| {
-            let mut options = core.tcp().options(key).ok_or(CallError::NoConnection)?.clone();
+            let before = core.tcp().options(key).ok_or(CallError::NoConnection)?;
+            let mut options = before.clone();
             change(&mut options);
-            let probes = options.keepalive.map_or(1, |keepalive| keepalive.probes);
-            if options.hop_limit == 0 || options.send_buffer == 0 || options.receive_buffer == 0 || probes == 0 {
+            if !takes(before, &options) {
                 return Err(CallError::Invalid);
             }
             core.tcp().set_options(now, key, |current| *current = options)
@@ -210,4 +210,13 @@ impl TcpStream {
     pub(super) fn use_keys(&self, send_id: Option<u8>, recv_id: Option<u8>) -> io::Result<()> {
         self.now_or_error(Direction::Write, |core, key, now| core.tcp().choose_keys(now, key, send_id, recv_id))
     }
+}
+
+/// Whether a connection can take what is new in these options: what it began with is no mistake of a later call about another.
+fn takes(before: &Options, options: &Options) -> bool {
+    let numbers = |options: &Options| {
+        let probes = options.keepalive.map_or(1, |keepalive| keepalive.probes);
+        [options.hop_limit.into(), options.send_buffer, options.receive_buffer, u32::from(probes)]
+    };
+    numbers(before).into_iter().zip(numbers(options)).all(|(before, now)| now != 0 || before == 0)
 }
