@@ -131,7 +131,7 @@ pub(super) fn send(to: impl AsFd, message: Message, attached: &[BorrowedFd<'_>])
 }
 
 /// What is attached to a message: two descriptors, or nothing.
-type Attached = Option<[OwnedFd; 2]>;
+pub(super) type Attached = Option<[OwnedFd; 2]>;
 
 /// Receives one message and what is attached to it; `None` when the other side is gone.
 pub(super) fn receive(from: impl AsFd) -> Result<Option<(Message, Attached)>, Errno> {

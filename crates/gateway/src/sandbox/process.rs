@@ -7,7 +7,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 
-use super::channel::{self, Message};
+use super::channel::{self, Attached, Message};
 use super::command::Command;
 use super::error::Error;
 use super::siginfo::SignalInfo;
@@ -60,7 +60,7 @@ impl Process {
         channel::send(&self.channel, message, &[]).map_err(|_| Error::Lost)
     }
 
-    pub(super) fn hear(&self) -> Result<Option<(Message, Option<[OwnedFd; 2]>)>, Error> {
+    pub(super) fn hear(&self) -> Result<Option<(Message, Attached)>, Error> {
         channel::receive(&self.channel).map_err(|_| Error::Lost)
     }
 
