@@ -78,12 +78,13 @@ fn set(options: &mut Options, name: &str, value: Value<'_>) -> Result<(), Script
         "code_sockopt" if !matches!(value.text()?, "" | "TCP_INFO") => {
             return Err(value.wrong("TCP_INFO: nothing else can be asserted about"));
         }
-        // Which interpreter there is elsewhere, and how much it prints: the same here. Every neighbour is behind the device.
+        // Which interpreter there is elsewhere, which device, and how much is printed: the same here. Every neighbour is behind the
+        // device.
         "code_format" | "code_sockopt" | "define" | "D" => {}
-        "code_command" => drop(value.text()?),
+        "code_command" | "tun_dev" => drop(value.text()?),
         "gateway_ip" | "netmask_ip" => drop(value.address()?),
         "speed" => drop(value.number(0, u64::MAX)?),
-        "debug" | "verbose" | "send_omit_free" => drop(value.flag()?),
+        "debug" | "verbose" | "send_omit_free" | "persistent_tun_dev" => drop(value.flag()?),
         _ => return Err(value.refused()),
     }
     Ok(())

@@ -23,7 +23,7 @@ impl Parser {
         self.is_sign('<')
     }
 
-    /// `S`, `.`, `P.`, `SEW`, `-`, `.5`: letters, a point for ACK, and a digit for AccECN's counter.
+    /// `S`, `.`, `P.`, `SEW`, `-`, `.5`, `5.`, `P5.`: letters, a point for ACK, and a digit for AccECN's counter.
     fn flags(&mut self) -> Result<(TcpFlags, Option<u8>), ScriptError> {
         let place = self.place();
         let mut text = String::new();
@@ -34,7 +34,7 @@ impl Parser {
                 Some(Kind::Sign(sign @ ('.' | '-'))) => sign.to_string(),
                 Some(Kind::Decimal(digits)) => digits.clone(),
                 // a lone digit is AccECN's counter; more are a sequence number
-                Some(Kind::Integer(digit @ 0..=7)) if !text.is_empty() => digit.to_string(),
+                Some(Kind::Integer(digit @ 0..=7)) if !text.is_empty() || self.is_before_point() => digit.to_string(),
                 _ => break,
             };
             text.push_str(&part);
@@ -52,6 +52,11 @@ impl Parser {
             return Ok((TcpFlags::empty(), None));
         }
         letters(&text).map_err(|message| ScriptError::new(place, message))
+    }
+
+    /// Whether a point stands right behind the next token.
+    fn is_before_point(&self) -> bool {
+        self.tokens.get(self.at + 1).is_some_and(|token| token.joined && token.kind == Kind::Sign('.'))
     }
 
     fn seq(&mut self, direction: Direction) -> Result<(Seq, u16), ScriptError> {

@@ -87,7 +87,9 @@ fn flags_in_all_their_spellings() {
     assert_eq!(flags("FPU."), (TcpFlags::FIN | TcpFlags::PSH | TcpFlags::URG | TcpFlags::ACK, None));
     assert_eq!(flags(".5"), (TcpFlags::ACK, Some(5)));
     assert_eq!(flags("P.7"), (TcpFlags::PSH | TcpFlags::ACK, Some(7)));
-    for wrong in ["X", "SS", ".8", "E.5"] {
+    assert_eq!(flags("0."), (TcpFlags::ACK, Some(0)));
+    assert_eq!(flags("F5."), (TcpFlags::FIN | TcpFlags::ACK, Some(5)));
+    for wrong in ["X", "SS", ".8", "E.5", "5", "8."] {
         assert!(script(&format!("+0 > {wrong} 1:1(0)")).is_err(), "{wrong}");
     }
 }

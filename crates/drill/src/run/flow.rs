@@ -37,8 +37,10 @@ pub(crate) struct Flow {
     remote_isn: Option<u32>,
     /// Whether nobody listened when the peer began: then a SYN gives no number to count from.
     pub(crate) is_unheard: bool,
-    /// A SYN with another number than `remote_isn`: a new incarnation, if our SYN-ACK says so.
+    /// A SYN with another number than `remote_isn`, or one behind the peer's own RST: a new incarnation, if our SYN-ACK says so.
     fresh_syn: Option<u32>,
+    /// Whether the peer has reset it.
+    is_reset: bool,
     /// The first TSval that was seen, and what the script calls it.
     first_ts: Option<(u32, u32)>,
     /// TSval by what the script calls it.
@@ -68,6 +70,7 @@ impl Flow {
             remote_isn: None,
             is_unheard: false,
             fresh_syn: None,
+            is_reset: false,
             first_ts: None,
             ts: BTreeMap::new(),
             flow_label: None,
@@ -117,9 +120,10 @@ impl Flow {
         let begins = is_syn || self.stage == Stage::Passive;
         if begins && self.remote_isn.is_none() {
             self.remote_isn = Some(if is_syn && self.is_unheard { 0 } else { seq });
-        } else if is_syn && !flags.contains(TcpFlags::ACK) && self.remote_isn != Some(seq) {
+        } else if is_syn && !flags.contains(TcpFlags::ACK) && (self.is_reset || self.remote_isn != Some(seq)) {
             self.fresh_syn = Some(seq);
         }
+        self.is_reset |= flags.contains(TcpFlags::RST);
         let ack = if flags.contains(TcpFlags::ACK) { ack.wrapping_add(self.local_offset(is_syn)) } else { ack };
         (seq.wrapping_add(self.remote_offset(is_syn)), ack)
     }
@@ -214,7 +218,7 @@ impl Flow {
         };
         if is_new {
             self.local_isn = Some((tcp.seq, script_isn));
-            self.fresh_syn = None;
+            (self.fresh_syn, self.is_reset) = (None, false);
         }
         if self.stage == Stage::Connecting {
             self.stage = Stage::SynSent;

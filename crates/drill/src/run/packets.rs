@@ -102,6 +102,12 @@ impl Runner<'_> {
         let ends = self.peers_ends(index);
         let numbers = icmp_names::numbers(ends.src.is_ipv4(), &icmp.kind, icmp.code.as_deref())?;
         let [m0, m1, m2, m3] = icmp.mtu.unwrap_or_default().to_be_bytes();
+        if !ends.src.is_ipv4() && numbers.0 == icmp_names::ROUTER_ADVERTISEMENT {
+            // RFC 4861 4.2, 4.6.4: no times, and the MTU.
+            let mtu = [5, 1, 0, 0, m0, m1, m2, m3];
+            let body = [&[0; 8][..], if icmp.mtu.is_some() { &mtu } else { &[] }].concat();
+            return Ok(build::icmp_packet(ends, network, numbers, [0; 4], &body));
+        }
         let word = match (icmp.mtu, icmp.ident) {
             (None, Some(ident)) => {
                 let [i0, i1] = ident.to_be_bytes();
@@ -139,7 +145,7 @@ impl Runner<'_> {
     pub(super) fn expect(&mut self, index: usize, event: &Event, packet: &Packet) -> Result<(), Failure> {
         let (from, to, tolerance) = self.due(event.when);
         let last = self.world().at(to.saturating_add(tolerance).min(FOREVER));
-        let Some(raw) = self.wait_for_packet(last, packet.ports.is_some())? else {
+        let Some(raw) = self.wait_for_packet(last, packet)? else {
             let why = format!("line {} expects this", event.place.line);
             self.log.expected(self.now_micros(), packet, why);
             let failure = Failure::new(event.place, "the packet was not sent");
@@ -190,14 +196,16 @@ impl Runner<'_> {
         Err(failure)
     }
 
-    /// The next packet that the stack sends, if it does by then. `names_ports`: the line says whose it is.
-    fn wait_for_packet(&mut self, last: Instant, names_ports: bool) -> Result<Option<Raw>, Failure> {
-        let judges_others = names_ports || !self.is_suites || self.strict;
+    /// The next packet that the stack sends, if it does by then, and that a line could expect which `wanted` this one.
+    fn wait_for_packet(&mut self, last: Instant, wanted: &Packet) -> Result<Option<Raw>, Failure> {
+        // A line with ports says whose packet it is.
+        let judges_others = wanted.ports.is_some() || !self.is_suites || self.strict;
+        let is_icmp = matches!(wanted.body, Body::Icmp(_));
         loop {
             self.world().settle();
             self.judge_returned()?;
             if let Some(raw) = self.world().take() {
-                if self.is_left_over(&raw, judges_others) {
+                if !is_icmp && self.is_left_over(&raw, judges_others) {
                     continue;
                 }
                 return Ok(Some(raw));
@@ -212,10 +220,15 @@ impl Runner<'_> {
 
     /// Whether a packet is the last word of a connection that the script has closed, while it is about another one: a FIN, an
     /// acknowledgement, a RST. The script has no way to write that it does not matter. Unless it `judges_others`, no packet of a
-    /// connection that the script has left for another one matters.
+    /// connection that the script has left for another one matters. The answer to a ping is no connection's: it matters only to a line
+    /// that expects one.
     pub(super) fn is_left_over(&mut self, raw: &Raw, judges_others: bool) -> bool {
         let Ok(mut seen) = Seen::read(&raw.bytes) else { return false };
         let (ends, at) = (seen.ends(), self.micros_at(raw.at));
+        if seen.is_echo_reply() {
+            self.log.seen(at, &seen, Some("the answer to a ping"));
+            return true;
+        }
         // A connection that has not sent anything yet has no port; it could be anybody's.
         let is_its = |flow: &Flow| flow.remote_port == ends.dst_port && flow.local_port == Some(ends.src_port);
         let Some(index) = self.flows.iter().rposition(is_its) else { return false };

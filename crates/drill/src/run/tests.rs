@@ -33,6 +33,28 @@ fn a_passive_open_in_all_versions() {
     assert_eq!(outcomes(PASSIVE).len(), 3);
 }
 
+/// A router may tell the link's MTU: nobody asks for it here.
+#[test]
+fn a_router_may_advertise_itself() {
+    let text = established("+.1 < icmp router_advertisement mtu 1400\n+0 write(4, ..., 5) = 5\n+0 > P. 1:6(5) ack 1\n");
+    passes(&format!("--ip_version=ipv6\n{text}"));
+}
+
+/// The answer to a ping belongs to no connection: a script may expect it, and need not.
+#[test]
+fn a_ping_is_answered_whether_or_not_the_script_says_so() {
+    for answer in ["", "+0 > icmp echo_reply id 7\n"] {
+        passes(&established(&format!(
+            "+.1 < icmp echo_request id 7\n{answer}+0 write(4, ..., 5) = 5\n+0 > P. 1:6(5) ack 1\n"
+        )));
+        passes(&established(&format!("+.1 < icmp echo_request id 7\n{answer}")));
+    }
+    let detail = fails(&established("+.1 < icmp echo_request id 7\n+0 > icmp echo_reply id 8\n"));
+    assert!(detail.contains("identifier: expected 8, seen 7"), "{detail}");
+    let detail = fails(&established("+0 > icmp echo_reply id 7\n"));
+    assert!(detail.contains("was not sent"), "{detail}");
+}
+
 #[track_caller]
 fn fails(text: &str) -> String {
     let text = format!("--ip_version=ipv4\n{text}");
@@ -74,6 +96,9 @@ fn what_a_script_can_say() {
         "+0 `sockstat -s | grep -c ESTABLISHED | grep 1`\n+0 `sysctl -q net.ipv4.tcp_sack=0`\n+0 `sleep 1`\n",
         "+0 close(4) = 0\n+0 > F. 1:1(0) ack 1\n* > F. 1:1(0) ack 1\n",
         "+0 `tcpdrop -a`\n+0 > R. 1:1(0) ack 1\n",
+        // the peer begins anew with the number that it had; ours is another one, and zero again to the script
+        "+0 < R 1:1(0) win 0\n+.1 < S 0:0(0) win 32792 <mss 1000>\n+0 > S. 0:0(0) ack 1 <mss 1460>\n\
+         +0 < . 1:1(0) ack 1 win 257\n+0 accept(3, ..., ...) = 5\n+0 write(5, ..., 5) = 5\n+0 > P. 1:6(5) ack 1\n",
     ] {
         passes(&established(more));
     }

@@ -58,6 +58,9 @@ pub fn differences(wanted: Wanted<'_>, seen: &Seen) -> Vec<Difference> {
             if let Some(mtu) = icmp.mtu {
                 out.field("MTU", &mtu, word);
             }
+            if let Some(ident) = icmp.ident {
+                out.field("identifier", &u32::from(ident), &(word >> 16));
+            }
         }
         _ => out.add("protocol", show::script_packet(wanted.packet), show::seen(seen)),
     }

@@ -40,6 +40,9 @@ const V4: Types = &[
     (18, "address_mask_reply", &[]),
 ];
 
+/// What routers tell of themselves (RFC 4861 4.2), of the link's MTU too: in an option.
+pub const ROUTER_ADVERTISEMENT: u8 = 134;
+
 const V6: Types = &[
     (
         1,
@@ -58,6 +61,11 @@ const V6: Types = &[
     (4, "parameter_problem", &[(0, "header_field"), (1, "unknown_next_header"), (2, "unknown_option")]),
     (128, "echo_request", &[]),
     (129, "echo_reply", &[]),
+    (133, "router_solicitation", &[]),
+    (ROUTER_ADVERTISEMENT, "router_advertisement", &[]),
+    (135, "neighbor_solicitation", &[]),
+    (136, "neighbor_advertisement", &[]),
+    (137, "redirect", &[]),
 ];
 
 /// The numbers of a type and a code; without a code it is 0.

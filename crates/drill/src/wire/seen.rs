@@ -63,6 +63,13 @@ pub struct SeenTcp {
 }
 
 impl Seen {
+    /// Whether it is the answer to a ping (RFC 792, RFC 4443 4.2).
+    #[must_use]
+    pub fn is_echo_reply(&self) -> bool {
+        let echo_reply = if self.ip.src.is_ipv4() { 0 } else { 129 };
+        matches!(self.transport, Transport::Icmp { kind, .. } if kind == echo_reply)
+    }
+
     /// Reads a packet.
     ///
     /// # Errors

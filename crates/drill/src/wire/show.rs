@@ -82,7 +82,8 @@ pub fn script_packet(packet: &Packet) -> String {
         Body::Icmp(icmp) => {
             let code = icmp.code.as_ref().map(|code| format!(" {code}")).unwrap_or_default();
             let mtu = icmp.mtu.map(|mtu| format!(" mtu {mtu}")).unwrap_or_default();
-            format!("{ports}icmp {}{code}{mtu}", icmp.kind)
+            let ident = icmp.ident.map(|ident| format!(" id {ident}")).unwrap_or_default();
+            format!("{ports}icmp {}{code}{mtu}{ident}", icmp.kind)
         }
     }
 }
