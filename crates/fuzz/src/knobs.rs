@@ -140,6 +140,7 @@ knobs! {
         o.path_mtu_discovery = one_of(v, all);
     };
     "echo_former_timestamp" FLAG, |o, v| o.echo_former_timestamp = v > 0;
+    "defer_accept" COUNTS, |o, v| o.defer_accept = v as u8;
 }
 
 /// The knob with this name.

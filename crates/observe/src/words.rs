@@ -69,6 +69,7 @@ pub const fn drop_reason(why: DropReason) -> &'static str {
         DropReason::BadAck => "acknowledges what was not sent",
         DropReason::NoAck => "no ACK flag",
         DropReason::ListenOverflow => "accept queue full",
+        DropReason::AwaitsText => "no text, which the listener waits for",
         DropReason::SynQueueFull => "SYN queue full",
         DropReason::BadCookie => "not a valid SYN cookie",
         DropReason::EcnChanged => "another kind of ECN than before",

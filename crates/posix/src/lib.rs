@@ -54,7 +54,7 @@
 //! # What is not here
 //!
 //! Raw and Unix sockets, `dup`, `select`, `sendfile`, multicast groups, stamps of what arrives, urgent data apart from the stream,
-//! several listeners on one port (`SO_REUSEPORT`), `TCP_DEFER_ACCEPT`, `TCP_WINDOW_CLAMP`. Each fails with the errno of a system without
+//! several listeners on one port (`SO_REUSEPORT`), `TCP_WINDOW_CLAMP`. Each fails with the errno of a system without
 //! it. Stored and without effect, because there is nothing that they could change: `SO_DEBUG`, `SO_PRIORITY`, `SO_MARK`, `SO_NOSIGPIPE`
 //! (there are no signals), `IP_BIND_ADDRESS_NO_PORT`, and `IP_RECVERR` on streams.
 

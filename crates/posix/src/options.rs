@@ -5,6 +5,7 @@
 //! `EOPNOTSUPP` where the option is known and its value is not possible.
 
 mod ao;
+mod defer;
 mod get;
 mod keys;
 mod ports;

@@ -145,6 +145,11 @@ pub struct Options {
     pub linear_syns: u8,
     /// Retransmissions of a SYN-ACK; default 5, as Linux `tcp_synack_retries`.
     pub synack_retries: u8,
+    /// How many time-outs of its SYN-ACK a half-open connection waits for text, so that who accepts it finds something to read (Linux
+    /// `TCP_DEFER_ACCEPT`); default 0: none. An ACK without text completes nothing until then, and what keeps it from doing so is that
+    /// text follows: the SYN-ACK is not sent again before the last of these time-outs, which asks the peer once more. An active open
+    /// leaves its ACK of the SYN-ACK to its first text, for up to 200 ms.
+    pub defer_accept: u8,
     /// How long FIN-WAIT-2 may last after `close`; default 60 s, as Linux `tcp_fin_timeout`.
     pub fin_wait2: Duration,
     /// The ports, inclusive, of which an active open is given one (Linux `IP_LOCAL_PORT_RANGE`); default:
@@ -293,6 +298,7 @@ impl Default for Options {
             syn_retries: 7,
             linear_syns: 0,
             synack_retries: 5,
+            defer_accept: 0,
             fin_wait2: Duration::from_secs(60),
             local_ports: None,
             max_segment: None,

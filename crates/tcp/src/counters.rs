@@ -64,6 +64,8 @@ counters! {
     fast_open_cookie_reqd = "TcpExtTCPFastOpenCookieReqd";
     /// Pauses because a path was found to swallow what opens fast.
     fast_open_blackhole = "TcpExtTCPFastOpenBlackhole";
+    /// Last ACKs of a handshake that completed nothing, because they had no text.
+    defer_accept_drop = "TcpExtTCPDeferAcceptDrop";
     /// SYN-ACKs retransmitted.
     synack_retrans = "TcpExtTCPSynRetrans";
     /// Half-open connections reset by the peer.
@@ -158,6 +160,7 @@ impl Counters {
                 self.listen_drops += 1;
                 &mut self.listen_overflows
             }
+            DropReason::AwaitsText => &mut self.defer_accept_drop,
             DropReason::SynQueueFull | DropReason::Refused => &mut self.listen_drops,
             DropReason::OutOfWindow | DropReason::Duplicate => &mut self.out_of_window,
             DropReason::ResetIgnored => &mut self.resets_ignored,

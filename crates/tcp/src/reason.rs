@@ -66,6 +66,8 @@ pub enum DropReason {
     NoAck,
     /// The listener's accept queue is full.
     ListenOverflow,
+    /// The handshake's last ACK has no text, and the listener waits for some.
+    AwaitsText,
     /// The SYN queue is full and cookies are off.
     SynQueueFull,
     /// An ACK towards a listener that is no valid SYN cookie.

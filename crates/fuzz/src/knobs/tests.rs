@@ -20,7 +20,7 @@ fn differing(a: &Options, b: &Options) -> Vec<&'static str> {
     let mut names = differing!("", Options, a, b,
         nodelay cork keepalive user_timeout linger reset_unread send_buffer send_buffer_first receive_buffer
         receive_buffer_max notsent_lowat delayed_ack algorithm rate_samples pacing max_pacing_rate min_rto max_rto
-        clock_granularity rto_slop tail_loss_probe retries syn_retries linear_syns synack_retries fin_wait2
+        clock_granularity rto_slop tail_loss_probe retries syn_retries linear_syns synack_retries defer_accept fin_wait2
         local_ports max_segment announce_mss announce_path
         full_syns mtu_probing base_mss mtu_probe_floor window_scaling window_shift whole_segments window_policy
         push_bursts least_burst send_blocks restart_after_idle window_validation reduce_window lax_timestamps

@@ -9,6 +9,7 @@ use crate::abi::options::Opt;
 use crate::abi::{Abi, Errno, Writer};
 use crate::call::Fd;
 use crate::host::Host;
+use crate::options::defer;
 use crate::socket::{Family, Role, Socket};
 
 /// An integer, as options are written.
@@ -146,7 +147,7 @@ impl Host {
             Opt::FastOpenConnect => int(tcp.fast_open.wait),
             Opt::FastOpenNoCookie => int(tcp.fast_open.without_cookie),
             Opt::FastOpenKey => self.fast_open_key(tcp.fast_open.keys.as_ref()),
-            Opt::DeferAccept => int(0),
+            Opt::DeferAccept => int(defer::seconds(tcp.defer_accept)),
             Opt::Congestion => congestion_name(self.algorithm_name(tcp.algorithm)),
             Opt::FunctionBlk => return Err(Errno::ENOPROTOOPT),
             Opt::Info => self.tcp_info(now, socket),

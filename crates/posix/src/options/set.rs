@@ -12,6 +12,7 @@ use crate::abi::{Errno, Linger, Reader};
 use crate::call::Fd;
 use crate::host::Host;
 use crate::notices::stamping;
+use crate::options::defer;
 
 /// The largest buffer that one may ask for: Linux's `rmem_max` and `wmem_max` as of 6.18, in bytes.
 const MAX_BUFFER: u32 = 4 << 20;
@@ -257,8 +258,12 @@ impl Host {
                 }
                 Ok(())
             }
+            Opt::DeferAccept => {
+                let timeouts = defer::timeouts(number);
+                self.change(now, fd, |options| options.defer_accept = timeouts)
+            }
             // What is off already may be switched off.
-            Opt::DeferAccept | Opt::WindowClamp | Opt::ThinLinear if !on => Ok(()),
+            Opt::WindowClamp | Opt::ThinLinear if !on => Ok(()),
             Opt::FastOpen | Opt::FastOpenConnect | Opt::FastOpenNoCookie => self.set_fast_open(now, fd, opt, number),
             _ => self.set_tcp_time(now, fd, opt, number),
         }

@@ -107,6 +107,7 @@ const OF_CONNECTIONS: &[Drawn] = &[
     ("reduce_by_acks", 4, [1, 1]),
     ("path_mtu_discovery", 6, [1, 2]),
     ("echo_former_timestamp", 4, [1, 1]),
+    ("defer_accept", 6, [1, 3]),
 ];
 
 /// A host's settings, besides what its connections start with.

@@ -113,7 +113,10 @@ impl Tcb {
         self.advance(cx, Cause::SynAck);
         self.take_syn_ack_feedback(cx, segment);
         self.become_established(cx);
-        self.rcv.acks.on_handshake(cx.now, self.snd.unsent() > 0);
+        match self.options.defer_accept > 0 && self.snd.unsent() == 0 {
+            true => self.rcv.acks.leave_to_text(cx.now),
+            false => self.rcv.acks.on_handshake(cx.now, self.snd.unsent() > 0),
+        }
         segment.seq += 1;
         self.after_ack(cx, segment)
     }

@@ -29,15 +29,17 @@ const UNSPECIFIED: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(
 /// A SYN-ACK's first time-out (RFC 6298 2.1), by which its round-trip time is told from its deadline.
 const SYN_ACK_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The names that a destination may be known by: port and address, the one that says more first.
+pub(super) fn names_of(tuple: &FourTuple) -> [(Option<u16>, Option<IpAddr>); 6] {
+    let (port, address) = (Some(tuple.local.port()), Some(tuple.local.ip()));
+    let version = Some(if tuple.is_ipv6() { UNSPECIFIED[1] } else { UNSPECIFIED[0] });
+    [(port, address), (port, version), (port, None), (None, address), (None, version), (None, None)]
+}
+
 impl Endpoint {
     /// The listener for a destination: with its port and address, its port, its address, or none of them.
     pub(super) fn listener_for(&self, tuple: &FourTuple) -> Option<ListenerKey> {
-        let (port, address) = (Some(tuple.local.port()), Some(tuple.local.ip()));
-        let version = Some(if tuple.is_ipv6() { UNSPECIFIED[1] } else { UNSPECIFIED[0] });
-        [(port, address), (port, version), (port, None), (None, address), (None, version), (None, None)]
-            .iter()
-            .find_map(|wanted| self.ports.get(wanted))
-            .copied()
+        names_of(tuple).iter().find_map(|wanted| self.ports.get(wanted)).copied()
     }
 
     /// The options of the listener for a destination; where nobody listens, those that new connections start with.
@@ -314,7 +316,8 @@ impl Endpoint {
         let Some(half) = self.syn_queue.remove(place) else { return };
         self.count_half_open_gone(half.listener());
         let sent = half.deadline() - SYN_ACK_TIMEOUT;
-        let rtt = (half.retries() == 0).then(|| now.since(sent));
+        // Who was acknowledged before, and waited for text or for room, does not know when.
+        let rtt = (half.retries() == 0 && !half.is_acknowledged()).then(|| now.since(sent));
         let (id, key, from) = (half.id(), half.listener(), Slot::HalfOpen(place));
         if !self.establish(now, (id, key), (&half.negotiated(), Some(rtt)), Some(from), arrival) {
             self.demux.remove(&arrival.tuple, from);

@@ -46,6 +46,8 @@ pub struct HalfOpen {
     /// Our shift in the upper half, theirs in the lower; or [`UNSCALED`].
     scales: u8,
     retries: u8,
+    /// For how many time-outs it waits for text.
+    defer: u8,
     /// KeyID and RNextKeyID of its SYN (RFC 5925); zeros without.
     key_ids: [u8; 2],
     flags: Flags,
@@ -58,10 +60,10 @@ impl Hash for HalfOpen {
         let Self {
             id: _,
             deadline, listener, irs, iss, ts_recent, ts_offset, peer_mss, our_mss, window, answered, tuple, scales, retries,
-            key_ids, flags,
+            defer, key_ids, flags,
         } = self;
         (deadline, listener, irs, iss, ts_recent, ts_offset, peer_mss, our_mss).hash(state);
-        (window, answered, tuple, scales, retries, key_ids, flags).hash(state);
+        (window, answered, tuple, scales, retries, defer, key_ids, flags).hash(state);
     }
 }
 
@@ -94,6 +96,7 @@ impl HalfOpen {
             tuple: PackedTuple::new(tuple),
             scales: window_scale.map_or(UNSCALED, |(ours, theirs)| ours << 4 | theirs & 15),
             retries: 0,
+            defer: options.defer_accept,
             key_ids: [0; 2],
             flags: Flags::of(negotiated, options),
         }
@@ -150,10 +153,26 @@ impl HalfOpen {
         self.deadline
     }
 
-    /// Whether the peer has completed the handshake while the accept queue was full.
+    /// Whether the peer has done its part of the handshake, while the accept queue was full or text was waited for.
     #[must_use]
     pub const fn is_acknowledged(&self) -> bool {
         self.flags.contains(Flags::ACKNOWLEDGED)
+    }
+
+    /// Whether it waits for text behind the peer's last ACK.
+    pub(crate) const fn awaits_text(&self) -> bool {
+        self.retries < self.defer
+    }
+
+    /// Whether its SYN-ACK is sent again at the next time-out. Who has acknowledged it is asked once more at the end of the wait for
+    /// text, and from then on (as Linux).
+    pub(crate) const fn repeats_syn_ack(&self) -> bool {
+        !self.is_acknowledged() || self.retries + 1 >= self.defer
+    }
+
+    /// Whether it may still wait although its SYN-ACK was sent as often as it may be: text is on its way.
+    pub(crate) const fn is_deferred(&self) -> bool {
+        self.is_acknowledged() && self.awaits_text()
     }
 
     /// The MSS that our SYN-ACK announces.

@@ -105,20 +105,24 @@ impl SynQueue {
     /// The next thing due at `now`, as often as there is one. `retries` tells how often a listener's SYN-ACKs are sent
     /// again (`Options::synack_retries`); for a listener that is gone, zero.
     pub fn poll_due(&mut self, now: Instant, retries: impl Fn(ListenerKey) -> u8) -> Option<Due> {
-        let is_due = |list| self.entries.first(list).filter(|(_, entry)| entry.deadline() <= now);
-        let (place, entry) = (0..LISTS).find_map(is_due)?;
-        let mut limit = retries(entry.listener());
-        if self.len() > self.max / 2 && !entry.is_acknowledged() {
-            limit = limit.min(RETRIES_UNDER_PRESSURE);
+        loop {
+            let is_due = |list| self.entries.first(list).filter(|(_, entry)| entry.deadline() <= now);
+            let (place, entry) = (0..LISTS).find_map(is_due)?;
+            let mut limit = retries(entry.listener());
+            if self.len() > self.max / 2 && !entry.is_acknowledged() {
+                limit = limit.min(RETRIES_UNDER_PRESSURE);
+            }
+            if entry.retries() >= limit && !entry.is_deferred() {
+                return self.remove(place).map(|entry| Due::Expired(place, entry));
+            }
+            let (from, retries, repeats) = (list_of(entry), entry.retries() + 1, entry.repeats_syn_ack());
+            let (to, timeout) = schedule(retries);
+            self.entries.get_mut(place)?.schedule(retries, now + timeout);
+            self.entries.move_to(place, from, to);
+            if repeats {
+                return Some(Due::Retransmit(place));
+            }
         }
-        if entry.retries() >= limit {
-            return self.remove(place).map(|entry| Due::Expired(place, entry));
-        }
-        let (from, retries) = (list_of(entry), entry.retries() + 1);
-        let (to, timeout) = schedule(retries);
-        self.entries.get_mut(place)?.schedule(retries, now + timeout);
-        self.entries.move_to(place, from, to);
-        Some(Due::Retransmit(place))
     }
 
     /// Takes out all of a listener that is being closed.

@@ -25,6 +25,8 @@ const QUICK: u8 = 16;
 const PAUSE: Span = Span::from_nanos(1_000_000_000);
 /// RFC 9293 3.8.6.3, MUST-40, RFC 5681 4.2, RFC5681-4.2-1: less than half a second.
 const MAX_DELAY: Duration = Duration::from_millis(499);
+/// How long the acknowledgement of a SYN-ACK may wait for text (Linux `TCP_DELACK_MAX`).
+const HANDSHAKE_DELAY: Span = Span::from_nanos(200_000_000);
 /// Full-sized segments are at least this large (RFC 9293 3.7.1: the default MSS, less room for options).
 const MIN_FULL: u16 = 500;
 
@@ -190,6 +192,11 @@ impl AckPolicy {
             self.last_data = now;
         }
         self.on_immediate(SendReason::Ack);
+    }
+
+    /// The peer's SYN-ACK is acknowledged by our first text, which is to come soon; or, without any, after a while.
+    pub fn leave_to_text(&mut self, now: Instant) {
+        self.deadline = self.deadline.min(now + HANDSHAKE_DELAY);
     }
 
     /// An acknowledgement is owed at once for another reason than data: an unacceptable segment, a window that opened.

@@ -87,6 +87,11 @@ impl HalfOpen {
             // RFC 7323 3.2: once agreed on, a segment without timestamps is dropped silently.
             return Drop(DropReason::Paws);
         }
+        let end = offset.wrapping_add(len).wrapping_add(flags.contains(TcpFlags::FIN).into());
+        if end == 0 && self.awaits_text() {
+            self.flags.insert(Flags::ACKNOWLEDGED);
+            return Drop(DropReason::AwaitsText);
+        }
         if accept_queue_full {
             // As Linux without tcp_abort_on_overflow: the peer believes itself connected, and our SYN-ACK, sent again,
             // will make it acknowledge once more when there may be room.

@@ -15,7 +15,7 @@ bitflags::bitflags! {
         const TIMESTAMPS = 2;
         const SACK = 4;
         const CLASSIC_ECN = 8;
-        /// The handshake's last segment has come, but the accept queue was full.
+        /// The handshake's last segment has come, but the accept queue was full, or text was waited for.
         const ACKNOWLEDGED = 16;
         /// An unacceptable segment has been answered, at the time `answered`.
         const ANSWERED = 32;
