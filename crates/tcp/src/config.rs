@@ -230,8 +230,8 @@ pub struct Options {
     pub answer_joined_once: bool,
     /// Segments that are acknowledged at once when a connection begins and after a pause; default 16, as Linux.
     pub quick_acks: u8,
-    /// Whether every second segment is acknowledged at once however small it is, as FreeBSD does; default false: every second
-    /// full-sized one (RFC 9293 3.8.6.3).
+    /// Whether every second segment is acknowledged at once however small it is, every one that is larger than ours may be, and every
+    /// FIN, as FreeBSD does; default false: every second full-sized one (RFC 9293 3.8.6.3), and a FIN where no answer is near.
     pub ack_small_segments: bool,
     /// In which order options are written; default: Linux's.
     pub layout: Layout,

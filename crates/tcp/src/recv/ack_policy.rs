@@ -41,6 +41,8 @@ pub struct Arrived {
     pub once: bool,
     /// Bytes of data in each of these but the last; of no consequence if there was only one.
     pub size: usize,
+    /// Whether it had more text than one of our segments may have.
+    pub large: bool,
     /// Whether it had a FIN that was taken.
     pub fin: bool,
     /// Whether its congestion mark differs from that of the segment before (RFC 8257 3.2).
@@ -170,6 +172,8 @@ impl AckPolicy {
     /// An application that has answered quickly so far will soon close, and its FIN brings the acknowledgement along; one
     /// that does not leaves it to the timer (as Linux; RFC 9293 3.8.6.3, MUST-40).
     ///
+    /// Where every second segment is acknowledged at once however small it is, a FIN is, too (FreeBSD).
+    ///
     /// If it `waits` ([`Options::delay_fin_ack`]) every application is given that time, once text has come; and what came twice is
     /// not told any more.
     pub fn on_fin(&mut self, now: Instant, may_answer: bool, waits: bool) {
@@ -178,7 +182,7 @@ impl AckPolicy {
             self.dsack = None;
             (self.interactive, self.quick) = (true, 0);
         }
-        if may_answer && self.interactive && self.ack.is_none() {
+        if may_answer && self.interactive && !self.small && self.ack.is_none() {
             self.deadline = self.deadline.min(now + self.delay);
         } else {
             self.on_immediate(SendReason::Ack);
@@ -290,7 +294,7 @@ impl AckPolicy {
     /// Whether data that moved RCV.NXT, or a FIN, is acknowledged now.
     fn at_once(&self, inserted: &Inserted, arrived: Arrived) -> bool {
         // RFC 9293 3.8.6.3, MUST-58, SHLD-19: every second full-sized segment; a joined one counts as its parts.
-        let waits = self.small && (self.deadline < Instant::MAX || arrived.segments > 1);
+        let waits = self.small && (self.deadline < Instant::MAX || arrived.segments > 1 || arrived.large);
         let second = waits || self.unacknowledged >= 2 * u32::from(self.full);
         let disorder = inserted.filled_hole || inserted.out_of_order || inserted.duplicate.is_some();
         let short = inserted.refused > 0;

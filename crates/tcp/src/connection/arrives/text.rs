@@ -85,7 +85,8 @@ impl Tcb {
             self.rcv.window.on_out_of_order(&self.rcv.queue);
         }
         let (size, once) = (segment.size, self.options.answer_joined_once);
-        let arrived = Arrived { len, segments: count as usize, once, size, fin: false, mark_changed: false };
+        let large = len > usize::from(self.snd.peer_mss);
+        let arrived = Arrived { len, segments: count as usize, once, size, large, fin: false, mark_changed: false };
         self.rcv.acks.on_segment(cx.now, &inserted, arrived);
         if inserted.advanced > 0 {
             self.notify(Readiness::READABLE);
