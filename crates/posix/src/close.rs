@@ -50,7 +50,8 @@ impl Host {
 
     fn close_socket(&mut self, now: Instant, socket: &Socket) {
         match socket.role {
-            Role::Idle | Role::Datagram(None) => {}
+            Role::Idle => self.sign_refusals(socket, false),
+            Role::Datagram(None) => {}
             Role::Datagram(Some(key)) => {
                 self.disown_datagrams(key);
                 self.stack.udp_close(key);

@@ -110,6 +110,7 @@ impl Host {
         (socket.error, socket.ended, socket.reported) = (None, false, false);
         (socket.shut_read, socket.shut_write) = (false, false);
         self.own_connection(key, fd);
+        self.name_or_role_changed(fd);
         Ok(())
     }
 

@@ -130,6 +130,7 @@ impl Host {
         }
         candidate.bound = wanted.port() != 0;
         *self.fds.socket_mut(fd)? = candidate;
+        self.name_or_role_changed(fd);
         Ok(())
     }
 
@@ -193,6 +194,7 @@ impl Host {
         let socket = self.fds.socket_mut(fd)?;
         socket.role = Role::Listening(key);
         self.own_listener(key, fd);
+        self.name_or_role_changed(fd);
         Ok(())
     }
 

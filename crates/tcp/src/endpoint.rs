@@ -49,6 +49,7 @@ use bowline_wire::tcp::TcpHeader;
 
 use self::auth::Parted;
 use self::demux::{Demux, Slot};
+use crate::auth::Keys;
 use crate::budget::Budget;
 use crate::config::{Config, Options};
 use crate::connection::{Context, Tcb};
@@ -145,6 +146,8 @@ pub struct Endpoint {
     signs: bool,
     /// What segments are signed with that answer those of connections in TIME-WAIT.
     parted: BTreeMap<FourTuple, Parted>,
+    /// The keys of who has a name, and neither listens there nor is connected.
+    reserved: BTreeMap<(Option<u16>, Option<IpAddr>), Keys>,
     fast_open: FastOpenState,
     next_id: u64,
     counters: Counters,
@@ -181,6 +184,7 @@ impl Endpoint {
             cookies: SynCookies::new(&random.secret_key(), &random.secret_key()),
             signs: !config.options.keys.is_empty(),
             parted: BTreeMap::new(),
+            reserved: BTreeMap::new(),
             fast_open: FastOpenState::new(&config.fast_open, random.secret_key()),
             next_id: 1,
             counters: Counters::default(),

@@ -6,12 +6,12 @@
 use core::net::IpAddr;
 
 use bowline_base::Instant;
-use bowline_tcp::{Cidr, Md5Key};
+use bowline_tcp::{Cidr, Keys, Md5Key};
 
 use crate::abi::{Abi, Address, Errno, Reader, unmapped};
 use crate::call::Fd;
 use crate::host::Host;
-use crate::socket::Family;
+use crate::socket::{Family, Role, Socket};
 
 /// `struct sockaddr_storage`, in bytes.
 pub(super) const STORAGE: usize = 128;
@@ -85,7 +85,27 @@ impl Host {
                     false => drop(options.keys.remove_md5(peers)),
                 }
             }
-        })
+        })?;
+        self.name_or_role_changed(fd);
+        Ok(())
+    }
+
+    /// A stream socket on FreeBSD that has a name and a key, and neither listens nor is connected, refuses what is signed in its own hand;
+    /// on Linux nobody is there to do so. To be called when any of it has changed.
+    pub(crate) fn sign_refusals(&mut self, socket: &Socket, is_open: bool) {
+        let Some(local) = socket.local.filter(|_| self.is_freebsd() && socket.is_stream()) else { return };
+        let refuses = is_open && socket.role == Role::Idle;
+        let keys = if refuses { socket.settings.tcp.keys.clone() } else { Keys::default() };
+        self.stack.tcp_mut().reserve(socket.listen_address(), local.port(), keys);
+    }
+
+    /// The same, of a descriptor.
+    pub(crate) fn name_or_role_changed(&mut self, fd: Fd) {
+        if self.md5_secret.is_some()
+            && let Ok(socket) = self.fds.socket(fd).cloned()
+        {
+            self.sign_refusals(&socket, true);
+        }
     }
 
     /// What FreeBSD's sockets sign with that have `TCP_MD5SIG`, as if `setkey` had set it for every peer; `None`: the system was built

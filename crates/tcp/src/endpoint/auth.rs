@@ -1,18 +1,21 @@
 //! Whose segments are signed, and which are let in (RFC 2385 2.0, RFC 5925 7.5): before anything else of a segment counts.
 //!
 //! A connection goes by keys of its own, what is left of it in TIME-WAIT by the same. What is no connection yet, or none
-//! any more, goes by its listener's; where nobody listens, by those that new connections start with.
+//! any more, goes by its listener's; where nobody listens, by those of who has the name, or else by those that new connections start
+//! with.
 //!
 //! TCP-AO needs the initial numbers of both sides. Where no connection knows them, the segment that is looked at or answered
 //! tells them, if it is one of a handshake: so SYN cookies work, and SYNs are refused; any other cannot be verified, and is dropped.
 
 use alloc::borrow::Cow;
+use core::net::IpAddr;
 
 use bowline_base::Instant;
 use bowline_wire::tcp::{Signature, TcpFlags, TcpHeader};
 
 use super::Endpoint;
 use super::demux::Slot;
+use super::handshakes::names_of;
 use crate::FourTuple;
 use crate::auth::message::Message;
 use crate::auth::{Auth, Keys, Numbers, verify};
@@ -31,6 +34,27 @@ impl Endpoint {
     /// Takes note of keys: segments are looked at for signatures from now on.
     pub(super) fn heed(&mut self, keys: &Keys) {
         self.signs |= !keys.is_empty();
+    }
+
+    /// Somebody has this name, and neither listens there nor is connected: what comes for it must be signed with these keys, and the RST
+    /// that it gets is, too. Without keys it is nobody's again.
+    pub fn reserve(&mut self, address: Option<IpAddr>, port: u16, keys: Keys) {
+        self.heed(&keys);
+        let name = (Some(port), address);
+        if keys.is_empty() {
+            self.reserved.remove(&name)
+        } else {
+            self.reserved.insert(name, keys)
+        };
+    }
+
+    /// The keys for a destination: those of its listener, of who has the name, or those that new connections start with.
+    fn keys_for(&self, tuple: &FourTuple) -> &Keys {
+        let reserved = || names_of(tuple).iter().find_map(|name| self.reserved.get(name));
+        match self.listener_for(tuple) {
+            None => reserved().unwrap_or(&self.options.keys),
+            Some(_) => &self.options_for(tuple).keys,
+        }
     }
 
     /// Whether whoever has this slot may look at a segment. If not, it is dropped, counted and not answered.
@@ -83,7 +107,7 @@ impl Endpoint {
                 }
                 Some(Cow::Owned(auth))
             }
-            Some(Slot::Pending(_)) | None => self.options_for(tuple).keys.of(tuple).map(Cow::Owned),
+            Some(Slot::Pending(_)) | None => self.keys_for(tuple).of(tuple).map(Cow::Owned),
         }
     }
 
@@ -138,7 +162,7 @@ impl Endpoint {
                 Some(Slot::Connection(index)) => self.connections.at(index).map(|(_, tcb)| &tcb.options.keys),
                 _ => None,
             };
-            sign_answer(keys.unwrap_or(&self.options_for(tuple).keys), tuple, answer, to);
+            sign_answer(keys.unwrap_or_else(|| self.keys_for(tuple)), tuple, answer, to);
         }
     }
 }
