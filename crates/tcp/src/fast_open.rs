@@ -60,6 +60,10 @@ pub struct FastOpenConfig {
     /// How long active opens do without after a path was found to swallow them (RFC 7413 4.1.3.1); default 1 h, twice
     /// as much each time it happens again. Zero: such paths are not looked for, as on Linux.
     pub pause: Duration,
+    /// How long active opens do without towards a server that gave no cookie although it was asked for one, or did not take what a SYN
+    /// brought along and gave no better cookie (RFC 7413 4.1.3.1). Default zero, as on Linux: it is tried the next time. FreeBSD has
+    /// 15 min (`path_disable_time`).
+    pub shun: Duration,
 }
 
 impl Default for FastOpenConfig {
@@ -69,6 +73,7 @@ impl Default for FastOpenConfig {
             keys: None,
             cookies: 1_024,
             pause: Duration::from_secs(3_600),
+            shun: Duration::ZERO,
         }
     }
 }
@@ -99,6 +104,8 @@ pub(crate) struct FastOpenState {
     pub(crate) keys: FastOpenKeys,
     pub(crate) cache: CookieCache,
     pub(crate) pause: Pause,
+    /// For how long a server that refuses is left alone.
+    pub(crate) shun: Duration,
     /// Connections that have left their handshake, and whether they were reset in it: for their listeners, which look here
     /// before they take on another one.
     pub(crate) left: alloc::vec::Vec<(ListenerKey, Option<Instant>)>,
@@ -121,6 +128,7 @@ impl FastOpenState {
             keys: config.keys.clone().unwrap_or(FastOpenKeys::new(key)),
             cache: CookieCache::new(config.cookies),
             pause: Pause::new(config.pause),
+            shun: config.shun,
             left: alloc::vec::Vec::new(),
         }
     }

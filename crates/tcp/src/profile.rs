@@ -62,7 +62,8 @@ impl Config {
                 ephemeral_ports: (10_000, 65_535),
                 time_wait_reuse: false,
                 time_wait_reuse_named: false,
-                fast_open,
+                // path_disable_time=900.
+                fast_open: FastOpenConfig { shun: Duration::from_secs(900), ..fast_open },
                 ..config
             },
         }

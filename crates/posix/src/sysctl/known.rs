@@ -58,6 +58,7 @@ impl Sysctls {
             "net.ipv4.tcp_fastopen" => number.map(|bits| config.policy = FastOpenPolicy::from_bits_truncate(bits)),
             "net.ipv4.tcp_fastopen_blackhole_timeout_sec" => put(&mut config.pause, value.seconds()),
             "net.ipv4.tcp_fastopen_key" => put(&mut config.keys, fast_open_keys(value.0).map(Some)),
+            "net.inet.tcp.fastopen.path_disable_time" => put(&mut config.shun, value.seconds()),
             "net.inet.tcp.fastopen.client_enable" => set(FastOpenPolicy::CLIENT),
             "net.inet.tcp.fastopen.server_enable" => set(FastOpenPolicy::SERVER),
             "net.inet.tcp.fastopen.acceptany" => set(FastOpenPolicy::SERVER_WITHOUT_COOKIE),

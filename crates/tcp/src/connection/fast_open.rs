@@ -4,6 +4,7 @@
 //! It must not know cookies' secrets; who may open fast was decided before.
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
 use bowline_base::Position;
 use bowline_wire::tcp::FastOpen;
@@ -162,12 +163,14 @@ impl Tcb {
             _ => Attempt::None,
         };
         let lost = again && cookie.is_none() && *sent > 0;
+        let refused = unanswered || (cookie.is_none() && *sent > 0 && !all && !again);
+        let shun = if refused { cx.fast_open.shun } else { Duration::ZERO };
         if *sent > 0 && !all {
             *failure = Some(if again { FastOpenFailure::SynLost } else { FastOpenFailure::DataRefused });
         }
         let sent = *sent > 0;
         opening.taken = sent && all;
-        cx.fast_open.cache.learn(cx.now, peer, Lesson { mss, cookie, lost, attempt });
+        cx.fast_open.cache.learn(cx.now, peer, Lesson { mss, cookie, lost, attempt, shun });
         if sent && all {
             cx.counters.fast_open_active += 1;
         } else if sent {

@@ -26,6 +26,8 @@ pub struct CachedCookie {
     pub syn_losses: u8,
     /// When that was last.
     lost_at: Instant,
+    /// Until when it is left alone, since it refused.
+    shunned_until: Instant,
     /// How it took the wish for a cookie.
     attempt: Attempt,
     /// When it was used last, on a clock that counts uses.
@@ -50,11 +52,11 @@ impl CachedCookie {
         self.cookie.clone()
     }
 
-    /// Whether its path has swallowed SYNs with data again and again, of late: then ours are ordinary for a while (RFC 7413
-    /// 4.1.3.1).
+    /// Whether it has refused, or its path has swallowed SYNs with data again and again, of late: then ours are ordinary for a while
+    /// (RFC 7413 4.1.3.1).
     pub(crate) fn is_wary(&self, now: Instant) -> bool {
         let patience = WARY * (1 << self.syn_losses.min(MAX_DOUBLINGS));
-        self.syn_losses > 1 && now.since(self.lost_at) < patience
+        now < self.shunned_until || (self.syn_losses > 1 && now.since(self.lost_at) < patience)
     }
 
     /// Whether it knows the experiment's option at most.
@@ -74,6 +76,8 @@ pub(crate) struct Lesson {
     pub(crate) lost: bool,
     /// What it was asked with, if it did not answer that.
     pub(crate) attempt: Attempt,
+    /// For how long it is left alone, if it refused.
+    pub(crate) shun: Duration,
 }
 
 /// The cookies of an endpoint.
@@ -90,8 +94,8 @@ impl Hash for CookieCache {
     /// What is known, in the order of use: when that was does not matter.
     fn hash<H: Hasher>(&self, state: &mut H) {
         for (peer, entry) in self.order.values().filter_map(|peer| Some((peer, self.entries.get(peer)?))) {
-            let CachedCookie { mss, cookie, syn_losses, lost_at, attempt, used: _ } = entry;
-            (peer, mss, cookie, syn_losses, lost_at, attempt).hash(state);
+            let CachedCookie { mss, cookie, syn_losses, lost_at, shunned_until, attempt, used: _ } = entry;
+            (peer, mss, cookie, syn_losses, lost_at, shunned_until, attempt).hash(state);
         }
     }
 }
@@ -122,7 +126,8 @@ impl CookieCache {
             self.order.insert(self.clock, peer);
             let used = self.clock;
             let (mss, lost_at) = (lesson.mss, now);
-            let new = CachedCookie { mss, cookie: None, syn_losses: 0, lost_at, attempt: Attempt::None, used };
+            let (cookie, shunned_until, attempt) = (None, now, Attempt::None);
+            let new = CachedCookie { mss, cookie, syn_losses: 0, lost_at, shunned_until, attempt, used };
             self.entries.insert(peer, new);
         }
         let Some(entry) = self.entries.get_mut(&peer) else { return };
@@ -134,6 +139,7 @@ impl CookieCache {
         }
         entry.syn_losses = if lesson.lost { entry.syn_losses.saturating_add(1) } else { 0 };
         entry.lost_at = now;
+        entry.shunned_until = now + lesson.shun;
     }
 
     fn make_room(&mut self) {
