@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bowline_tcp::{FastOpenPolicy, HyStart, OpenErrors, PathMtuDiscovery, Profile, SynFin};
+use bowline_tcp::{Cookies, FastOpenPolicy, HyStart, OpenErrors, PathMtuDiscovery, Profile, SynFin};
 
 use super::values::{
     Value, algorithm, cookies, ecn_modes, ecn_option, fast_open_keys, least_mss, memory, mtu_probing, ports, shift_for,
@@ -152,6 +152,19 @@ impl Sysctls {
             "net.inet.tcp.rexmit_min" => put(&mut options.min_rto, value.millis()),
             "net.inet.tcp.rexmit_slop" => put(&mut options.rto_slop, value.millis()),
             "net.inet.tcp.delacktime" => put(&mut options.delayed_ack, value.millis()),
+            "net.inet.tcp.delayed_ack" => {
+                let default = self.defaults.0.delayed_ack;
+                put(&mut options.delayed_ack, value.flag().map(|on| if on { default } else { Duration::ZERO }))
+            }
+            "net.inet.tcp.tolerate_missing_ts" => put(&mut options.lax_timestamps, value.flag()),
+            "net.inet.tcp.syncookies" => {
+                let used = value.flag().map(|on| if on { Cookies::WhenFull } else { Cookies::Never });
+                put(&mut options.syn_cookies, used)
+            }
+            "net.inet.tcp.syncookies_only" => {
+                let used = value.flag().map(|only| if only { Cookies::Always } else { Cookies::WhenFull });
+                put(&mut options.syn_cookies, used)
+            }
             "net.ipv4.ip_default_ttl" | "net.inet.ip.ttl" | "net.inet6.ip6.hlim" => {
                 put(&mut options.hop_limit, value.small())
             }

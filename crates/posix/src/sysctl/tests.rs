@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use bowline_tcp::{EcnMode, EcnOption, OpenErrors, Profile};
+use bowline_tcp::{Cookies, EcnMode, EcnOption, OpenErrors, Profile};
 
 use super::{Change, FIXED, Refused, Sysctls};
 use crate::abi::Errno;
@@ -49,6 +49,23 @@ fn what_opens_do_is_set() {
     sysctls.reset();
     assert_eq!(sysctls.config.stack.tcp.options.open_errors, OpenErrors::Hard);
     assert_eq!(sysctls.open_patience, Some(Duration::from_secs(75)));
+}
+
+#[test]
+fn what_freebsd_can_do_without_is_done_without() {
+    let mut sysctls = sysctls();
+    for (name, value) in
+        [("net.inet.tcp.delayed_ack", "0"), ("net.inet.tcp.tolerate_missing_ts", "1"), ("net.inet.tcp.syncookies", "0")]
+    {
+        assert_eq!(sysctls.set(name, value), Ok(Change::Sockets), "{name}");
+    }
+    let options = &sysctls.config.stack.tcp.options;
+    assert_eq!((options.delayed_ack, options.lax_timestamps), (Duration::ZERO, true));
+    assert_eq!(options.syn_cookies, Cookies::Never);
+    assert_eq!(sysctls.set("net.inet.tcp.syncookies_only", "1"), Ok(Change::Sockets));
+    assert_eq!(sysctls.config.stack.tcp.options.syn_cookies, Cookies::Always);
+    assert_eq!(sysctls.set("net.inet.tcp.delayed_ack", "1"), Ok(Change::Sockets));
+    assert_eq!(sysctls.config.stack.tcp.options.delayed_ack, Duration::from_millis(40));
 }
 
 #[test]
