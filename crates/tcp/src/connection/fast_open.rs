@@ -157,14 +157,16 @@ impl Tcb {
         // RFC 7413 4.1.2: a cookie that nobody asked for is none.
         let cookie = cookie.filter(|_| option.is_some());
         let unanswered = asked && cookie.is_none() && !again;
+        let lost = again && cookie.is_none() && *sent > 0;
+        let refused = unanswered || (cookie.is_none() && *sent > 0 && !all && !again);
+        let shun = if refused { cx.fast_open.shun } else { Duration::ZERO };
         let attempt = match option {
+            // Who is left alone is not asked in another way.
+            _ if !shun.is_zero() => Attempt::None,
             Some(option) if unanswered && option.experimental => Attempt::Both,
             Some(_) if unanswered => Attempt::Plain,
             _ => Attempt::None,
         };
-        let lost = again && cookie.is_none() && *sent > 0;
-        let refused = unanswered || (cookie.is_none() && *sent > 0 && !all && !again);
-        let shun = if refused { cx.fast_open.shun } else { Duration::ZERO };
         if *sent > 0 && !all {
             *failure = Some(if again { FastOpenFailure::SynLost } else { FastOpenFailure::DataRefused });
         }
