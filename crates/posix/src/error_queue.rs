@@ -45,7 +45,8 @@ impl Host {
             let Some(socket) = self.datagram_socket(key) else { return };
             let wants = if is_v4 { socket.settings.recverr } else { socket.settings.recverr6 };
             if wants {
-                socket.queue_error(QueuedError::Icmp { errno, icmp, destination: failure.remote });
+                let info = error::info_of(failure.error);
+                socket.queue_error(QueuedError::Icmp { errno, icmp, info, destination: failure.remote });
             }
             socket.error = Some(errno);
             socket.activity += 1;
@@ -97,17 +98,10 @@ impl Host {
         let mut address = None;
         let is_v4 = socket.family == Family::Inet;
         let entry = match queued {
-            QueuedError::Icmp { errno, icmp: (kind, code), destination } => {
+            QueuedError::Icmp { errno, icmp: (kind, code), info, destination } => {
                 address = Some(socket.show(destination));
                 let origin = if destination.is_ipv4() { "SO_EE_ORIGIN_ICMP" } else { "SO_EE_ORIGIN_ICMP6" };
-                Extended {
-                    errno: errno.number(abi) as u32,
-                    origin: abi.get(origin) as u8,
-                    kind,
-                    code,
-                    info: 0,
-                    data: 0,
-                }
+                Extended { errno: errno.number(abi) as u32, origin: abi.get(origin) as u8, kind, code, info, data: 0 }
             }
             QueuedError::ZeroCopy { first, last } => {
                 let (origin, code) =

@@ -47,8 +47,8 @@ pub(crate) enum Stamp {
 /// An entry of the error queue.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum QueuedError {
-    /// An ICMP error: type and code, and where the datagram was going.
-    Icmp { errno: Errno, icmp: (u8, u8), destination: SocketAddr },
+    /// An ICMP error: type and code, what it says besides, and where the datagram was going.
+    Icmp { errno: Errno, icmp: (u8, u8), info: u32, destination: SocketAddr },
     /// Writes with `MSG_ZEROCOPY`, from the first to the last of them.
     ZeroCopy { first: u32, last: u32 },
     /// The last byte of a write; its number, if `OPT_ID` asks for it.

@@ -5,6 +5,9 @@ use bowline_posix::{self as posix, ControlMessage, Reply};
 use super::super::values::Whose;
 use super::{Call, Expr, Failure, Judge, Made, Runner};
 
+/// `struct cmsghdr` of 64 bits with what aligns the data behind it, in bytes.
+const CMSG_HEADER: usize = 16;
+
 impl Runner<'_> {
     pub(super) fn send_message(
         &mut self,
@@ -77,13 +80,26 @@ impl Runner<'_> {
             Some(Expr::Any) | None => Ok(()),
             Some(list) => {
                 let expected = self.control(call, list)?;
-                if self.same_control(&expected, &reply.control) {
+                if self.same_control(&expected, &reply.control) && self.same_lengths(call, list, &reply.control)? {
                     return Ok(());
                 }
                 let failure = Failure::new(call.place, format!("{}() gave other control messages", call.name));
                 self.differs(failure.expected(words(&expected)).seen(words(&reply.control)))
             }
         }
+    }
+
+    /// Whether messages are as long as the script says, if it does.
+    fn same_lengths(&self, call: &Call, list: &Expr, seen: &[ControlMessage]) -> Result<bool, Failure> {
+        let Expr::List(messages) = list else { return Ok(true) };
+        for (message, seen) in messages.iter().zip(seen) {
+            if let Some(len) = message.field("cmsg_len")
+                && self.values(call).number(len)? != (CMSG_HEADER + seen.data.len()) as i64
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether messages say the same, as far as a script can write them: no address of who reported an error, and of stamps
