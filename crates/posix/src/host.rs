@@ -272,7 +272,10 @@ impl Host {
             // It is there, or it has ended and needs no patience.
             let _ = self.stack.tcp_mut().set_options(now, key, |options| options.user_timeout = patience);
         }
-        if !ready.contains(Readiness::CLOSED) || core::mem::replace(&mut socket.ended, true) {
+        let is_over = ready.contains(Readiness::CLOSED) && !core::mem::replace(&mut socket.ended, true);
+        self.discard_unread(now, fd);
+        let Ok(socket) = self.fds.socket_mut(fd) else { return };
+        if !is_over {
             return;
         }
         if let Some(failure) = failure {

@@ -275,6 +275,7 @@ impl Host {
                     let _ = self.stack.tcp_mut().shutdown(now, key);
                     self.drain(now);
                 }
+                self.discard_unread(now, fd);
                 Ok(())
             }
         }

@@ -27,6 +27,9 @@ struct How {
     is_recv: bool,
 }
 
+/// How many bytes are thrown away at a time.
+const DISCARDED: usize = 64 << 10;
+
 impl Host {
     pub(crate) fn receive(&mut self, now: Instant, waiting: &mut Waiting) -> Step {
         let (fd, len, flags) = match waiting.call {
@@ -137,6 +140,15 @@ impl Host {
         };
         bytes.truncate(n);
         Ok(bytes)
+    }
+
+    /// FreeBSD throws away what has come, and what comes, for who reads no more; it is acknowledged, and takes no room. Linux keeps it,
+    /// and gives it to who reads all the same.
+    pub(crate) fn discard_unread(&mut self, now: Instant, fd: Fd) {
+        let Ok(socket) = self.fds.socket(fd) else { return };
+        let reads_no_more = socket.shut_read && self.is_freebsd();
+        let Role::Open(key) = socket.role else { return };
+        while reads_no_more && self.take(now, key, (DISCARDED, false)).is_ok_and(|taken| !taken.is_empty()) {}
     }
 
     /// Whether no more can arrive.
