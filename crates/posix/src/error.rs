@@ -52,8 +52,8 @@ pub(crate) fn of_icmp(profile: Profile, error: IcmpError, is_v4: bool) -> Errno 
 }
 
 /// What the message says besides: the MTU of the next link, in bytes, where a packet was too big for it.
-pub(crate) fn info_of(error: IcmpError) -> u32 {
-    if let IcmpError::PacketTooBig(mtu) = error { mtu.into() } else { 0 }
+pub(crate) const fn info_of(error: IcmpError) -> u32 {
+    if let IcmpError::PacketTooBig(mtu) = error { mtu } else { 0 }
 }
 
 /// The type and code of the message that says this.
