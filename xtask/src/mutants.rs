@@ -186,5 +186,9 @@ fn list(files: &[String]) -> Result<Vec<Variant>, String> {
         command.args(["--file", file]);
     }
     let listed = step::output(&mut command)?;
-    serde_json::from_str(&listed).map_err(|error| format!("cargo-mutants lists what cannot be read: {error}"))
+    let listed: Result<Vec<Variant>, _> = serde_json::from_str(&listed);
+    let mut variants = listed.map_err(|error| format!("cargo-mutants lists what cannot be read: {error}"))?;
+    // What stands in no function is a constant, which cannot be chosen at run time.
+    variants.retain(|variant| variant.function.is_some());
+    Ok(variants)
 }

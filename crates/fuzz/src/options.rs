@@ -26,6 +26,7 @@ pub fn config(input: &mut Input<'_>) -> Config {
     Config {
         max_connections: input.one_of([8, 1, 3, 20]),
         max_half_open: input.one_of([4, 0, 1, 16]),
+        max_spent_cookies: 2,
         max_pending: input.one_of([4, 0, 1, 16]),
         max_pending_per_source: input.one_of([4, 0, 1]),
         max_listeners: 3,

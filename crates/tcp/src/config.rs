@@ -25,6 +25,9 @@ pub struct Config {
     pub max_connections: usize,
     /// Half-open connections of all listeners together; default 65,536. Beyond it, SYN cookies.
     pub max_half_open: usize,
+    /// SYN cookies that are remembered because they have become connections: none makes a second one; default 4,096. The memory, 8
+    /// bytes each, is taken by the first of them; later ones take the places of others.
+    pub max_spent_cookies: usize,
     /// SYNs that wait for a caller's decision, of all deferred listeners together; default 4,096.
     pub max_pending: usize,
     /// Of these, from one source address; default 1,024. A gateway for one host wants no less than `max_pending`.
@@ -60,6 +63,7 @@ impl Default for Config {
         Self {
             max_connections: 1 << 20,
             max_half_open: 65_536,
+            max_spent_cookies: 4_096,
             max_pending: 4_096,
             max_pending_per_source: 1_024,
             max_listeners: 4_096,

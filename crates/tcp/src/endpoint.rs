@@ -55,7 +55,7 @@ use crate::config::{Config, Options};
 use crate::connection::{Context, Tcb};
 use crate::fast_open::FastOpenState;
 use crate::isn::IsnGenerator;
-use crate::listener::{Listener, PendingLimits, PendingTable, SynCookies, SynQueue};
+use crate::listener::{Listener, PendingLimits, PendingTable, SpentCookies, SynCookies, SynQueue};
 use crate::ports::PortAllocator;
 use crate::reason::SendReason;
 use crate::state::{Cause, State};
@@ -142,6 +142,7 @@ pub struct Endpoint {
     /// Away only while it asks the other tables which ports are free.
     allocator: Option<Box<PortAllocator>>,
     cookies: SynCookies,
+    spent: SpentCookies,
     /// Whether there were ever keys.
     signs: bool,
     /// What segments are signed with that answer those of connections in TIME-WAIT.
@@ -182,6 +183,7 @@ impl Endpoint {
             isn: IsnGenerator::new(&random.secret_key()),
             allocator: Some(Box::new(PortAllocator::new(&random.secret_key(), &random.secret_key()))),
             cookies: SynCookies::new(&random.secret_key(), &random.secret_key()),
+            spent: SpentCookies::new(config.max_spent_cookies),
             signs: !config.options.keys.is_empty(),
             parted: BTreeMap::new(),
             reserved: BTreeMap::new(),

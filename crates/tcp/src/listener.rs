@@ -33,7 +33,7 @@ pub mod syn_queue;
 #[cfg(test)]
 mod tests;
 
-pub use cookie::SynCookies;
+pub use cookie::{SpentCookies, SynCookies};
 pub use half_open::{HalfOpen, HalfOpenOutcome};
 pub use pending::{PendingLimits, PendingOutcome, PendingSyn, PendingTable};
 pub use syn_queue::{Due, SynQueue};

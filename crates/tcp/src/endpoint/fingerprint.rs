@@ -17,7 +17,7 @@ impl Endpoint {
     /// runs out; and of a congestion controller all but the windows it names.
     pub fn fingerprint<H: Hasher>(&self, state: &mut H) {
         let Self { connections, listeners, syn_queue, pending, time_wait, ready, events, .. } = self;
-        let Self { listener_events, control, ports, parted, reserved, fast_open, .. } = self;
+        let Self { listener_events, control, ports, parted, reserved, fast_open, spent, .. } = self;
         connections.hash_handles(state);
         listeners.hash_handles(state);
         pending.hash_handles(state);
@@ -28,7 +28,7 @@ impl Endpoint {
             (key, &syn.header, syn.tuple, syn.text).hash(state);
         }
         time_wait.iter().for_each(|(_, entry)| entry.hash(state));
-        (ready, events, listener_events, control, ports, parted, reserved).hash(state);
+        (ready, events, listener_events, control, ports, parted, reserved, spent).hash(state);
         (&fast_open.cache, &fast_open.pause, &fast_open.left).hash(state);
         (pending.poll_timeout(), self.population()).hash(state);
     }

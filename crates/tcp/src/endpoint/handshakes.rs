@@ -177,12 +177,21 @@ impl Endpoint {
             // peer that is truly lost will be, once no cookies are expected any more.
             return self.note_dropped(now, arrival, 0, State::Listen, DropReason::BadCookie);
         };
+        let mark = self.cookies.mark(&arrival.tuple, agreed.iss);
+        if self.spent.has(mark) {
+            // RFC 9293 3.10.7.2: the connection that it made is no more, and its peer is told.
+            self.counters.syncookies_failed += 1;
+            self.note_dropped(now, arrival, 0, State::Listen, DropReason::BadCookie);
+            return self.reset(now, arrival, 0, State::Listen);
+        }
         if let Some(place) = instead {
             self.remove_half_open(now, place, Cause::ResetPassive);
         }
         self.counters.syncookies_recv += 1;
         let id = self.take_id();
-        self.establish(now, (id, key), (&agreed, None), None, arrival);
+        if self.establish(now, (id, key), (&agreed, None), None, arrival) {
+            self.spent.add(mark);
+        }
     }
 
     fn defer_syn(&mut self, now: Instant, key: ListenerKey, arrival: &Arrival<'_>) {

@@ -16,12 +16,16 @@ use core::fmt;
 use siphasher::sip::SipHasher24;
 
 use super::half_open::syn_ack;
+use crate::FourTuple;
 use crate::ecn::{EcnAgreement, EcnMode, ace};
 use crate::isn::{hash, tuple_bytes};
 use crate::negotiate::{Negotiated, OurSide, initial_window, timestamps_len};
 
+mod spent;
 #[cfg(test)]
 mod tests;
+
+pub use spent::SpentCookies;
 
 /// How long a cookie's clock stands still.
 const PERIOD_SECS: u64 = 64;
@@ -120,6 +124,12 @@ impl SynCookies {
             (Some(_), shift) => negotiated.window_scale = Some((our_shift(ours), shift as u8)),
         }
         Some(negotiated)
+    }
+
+    /// What tells the cookie with this number from all others, of this four-tuple and of others; never zero.
+    #[must_use]
+    pub fn mark(&self, tuple: &FourTuple, iss: SeqNumber) -> u64 {
+        hash(&self.proof, tuple).wrapping_add(iss.0.into()).max(1)
     }
 
     /// Where the numbers for this four-tuple and this peer's number begin.

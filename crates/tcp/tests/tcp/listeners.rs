@@ -100,6 +100,63 @@ fn a_cookie_does_not_outlive_its_two_minutes() {
     );
 }
 
+/// What brought a cookie arrives again after the connection's end, of which the peer has not heard: it is no second connection, whose
+/// numbers would be those of the first, so that the peer would read what both have written as one stream.
+#[test]
+fn a_cookie_makes_one_connection() {
+    let mut p = Peer::with(Config { max_half_open: 0, options: plain(), ..Config::default() });
+    let listener = p.listen(5);
+    p.run(
+        "< SYN seq=0 mss=1460
+         > SYN,ACK seq=0 ack=1
+         < ACK seq=1 ack=1 len=100
+         > ACK seq=1 ack=101",
+    );
+    let key = p.accept(listener);
+    p.write(key, 0, 100);
+    p.call(|endpoint, now| endpoint.abort(now, key));
+    p.run(
+        "> ACK,PSH seq=1 ack=101 len=100
+         > RST,ACK seq=101 ack=101
+         < ACK seq=1 ack=1 len=100
+         > RST seq=1
+         = LISTEN",
+    );
+    assert_eq!((p.counters().syncookies_recv, p.counters().syncookies_failed), (1, 1));
+    // Another one of the same peer's does.
+    p.run(
+        "< SYN seq=1000 mss=1460
+         > SYN,ACK seq=0 ack=1001
+         < ACK seq=1001 ack=1
+         = ESTABLISHED",
+    );
+}
+
+/// As after a close that leaves no TIME-WAIT behind.
+#[test]
+fn a_cookie_makes_no_connection_after_the_last_ack() {
+    let mut p = Peer::with(Config { max_half_open: 0, options: plain(), ..Config::default() });
+    let listener = p.listen(5);
+    p.run(
+        "< SYN seq=0 mss=1460
+         > SYN,ACK seq=0 ack=1
+         < ACK,FIN seq=1 ack=1 len=100
+         > ACK seq=1 ack=102",
+    );
+    let key = p.accept(listener);
+    p.read(key, 0, 100);
+    p.call(|endpoint, now| endpoint.close(now, key));
+    p.run(
+        "> ACK,FIN seq=1 ack=102
+         < ACK seq=102 ack=2
+         .
+         < ACK,FIN seq=1 ack=1 len=100
+         > RST seq=1
+         = LISTEN",
+    );
+    assert_eq!(p.endpoint.population(), (0, 0, 0));
+}
+
 #[test]
 fn a_cookie_may_come_late_in_a_lossy_network() {
     // The last ACK of the handshake and the first text are lost; what follows must not end the connection.
