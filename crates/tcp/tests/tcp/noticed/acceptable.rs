@@ -143,6 +143,7 @@ fn of_what_looks_old_only_text_is_reported_as_a_duplicate_and_only_text_may_fill
     for (segment, paws, answer) in [
         ("ACK seq=1 ack=1 len=5 ts=1006", 1, "> ACK seq=1 ack=6 sack=1-6;11-21"),
         ("ACK seq=6 ack=1 ts=1006", 1, "> ACK seq=1 ack=6 sack=11-21"),
+        ("ACK seq=8 ack=1 ts=1006", 1, "> ACK seq=1 ack=6 sack=11-21"),
         ("ACK seq=6 ack=1 len=5 ts=1006", 0, "> ACK seq=1 ack=21 no-sack"),
     ] {
         let odd = OddSegments { take_late_text: true, ..OddSegments::default() };
