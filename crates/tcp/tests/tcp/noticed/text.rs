@@ -67,6 +67,18 @@ fn a_fin_behind_text_that_found_no_memory_ends_the_stream_once_the_text_has_come
 }
 
 #[test]
+fn a_fin_behind_text_that_fills_the_window_is_heard_and_behind_longer_text_is_not() {
+    // RFC 9293 3.10.7.4: what lies beyond the window is as if it had not been sent.
+    for (more, state) in [(0, "CLOSE-WAIT"), (1, "ESTABLISHED")] {
+        let mut p = Peer::with_options(Options { receive_buffer: 4_000, receive_buffer_max: 4_000, ..plain() });
+        p.establish();
+        let window = p.info().expect("a connection").rcv_wnd;
+        p.inject(&format!("FIN,ACK seq=1 ack=1 len={}", window + more));
+        assert_eq!(p.state().name(), state, "{more} beyond {window}");
+    }
+}
+
+#[test]
 fn where_it_is_set_so_one_segment_of_any_size_may_go_beyond_the_window() {
     // As on Linux: while nothing else waits to be read.
     let options = Options { receive_buffer: 2_000, receive_buffer_max: 2_000, uncut_segments: true, ..plain() };
