@@ -203,11 +203,28 @@ impl Machine {
                 });
                 self.memory = self.memory.max(bound);
             }
-            16 => {
-                let _ = (endpoint.info(now, key), endpoint.readiness(key), endpoint.send_capacity(key));
-                let _ = (endpoint.options(key), endpoint.error(key), endpoint.tuple(key));
-            }
+            16 => self.look(choice, key),
             _ => self.listener_call(choice, input),
+        }
+    }
+
+    /// Everything that can be asked, and two calls that change little.
+    fn look(&mut self, choice: u8, key: ConnectionKey) {
+        let (now, endpoint) = (self.now, &mut self.endpoint);
+        let _ = (endpoint.info(now, key), endpoint.state(key), endpoint.progress(key), endpoint.readiness(key));
+        let _ = (endpoint.send_capacity(key), endpoint.syn_capacity(key), endpoint.waits_for_data(key));
+        let _ = (endpoint.received(key), endpoint.urgent_left(key), endpoint.is_at_mark(key));
+        let _ = (endpoint.options(key), endpoint.error(key), endpoint.tuple(key), endpoint.initial_numbers(key));
+        let _ = (endpoint.has_received_fin(key), endpoint.is_quick(key), endpoint.fast_open_cookies().count());
+        assert!(endpoint.listeners(now).len() <= self.config.max_listeners);
+        assert!(!endpoint.is_idle() || !endpoint.has_open());
+        for &listener in &self.listeners {
+            let _ = (endpoint.has_to_accept(listener), endpoint.listener_options(listener));
+        }
+        match choice {
+            236.. => drop(endpoint.push(now, key)),
+            216.. => endpoint.set_quick(now, key, !endpoint.is_quick(key)),
+            _ => {}
         }
     }
 
