@@ -1,8 +1,8 @@
-//! Plots from records as self-contained SVG: what was sent and acknowledged over time, and how the congestion window and
+//! Plots from records as self-contained SVG: what was sent, reported and acknowledged over time, and how the congestion window and
 //! the round-trip time went.
 //!
-//! A [`Plot`] is one connection. Its memory is bounded: when it has too many points, every second one is left out. A
-//! [`chart`] is anything over time.
+//! A [`Plot`] is one connection. Its memory is bounded: of too many points every second one is left out, of each kind by itself, so
+//! that what is rare stays. A [`chart`] is anything over time.
 
 use std::fmt::Write;
 
@@ -15,10 +15,13 @@ use crate::words;
 
 mod axes;
 mod chart;
+mod series;
 
+pub use axes::Unit;
 pub use chart::chart;
 
-use axes::{Axes, MARGIN, WIDTH, legend};
+use axes::{Axes, MARGIN, legend};
+use series::Series;
 
 /// What one connection did over time.
 #[derive(Debug)]
@@ -27,20 +30,20 @@ pub struct Plot {
     start: Option<Instant>,
     base: Option<Position>,
     end: Position,
-    sent: Vec<Sent>,
-    acked: Vec<(f64, f64)>,
-    windows: Vec<Window>,
+    /// When the last record came, and the highest sequence number of one.
+    extent: (f64, f64),
+    sent: Series<Stroke>,
+    again: Series<Stroke>,
+    sacked: Series<Stroke>,
+    acked: Series<(f64, f64)>,
+    windows: Series<Window>,
     /// When the controller said that it stands elsewhere.
     states: Vec<(f64, &'static str)>,
     limit: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Sent {
-    at: f64,
-    seq: f64,
-    again: bool,
-}
+/// When, and from which to which sequence number.
+type Stroke = (f64, f64, f64);
 
 #[derive(Clone, Copy, Debug)]
 struct Window {
@@ -61,9 +64,12 @@ impl Plot {
             start: None,
             base: None,
             end: Position::default(),
-            sent: Vec::new(),
-            acked: Vec::new(),
-            windows: Vec::new(),
+            extent: (0.0, 0.0),
+            sent: Series::new(limit),
+            again: Series::new(limit),
+            sacked: Series::new(limit),
+            acked: Series::new(limit),
+            windows: Series::new(limit),
             states: Vec::new(),
             limit: limit.max(16),
         }
@@ -77,15 +83,19 @@ impl Plot {
             Trace::Sent { header, len, again, .. } => {
                 let place = self.place(header.seq.0);
                 self.end = self.end.max(place + u64::from(*len));
-                let seq = self.relative(place);
-                self.sent.push(Sent { at, seq, again: *again });
-                thin(&mut self.sent, self.limit);
+                let stroke = (at, self.relative(place), self.relative(place + u64::from(*len)));
+                self.note_extent(at, stroke.2);
+                if *again { self.again.push(stroke) } else { self.sent.push(stroke) }
             }
             Trace::Received { header, dropped: None, .. } if header.flags.contains(TcpFlags::ACK) => {
-                let place = self.place(header.ack.0);
-                let seq = self.relative(place);
+                let acked = self.place(header.ack.0);
+                let seq = self.relative(acked);
+                self.note_extent(at, seq);
                 self.acked.push((at, seq));
-                thin(&mut self.acked, self.limit);
+                for block in &header.options.sack {
+                    let (start, end) = (self.place(block.left.0), self.place(block.right.0));
+                    self.sacked.push((at, self.relative(start), self.relative(end)));
+                }
             }
             Trace::Congestion { cwnd, ssthresh, srtt, pacing_rate, model, .. } => {
                 let ssthresh = (*ssthresh != u64::MAX).then_some(*ssthresh as f64);
@@ -99,27 +109,23 @@ impl Plot {
                     self.states.push((at, state));
                 }
                 self.windows.push(Window { at, cwnd: *cwnd as f64, ssthresh, rtt, pacing, bandwidth });
-                thin(&mut self.windows, self.limit);
             }
             _ => {}
         }
     }
 
-    /// Sequence numbers over time: a dot per segment, red where it was sent again, and the line of what was acknowledged.
+    /// Sequence numbers over time: an upright stroke for each segment, red where it was sent again, and for each block of SACK; and the
+    /// line of what was acknowledged.
     #[must_use]
     pub fn time_sequence(&self) -> String {
-        let width = self.sent.iter().map(|s| s.at).chain(self.acked.iter().map(|a| a.0)).fold(0.0, f64::max);
-        let height = self.sent.iter().map(|s| s.seq).chain(self.acked.iter().map(|a| a.1)).fold(0.0, f64::max);
-        let axes = Axes::new(width, height);
-        let mut out = axes.begin(&format!("{}: sequence numbers", self.title), &words::bytes(height as u64));
-        for sent in &self.sent {
-            let (x, y) = axes.place(sent.at, sent.seq);
-            let class = if sent.again { "again" } else { "sent" };
-            let radius = if sent.again { 3.0 } else { 1.8 };
-            let _ = write!(out, "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"/>");
-        }
-        axes.line(&mut out, "ack", self.acked.iter().copied());
-        legend(&mut out, &[("sent", "sent"), ("again", "sent again"), ("ack", "acknowledged")]);
+        let axes = Axes::new(self.extent.0, self.extent.1);
+        let mut out = axes.begin(&format!("{}: sequence numbers", self.title), Unit::Bytes);
+        axes.strokes(&mut out, "sack", self.sacked.iter());
+        axes.strokes(&mut out, "sent", self.sent.iter());
+        axes.line(&mut out, "ack", self.acked.iter());
+        axes.strokes(&mut out, "again", self.again.iter());
+        let names = [("sent", "sent"), ("again", "sent again"), ("sack", "reported by SACK"), ("ack", "acknowledged")];
+        legend(&mut out, &names);
         out.push_str("</svg>\n");
         out
     }
@@ -133,13 +139,12 @@ impl Plot {
         let top = self.windows.iter().map(|w| w.cwnd.max(w.ssthresh.unwrap_or(0.0))).fold(0.0, f64::max);
         let slowest = self.windows.iter().filter_map(|w| w.rtt).fold(0.0, f64::max);
         let axes = Axes::new(width, top);
-        let mut out = axes.begin(&format!("{}: congestion window and RTT", self.title), &words::bytes(top as u64));
+        let mut out = axes.begin(&format!("{}: congestion window and RTT", self.title), Unit::Bytes);
         axes.line(&mut out, "cwnd", self.windows.iter().map(|w| (w.at, w.cwnd)));
         axes.line(&mut out, "thresh", self.windows.iter().filter_map(|w| Some((w.at, w.ssthresh?))));
         let times = Axes::new(width, slowest);
         times.line(&mut out, "rtt", self.windows.iter().filter_map(|w| Some((w.at, w.rtt?))));
-        let (x, y) = (WIDTH - MARGIN + 4.0, MARGIN);
-        let _ = write!(out, "<text x=\"{x}\" y=\"{y}\">{slowest:.1} ms</text>");
+        times.right(&mut out, Unit::Milliseconds);
         let fastest = self.windows.iter().flat_map(|w| [w.pacing, w.bandwidth]).flatten().fold(0.0, f64::max);
         let mut names = vec![("cwnd", "cwnd"), ("thresh", "ssthresh"), ("rtt", "smoothed RTT")];
         let pacing = format!("pacing, up to {}/s", words::bytes(fastest as u64));
@@ -173,6 +178,10 @@ impl Plot {
         }
     }
 
+    fn note_extent(&mut self, at: f64, seq: f64) {
+        self.extent = (self.extent.0.max(at), self.extent.1.max(seq));
+    }
+
     fn place(&mut self, wire: u32) -> Position {
         if self.base.is_none() {
             self.base = Some(Position::initial(wire));
@@ -183,17 +192,6 @@ impl Plot {
 
     fn relative(&self, place: Position) -> f64 {
         self.base.map_or(0.0, |base| place.since(base) as f64)
-    }
-}
-
-/// Leaves out every second of too many points; the shape stays.
-fn thin<T: Copy>(points: &mut Vec<T>, limit: usize) {
-    if points.len() > limit {
-        let mut number = 0_usize;
-        points.retain(|_| {
-            number += 1;
-            number % 2 == 1
-        });
     }
 }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use bowline::FourTuple;
 use bowline_base::Instant;
-use bowline_observe::plot::{Plot, chart};
+use bowline_observe::plot::{Plot, Unit, chart};
 use tokio::task::LocalSet;
 
 use super::build::Built;
@@ -75,7 +75,7 @@ impl Plots {
             };
             let points =
                 samples.iter().map(|sample| (sample.at.since(Instant::ZERO).as_secs_f64(), sample.bytes as f64));
-            let svg = chart(&format!("{name}: bytes in the queue"), &[("queue", points.collect())]);
+            let svg = chart(&format!("{name}: bytes in the queue"), Unit::Bytes, &[("queue", points.collect())]);
             fs::write(directory.join(format!("queue-{}.svg", name.replace(" → ", "-"))), svg)?;
         }
         Ok(())
