@@ -84,8 +84,8 @@ impl Flow {
         let listener = self.to.listen(SocketAddr::new(self.to.ip(), self.port)).await?;
         self.from.clock().sleep(self.start).await;
         self.progress.borrow_mut().started = Some(self.from.now());
-        let (served, sent) = tokio::join!(self.serve(listener), self.drive());
-        sent.and(served)
+        // Where one end fails, the other may wait for ever.
+        tokio::try_join!(self.serve(listener), self.drive()).map(drop)
     }
 
     /// The end that is connected to.

@@ -185,7 +185,7 @@ pub struct WaySpec {
 
 /// Which ECN a host asks for, and agrees to.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected true, false, \"classic\" or \"accurate\"")]
 pub enum EcnSpec {
     /// That of RFC 3168, or none.
     Classic(bool),
@@ -217,12 +217,24 @@ impl EcnSpec {
 
 /// A queue.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(try_from = "toml::Value")]
 pub enum QueueSpec {
     /// Drop tail with this many bytes.
     DropTail(Size),
     /// Another one.
     Other(QueueTable),
+}
+
+impl TryFrom<toml::Value> for QueueSpec {
+    type Error = toml::de::Error;
+
+    fn try_from(value: toml::Value) -> Result<Self, Self::Error> {
+        match value {
+            table @ toml::Value::Table(_) => table.try_into().map(Self::Other),
+            size @ (toml::Value::String(_) | toml::Value::Integer(_)) => size.try_into().map(Self::DropTail),
+            _ => Err(Self::Error::custom("a queue is a size, \"250kB\", or a table, { kind = \"codel\" }")),
+        }
+    }
 }
 
 /// A queue in full.

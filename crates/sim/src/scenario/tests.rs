@@ -66,6 +66,13 @@ fn an_outage_delays_what_it_does_not_lose() {
 }
 
 #[test]
+fn a_flow_that_cannot_connect_ends_with_its_error() {
+    let report = run(&TWO_FLOWS.replace("loss = \"0.5%\"", "loss = \"100%\""));
+    assert!(report.flows.iter().all(|flow| flow.error.is_some() && !flow.done), "{report}");
+    assert!(report.seconds > 180.0 && report.seconds < 300.0, "as long as SYNs are sent again: {report}");
+}
+
+#[test]
 fn a_scenario_with_a_duration_ends_on_time() {
     let text = r#"
         duration = "3s"
@@ -114,6 +121,17 @@ fn what_is_wrong_is_named() {
         ("delay = \"10ms\"", "delay = \"10ms\"\nreorder_gap = 2", "`reorder` says how many"),
         ("loss = \"0.5%\"", "loss = \"0.5%\", burst_loss = { begin = \"1%\", end = \"50%\" }", "two models"),
         ("delay = \"10ms\"", "delay = \"10ms\"\nmtu = 1400\nblack_hole = 1300", "keep one"),
+        ("delay = \"10ms\"", "delay = \"10ms\"\nmtu = 50", "less than the 68"),
+        ("delay = \"10ms\"", "delay = \"10ms\"\noutages = [[\"5s\", \"3s\"]]", "ends after it begins"),
+        ("[hosts.alice]", "[hosts.alice]\nmtu = 10", "less than the 68"),
+        ("[hosts.alice]", "[hosts.alice]\nsend_buffer = 0", "nothing fits in a `send_buffer`"),
+        ("[hosts.alice]", "[hosts.alice]\necn = \"l4s\"", "\"classic\" or \"accurate\""),
+        ("queue = \"100kB\"", "queue = true", "{ kind = \"codel\" }"),
+        ("queue = \"100kB\"", "queue = { kind = \"red\" }", "`fq-codel`"),
+        ("queue = \"100kB\"", "queue = { kind = \"codel\", limit = 5 }", "limit"),
+        ("\"alice\", \"middle\"", "\"alice\", \"alice\"", "with itself"),
+        ("\"alice\", \"middle\"", "\"alice\", \"elsewhere\"", "no link leads"),
+        ("count = 2", "count = 0", "at least 1"),
     ];
     for (right, wrong, named) in cases {
         assert!(TWO_FLOWS.contains(right), "{right}");
@@ -159,6 +177,8 @@ fn a_sweep_has_a_row_for_each_flow_of_each_point_in_the_order_of_the_grid() {
     let file = parquet::file::reader::SerializedFileReader::new(bytes::Bytes::from(parquet)).unwrap();
     let metadata = parquet::file::reader::FileReader::metadata(&file).file_metadata();
     assert_eq!(metadata.num_rows(), 18);
+    let types: Vec<_> = metadata.schema_descr().columns().iter().map(|column| column.physical_type()).take(2).collect();
+    assert_eq!(types, [parquet::basic::Type::BYTE_ARRAY, parquet::basic::Type::INT64], "numbers are numbers");
     for axis in ["link.9.delay=1ms", "nothing.here=1"] {
         assert!(sweep::sweep(&table, &[axis.parse().unwrap()], 1, &|_, _| ()).is_err(), "{axis}");
     }

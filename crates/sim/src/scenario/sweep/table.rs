@@ -47,7 +47,13 @@ pub(super) fn rows(axes: &[Axis], points: &[Point]) -> Rows {
     let mut columns: Vec<(String, Column)> = axes
         .iter()
         .enumerate()
-        .map(|(place, axis)| (axis.path.clone(), text(&|p, _| p.values.get(place).map_or_else(String::new, plain))))
+        .map(|(place, axis)| {
+            let whole: Option<Vec<i64>> =
+                each().map(|(p, _)| p.values.get(place).and_then(Value::as_integer)).collect();
+            let column = whole.map(Column::Count);
+            let column = column.unwrap_or_else(|| text(&|p, _| p.values.get(place).map_or_else(String::new, plain)));
+            (axis.path.clone(), column)
+        })
         .collect();
     let fixed = [
         ("flow", text(&|_, f| f.name.clone())),
