@@ -27,8 +27,13 @@ struct Done {
 
 impl World {
     fn new(seed: u64, probing: MtuProbing) -> Result<Self, Box<dyn std::error::Error>> {
+        Self::with_buffer(seed, probing, bowline_tcp::Options::default().send_buffer)
+    }
+
+    fn with_buffer(seed: u64, probing: MtuProbing, bytes: u32) -> Result<Self, Box<dyn std::error::Error>> {
         let sim = Sim::new(seed)?;
         let mut config = bowline::Config::default();
+        config.tcp.options.send_buffer = bytes;
         config.tcp.options.mtu_probing = probing;
         let sender = sim.host_with("sender", 1500, |net| net.config(config))?;
         let receiver = sim.host("receiver")?;
@@ -74,15 +79,18 @@ async fn read_one(listener: bowline::TcpListener) -> io::Result<usize> {
 #[test]
 fn a_transfer_through_a_black_hole_completes_and_finds_what_passes() -> Outcome {
     for (v6, mtu) in [(false, 1492), (false, 1400), (false, 1100), (false, 700), (true, 1450), (true, 1280)] {
-        let world = World::new(1, MtuProbing::BlackHole)?;
+        // So much in a round trip, so that there are round trips enough for a search.
+        let world = World::with_buffer(1, MtuProbing::BlackHole, 256 << 10)?;
         world.link.black_hole(mtu);
         let address = if v6 { SocketAddr::new(world.receiver.ipv6(), 80) } else { world.receiver.at(80) };
-        let done = world.send(address, 4 << 20, Duration::from_secs(60))?.ok_or("not done")?;
+        let done = world.send(address, 8 << 20, Duration::from_secs(60))?.ok_or("not done")?;
         // Three time-outs and one more for each halving, then as if nothing had been.
         assert!(done.took < Duration::from_secs(8), "MTU {mtu}: {:?}", done.took);
         let found = done.info.path_mtu;
         assert!(found <= mtu.into() && found + 8 > mtu.into(), "MTU {mtu}, found {found}");
         assert!(done.counters.mtu_probe_fail > 0, "{:?}", done.counters);
+        // They were the size's: slow start goes on where they had stopped it.
+        assert_eq!(done.info.ssthresh, None, "MTU {mtu}");
     }
     Ok(())
 }
@@ -139,5 +147,6 @@ fn a_silence_that_was_no_black_hole_costs_one_probe() -> Outcome {
     })??;
     assert!(info.timeouts >= 3, "{}", info.timeouts);
     assert_eq!((info.path_mtu, info.mss), (1500, 1448));
+    assert!(info.ssthresh.is_some(), "they may have been of congestion");
     Ok(())
 }

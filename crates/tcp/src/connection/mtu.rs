@@ -42,6 +42,8 @@ pub(crate) struct MtuSearch {
     high: u16,
     /// Whether the next probe is of the largest size: after a silence, which may have had other reasons.
     from_top: bool,
+    /// Where time-outs began the search: the slow-start threshold before them, until it is known whether they were the size's.
+    threshold: Option<u64>,
     /// When `high` was last lowered, or the search began.
     since: Instant,
     /// The probe in flight, and its packet's size.
@@ -117,8 +119,8 @@ impl Tcb {
 
     fn search_from(&mut self, now: Instant, low: u16) {
         let high = self.largest_mtu();
-        let low = low.min(high);
-        self.mtu_search = Some(Box::new(MtuSearch { low, high, from_top: true, since: now, probe: None }));
+        let (low, threshold, probe) = (low.min(high), None, None);
+        self.mtu_search = Some(Box::new(MtuSearch { low, high, from_top: true, threshold, since: now, probe }));
     }
 
     /// The retransmission timer has run out again. RFC 4821 7.7, RFC 8899 4.3: after some of it the segments may be too
@@ -139,7 +141,12 @@ impl Tcb {
         if u64::from(self.text_in(low)) >= full {
             return; // what is not answered would have fitted
         }
+        let mut before = self.congestion.clone();
+        before.undo();
         self.search_from(cx.now, low);
+        if let Some(search) = self.mtu_search.as_deref_mut() {
+            search.threshold = Some(before.ssthresh().unwrap_or(u64::MAX));
+        }
         self.take_mtu(cx);
     }
 
@@ -220,20 +227,27 @@ impl Tcb {
         search.low = search.low.max(size);
         search.high = search.high.max(search.low);
         search.from_top = false;
+        search.threshold = None;
         cx.counters.mtu_probe_success += 1;
         self.take_mtu(cx);
     }
 
     /// Whether all that is believed lost is a probe: then it says something of the size, and nothing of congestion (RFC 4821
-    /// 7.5; RFC 8899 3, item 7). Where other segments are lost with it, it says nothing of the size.
+    /// 7.5; RFC 8899 3, item 7). Where other segments are lost with it, it says nothing of the size. If it is of the size that time-outs
+    /// had put in doubt, and what is smaller arrives, neither were they: slow start goes on to where it would have gone without them.
     pub(crate) fn is_lost_mtu_probe(&mut self, cx: &mut Context<'_>, outcome: &AckOutcome) -> bool {
         let Some(search) = self.mtu_search.as_deref_mut() else { return false };
         let Some((lost, _)) = outcome.lost.as_ref() else { return false };
-        let Some((range, size)) = search.probe.take_if(|(range, _)| range.contains(&lost.start)) else { return false };
-        let len = range.end.since(range.start);
-        let alone = lost.start == range.start && outcome.newly_lost <= len && self.recovery.lost() <= len;
-        if !alone {
-            return false;
+        let probe = search.probe.take_if(|(range, _)| range.contains(&lost.start));
+        let alone = probe.filter(|(range, _)| {
+            let len = range.end.since(range.start);
+            lost.start == range.start && outcome.newly_lost <= len && self.recovery.lost() <= len
+        });
+        // Other losses set a threshold of their own.
+        let threshold = search.threshold.take();
+        let Some((_, size)) = alone else { return false };
+        if let Some(threshold) = threshold.filter(|_| search.from_top) {
+            self.congestion.on_unvalidated(self.congestion.cwnd(), threshold);
         }
         search.fail(cx.now, size);
         cx.counters.mtu_probe_fail += 1;
