@@ -208,8 +208,8 @@ pub struct Options {
     pub window_validation: bool,
     /// Whether what a reduction goes by is the congestion window itself, as on Linux (RFC 9438 4.6 lets it), or what was in flight (RFC
     /// 5681 3.1, equation 4, where user, peer or Nagle's algorithm held the sender back); and whether fast recovery reduces it only
-    /// once, although what was sent again is lost, too (RFC 5681 4.3 would have it do so again). Default: what was in flight, each
-    /// time.
+    /// once, although what was sent again is lost, too (RFC 5681 4.3 would have it do so again), and counts what may go out meanwhile
+    /// in whole segments. Default: what was in flight, each time, in bytes.
     pub reduce_window: bool,
     /// Whether a window that an echoed mark has reduced (RFC 3168 6.1.2) falls with the ACKs that follow, by the rule of RFC 9937, as on
     /// Linux; default false: at once. Less than the new window is in flight after half a round trip either way.

@@ -19,6 +19,7 @@ mod probe;
 mod prr;
 mod rack;
 mod rate;
+mod react;
 mod ring;
 mod rtt;
 mod timeout;
@@ -46,6 +47,9 @@ pub use self::outcome::{Ack, AckOutcome, Outstanding, Phase, TimeoutOutcome};
 pub use self::rate::{DeliveryRate, LossSample, RateSample};
 pub use self::rtt::RttEstimator;
 
+/// In place of a number of unanswered copies: the network was seen to duplicate, so that what arrives twice says nothing of them.
+const REPLICATED: u16 = u16::MAX;
+
 /// The granularity of a timestamp's echo.
 const ECHO_GRANULARITY: Duration = Duration::from_millis(1);
 
@@ -67,7 +71,7 @@ pub struct Recovery {
     recovery_point: Position,
     mss: u32,
     reordering: u16,
-    /// Segments sent again that no duplicate SACK has reported.
+    /// Segments sent again that no duplicate SACK has reported; or [`REPLICATED`].
     unanswered: u16,
     retries: u8,
     reo_wnd: ReorderingWindow,
@@ -77,8 +81,9 @@ pub struct Recovery {
     sampled: bool,
     /// Whether there are tail loss probes at all.
     probes: bool,
-    /// Whether a recovery reduces the window only once, whatever is lost in it.
-    reduces_once: bool,
+    /// [`Options::reduce_window`]: see what follows from it, [`reduces_once`](Self::reduces_once) and
+    /// [`counts_segments`](Self::counts_segments).
+    by_window: bool,
     stats: Stats,
 }
 
@@ -102,10 +107,9 @@ impl Hash for Recovery {
     /// (RFC 8985 6.2: then no number of duplicate acknowledgements makes a loss).
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self { ring, episode, rtt, deadline, probe_at, recovery_point, mss, reordering, .. } = self;
-        let Self { unanswered, retries, reo_wnd, phase, sack, sampled, probes, reduces_once, rate: _, stats, .. } =
-            self;
+        let Self { unanswered, retries, reo_wnd, phase, sack, sampled, probes, by_window, rate: _, stats, .. } = self;
         (ring, episode, rtt, deadline, probe_at, recovery_point).hash(state);
-        (mss, reordering, unanswered, retries, reo_wnd, phase, sack, sampled, probes, reduces_once).hash(state);
+        (mss, reordering, unanswered, retries, reo_wnd, phase, sack, sampled, probes, by_window).hash(state);
         (stats.reordered > 0).hash(state);
     }
 }
@@ -134,7 +138,7 @@ impl Recovery {
             sack: false,
             sampled: false,
             probes: options.tail_loss_probe,
-            reduces_once: options.reduce_window,
+            by_window: options.reduce_window,
             stats: Stats::default(),
         }
     }
@@ -218,7 +222,9 @@ impl Recovery {
         self.ring.resend(now, run, range.clone());
         let len = range.end.since(range.start);
         let segments = u16::try_from(len.div_ceil(u64::from(self.mss))).unwrap_or(u16::MAX);
-        self.unanswered = self.unanswered.saturating_add(segments);
+        if self.unanswered != REPLICATED {
+            self.unanswered = self.unanswered.saturating_add(segments).min(REPLICATED - 1);
+        }
         let Some(episode) = self.episode.as_deref_mut() else { return run };
         episode.copies.push(now, run, range.clone());
         episode.owed = false;
@@ -327,6 +333,16 @@ impl Recovery {
     /// Starts the retransmission timer anew if anything is outstanding, and stops it otherwise (RFC 6298 5.2, 5.3).
     pub fn rearm(&mut self, now: Instant) {
         self.deadline = if self.is_idle() { Instant::MAX } else { now + self.rtt.rto_span() };
+    }
+
+    /// Whether a recovery reduces the window only once, whatever is lost in it.
+    const fn reduces_once(&self) -> bool {
+        self.by_window
+    }
+
+    /// Whether what goes out in a recovery, in proportion to what arrives, is rounded up to whole segments.
+    const fn counts_segments(&self) -> bool {
+        self.by_window
     }
 
     /// The steps of the clock that the caller reads (G of RFC 6298).

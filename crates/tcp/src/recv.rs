@@ -9,10 +9,12 @@ pub mod queue;
 pub mod window;
 
 mod chunks;
+mod inserted;
 mod late;
 mod ranges;
 mod rtt;
 
 pub use ack_policy::{AckPolicy, Arrived};
-pub use queue::{Inserted, ReceiveQueue};
+pub use inserted::Inserted;
+pub use queue::ReceiveQueue;
 pub use window::ReceiveWindow;

@@ -61,7 +61,7 @@ impl Recovery {
         let (in_flight, mss) = (self.in_flight(), u64::from(self.mss));
         let quota = match self.episode.as_deref() {
             Some(episode) if self.spreads(episode) && !self.is_modelled() => {
-                episode.prr.quota(cwnd, in_flight, mss, self.reduces_once)
+                episode.prr.quota(cwnd, in_flight, mss, self.counts_segments())
             }
             _ => cwnd.saturating_sub(in_flight),
         };

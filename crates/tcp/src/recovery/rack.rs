@@ -13,7 +13,7 @@ use super::ack::Work;
 use super::episode::{DUP_THRESH, Episode};
 use super::probe::Probe;
 use super::ring::Transmission;
-use super::{AckOutcome, Phase, Recovery};
+use super::{AckOutcome, Phase, REPLICATED, Recovery};
 use crate::reason::LossReason;
 
 /// Recoveries without a duplicate SACK after which the reordering window is as narrow again as at the beginning.
@@ -158,11 +158,16 @@ impl Recovery {
 
     /// A duplicate SACK tells that something we retransmitted was not needed (RFC 8985 6.2, step 4).
     ///
-    /// As in Linux: no more of them than we have sent copies, since networks duplicate too; and not those of probes.
+    /// As in Linux: no more of them than we have sent copies, since networks duplicate too; and not those of probes. Once the peer has
+    /// got twice what was sent once, nothing more is concluded from any of them (RFC 3708 3, step A.4).
     pub(super) fn on_duplicate_sack(&mut self, episode: &mut Episode, duplicate: &Range<Position>, work: &mut Work) {
         let segments = duplicate.end.since(duplicate.start).div_ceil(u64::from(self.mss));
         self.stats.duplicates = self.stats.duplicates.saturating_add(u32::try_from(segments).unwrap_or(u32::MAX));
-        let Some(left) = u64::from(self.unanswered).checked_sub(segments) else {
+        if self.ring.is_sent_once(duplicate) {
+            self.unanswered = REPLICATED;
+        }
+        let believed = Some(u64::from(self.unanswered)).filter(|_| self.unanswered != REPLICATED);
+        let Some(left) = believed.and_then(|copies| copies.checked_sub(segments)) else {
             work.duplicate = None;
             return;
         };

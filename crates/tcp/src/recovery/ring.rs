@@ -99,6 +99,16 @@ impl Ring {
         self.records.memory()
     }
 
+    /// Whether all of this is still remembered, and none of it was sent again.
+    pub(super) fn is_sent_once(&self, range: &Range<Position>) -> bool {
+        let mut from = range.start;
+        let mut touched = self.records.iter_from(self.index_of(from)).take_while(|record| {
+            let begins = core::mem::replace(&mut from, record.end);
+            begins < range.end
+        });
+        self.una <= range.start && range.end <= self.nxt && touched.all(|record| !record.resent)
+    }
+
     /// When the data at SND.UNA was sent again, if it was: the last time.
     pub(super) fn first_copied_at(&self) -> Option<Instant> {
         self.records.front().filter(|record| record.resent).map(|record| record.sent_at)
@@ -159,7 +169,8 @@ impl Ring {
             }
             if let Some(slot) = self.records.get_mut(kept) {
                 // The older time: a round trip may then be taken too long, but never too short.
-                *slot = if joined { Record { end: b.end, sent_at: a.sent_at.min(b.sent_at), ..a } } else { b };
+                let (sent_at, resent) = (a.sent_at.min(b.sent_at), a.resent | b.resent);
+                *slot = if joined { Record { end: b.end, sent_at, resent, ..a } } else { b };
             }
         }
         if kept + 1 < end {

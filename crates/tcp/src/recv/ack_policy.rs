@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use bowline_base::{Instant, Position, Span};
 
-use super::queue::Inserted;
+use super::inserted::Inserted;
 use crate::Options;
 use crate::reason::SendReason;
 

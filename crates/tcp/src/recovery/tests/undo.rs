@@ -53,6 +53,20 @@ fn duplicates_that_we_did_not_send_prove_nothing() {
 }
 
 #[test]
+fn where_the_network_duplicates_what_arrives_twice_proves_nothing() {
+    // Of what is behind the hole, 5 was sent once, and arrives twice: that was no copy of ours.
+    let mut r = repaired();
+    for duplicate in [4..6, 5..6] {
+        let outcome = ack(&mut r, at(12), 0, &[duplicate, 2..10]);
+        assert_eq!((outcome.change, r.phase()), (None, Phase::FastRecovery));
+    }
+    // Nor are any later ones, whatever they are of (RFC 3708 3, step A.4).
+    assert_eq!(ack(&mut r, at(20), 10, &[]).change, Some(RecoveryChange::Recovered));
+    assert_eq!(ack(&mut r, at(20), 10, &[0..2]).change, None);
+    assert_eq!((r.stats().undone, r.reo_wnd.quarters()), (0, 1));
+}
+
+#[test]
 fn f_rto_sends_new_data_and_its_answer_tells() {
     for sack in [true, false] {
         // Spurious: the original of 0 is acknowledged alone, then that of 1.
