@@ -8,8 +8,9 @@
 //! the rate of its window, it makes one only once half of the path is filled, and slow start is over when the round-trip time
 //! has risen by an eighth for an eighth of a window. (Linux ends it by the length of a train of ACKs, for the same reason. What is
 //! not paced makes queues in every round, and has the RFC's criterion alone.) By then a queue of half of what the path holds is
-//! full. So it grows as in conservative slow start as soon, and only as long, as eight round-trip times in a row are longer than
-//! any of the last round: jitter has made those as long before, and a queue that begins has not.
+//! full. So it grows as in conservative slow start as soon as eight round-trip times in a row are longer than any of the last
+//! round (jitter has made those as long before, and a queue that begins has not), and until a whole round has passed without such
+//! eight: a queue that began at the end of a round is gone when the next begins, and comes back in it, twice as long.
 
 use core::time::Duration;
 
@@ -40,6 +41,9 @@ const CSS_ROUNDS: u8 = 5;
 fn steps(micros: u32) -> u16 {
     u16::try_from(micros / 64).unwrap_or(u16::MAX)
 }
+
+/// Rounds in which it grows as slowly where a queue begins: the one in which that is seen, and the next.
+const CAREFUL_ROUNDS: u8 = 2;
 
 /// What share of a window must be late, and how much later than without a queue: an eighth.
 const STANDING: u32 = 8;
@@ -72,6 +76,8 @@ pub(super) struct HyStart {
     slowest: [u16; 2],
     /// Samples in a row that were larger than all of the last round.
     slower: u8,
+    /// Rounds in which a queue that began is thought of, this one included.
+    careful: u8,
     /// Samples in a row that had to wait in a queue, and the bytes acknowledged with them.
     late: u8,
     late_bytes: u32,
@@ -87,6 +93,7 @@ impl Default for HyStart {
             samples: 0,
             slowest: [0; 2],
             slower: 0,
+            careful: 0,
             late: 0,
             late_bytes: 0,
         }
@@ -106,7 +113,7 @@ impl HyStart {
 
     /// By how much the growth of slow start is divided.
     const fn divisor(&self) -> u64 {
-        let careful = matches!(self.stage, Stage::Conservative { .. }) || self.slower >= N_RTT_SAMPLE;
+        let careful = matches!(self.stage, Stage::Conservative { .. }) || self.careful > 0;
         if careful { CSS_GROWTH_DIVISOR } else { 1 }
     }
 
@@ -141,6 +148,7 @@ impl HyStart {
             }
             self.slowest = [self.slowest[1], 0];
             self.samples = 0;
+            self.careful = self.careful.saturating_sub(1);
         }
         if let Some(rtt) = sample.rtt {
             self.current = self.current.min(micros(rtt));
@@ -169,6 +177,9 @@ impl HyStart {
         let rtt = micros(rtt);
         let slower = (1..steps(rtt)).contains(&self.slowest[0]) && rtt >= micros(least).saturating_add(MIN_RTT_THRESH);
         self.slower = if slower { self.slower.saturating_add(1) } else { 0 };
+        if self.slower >= N_RTT_SAMPLE {
+            self.careful = CAREFUL_ROUNDS;
+        }
     }
 
     /// Whether a queue stands in a path that the window fills: all round-trip times of at least eight samples in a row and an eighth

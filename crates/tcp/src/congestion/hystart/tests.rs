@@ -90,7 +90,7 @@ fn one_that_had_not_to_wait_shows_that_it_was_jitter() {
 }
 
 #[test]
-fn a_rise_above_all_of_the_last_round_makes_it_careful_as_long_as_it_lasts() {
+fn a_rise_above_all_of_the_last_round_makes_it_careful_until_a_round_has_none() {
     // (the longest of the last round, a run of ACKs and how long they took, paced, whether it grows more slowly)
     let table = [
         (50, 8, 54, true, true),
@@ -112,8 +112,13 @@ fn a_rise_above_all_of_the_last_round_makes_it_careful_as_long_as_it_lasts() {
             if slower { 4 } else { 1 },
             "{count} ACKs after {rtt} ms, {longest} before, paced: {paced}"
         );
+        // One that is not so late is the queue's pause, not its end: careful until the end of the round after this one.
+        acks(&mut h, 80 - count, ms(53), paced);
+        assert_eq!((h.divisor(), h.ends()), (if slower { 4 } else { 1 }, false), "the rest of the round");
+        acks(&mut h, 79, ms(53), paced);
+        assert_eq!((h.divisor(), h.ends()), (if slower { 4 } else { 1 }, false), "the round after it");
         acks(&mut h, 1, ms(53), paced);
-        assert_eq!((h.divisor(), h.ends()), (1, false), "one that is not ends it");
+        assert_eq!((h.divisor(), h.ends()), (1, false), "a round without a rise");
     }
 }
 
