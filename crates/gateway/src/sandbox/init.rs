@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, kill_process, setrlimit, wait};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -100,14 +101,27 @@ fn live(plan: &mut Plan, channel: &OwnedFd) -> Result<(), Failure> {
     let mut watched = SignalSet::of(&PASSED_ON);
     watched.add(&[libc::SIGCHLD]);
     let signals = at(Step::Signals, watched.descriptor())?;
-    // SAFETY: the child calls nothing but `become_command`, which allocates nothing and ends in exec or exit.
+    let (held, hold) = at(Step::Fork, pipe_with(PipeFlags::CLOEXEC))?;
+    // SAFETY: the child calls nothing but `wait_for_end` and `become_command`, which allocate nothing and end in exec or exit.
     #[allow(unsafe_code)]
     let command = match at(Step::Fork, unsafe { sys::clone_process(0) })? {
-        Fork::Child => become_command(plan, channel),
+        Fork::Child => {
+            drop(hold);
+            wait_for_end(&held);
+            become_command(plan, channel)
+        }
         Fork::Parent(pid) => pid,
     };
+    let mut supervisor = Supervisor { channel, signals: &signals, command, generation: 0, seen: [i64::MIN; 65] };
+    supervisor.hand_down();
+    drop((held, hold));
     close_others(channel, &signals);
-    Supervisor { channel, signals: &signals, command, generation: 0, seen: [i64::MIN; 65] }.run()
+    supervisor.run()
+}
+
+/// Waits until nobody can write to the other end any more.
+fn wait_for_end(pipe: &OwnedFd) {
+    let _ = rustix::io::retry_on_intr(|| rustix::io::read(pipe, &mut [0u8; 1][..]));
 }
 
 fn set_up(plan: &Plan) -> Result<(Network, u32), Failure> {
@@ -203,11 +217,30 @@ impl Supervisor<'_> {
         while let Ok(Some(info)) = SignalInfo::read(self.signals) {
             if info.signal == libc::SIGCHLD {
                 self.reap();
-            } else if info.is_from_outside()
-                && let Some(seen) = usize::try_from(info.signal).ok().and_then(|signal| self.seen.get_mut(signal))
-            {
-                *seen = now_ms();
+            } else if info.is_from_outside() {
+                self.note(info.signal);
             }
+        }
+    }
+
+    /// Sends the command what came to this process while there was no command, a Ctrl-C during the set-up for one. What came
+    /// just now it may have got itself: it still blocks them all, and the kernel keeps one of each.
+    fn hand_down(&mut self) {
+        while let Ok(Some(info)) = SignalInfo::read(self.signals) {
+            if info.signal == libc::SIGCHLD {
+                self.reap();
+            } else if info.is_from_outside()
+                && let Some(signal) = Signal::from_named_raw(info.signal)
+            {
+                self.note(info.signal);
+                let _ = kill_process(self.command, signal);
+            }
+        }
+    }
+
+    fn note(&mut self, signal: i32) {
+        if let Some(seen) = usize::try_from(signal).ok().and_then(|signal| self.seen.get_mut(signal)) {
+            *seen = now_ms();
         }
     }
 

@@ -45,6 +45,7 @@ fn main() {
         trial("limits_signals_and_descriptors_are_as_outside", limits_signals_and_descriptors_are_as_outside),
         trial("signals_are_passed_on", signals_are_passed_on),
         trial("a_signal_to_the_group_arrives_once", a_signal_to_the_group_arrives_once),
+        trial("a_signal_that_comes_before_the_command_reaches_it", a_signal_that_comes_before_the_command_reaches_it),
         trial("killing_the_gateway_kills_the_command", killing_the_gateway_kills_the_command),
         trial("a_gateway_killed_as_it_begins_leaves_nothing", a_gateway_killed_as_it_begins_leaves_nothing),
         trial("killing_init_ends_the_gateway", killing_init_ends_the_gateway),
@@ -246,6 +247,15 @@ fn a_signal_to_the_group_arrives_once() {
     child.stdin.take().unwrap().write_all(b"done\n").unwrap();
     assert_eq!(read_to_end(&mut child), "count=2\n");
     assert_eq!(code(wait(&mut child)), Some(0));
+}
+
+/// A Ctrl-C during the set-up, which ends nothing by itself.
+fn a_signal_that_comes_before_the_command_reaches_it() {
+    use rustix::process::{Signal, kill_process};
+    let mut sandbox = Sandbox::spawn(&Config::new(["sleep", "20"].map(Into::into).to_vec())).unwrap();
+    kill_process(sandbox.process.init(), Signal::INT).unwrap();
+    sandbox.process.start().unwrap();
+    assert_eq!(sandbox.process.wait().unwrap().status(), 128 + 2);
 }
 
 fn killing_the_gateway_kills_the_command() {
