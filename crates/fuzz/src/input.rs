@@ -1,7 +1,7 @@
 //! Bytes as decisions: what a program of calls, segments and waits is read from. When they run out, every answer is zero.
 //!
 //! An input means the same when what can be drawn grows. A remainder of the byte by the number of choices would not do: one
-//! choice more, and each byte means another one, so that a corpus that took hours to find is but noise. [`index`] gives a new
+//! choice more, and each byte means another one, so that a corpus that took hours to find is but noise. `index` gives a new
 //! choice half of the bytes of a single former one, and leaves all others with theirs: choices may be appended anywhere.
 
 /// The rest of an input.
