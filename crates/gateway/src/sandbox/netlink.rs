@@ -6,45 +6,23 @@
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
+use libc::{
+    IFA_ADDRESS, IFA_F_NODAD, IFA_FLAGS, IFA_LOCAL, IFLA_AF_SPEC, IFLA_MTU, IFLA_TXQLEN, RT_SCOPE_LINK,
+    RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE, RT_TABLE_MAIN, RTA_DST, RTA_OIF, RTM_DELROUTE, RTM_NEWADDR, RTM_NEWLINK,
+    RTM_NEWROUTE, RTN_BLACKHOLE, RTN_BROADCAST, RTN_PROHIBIT, RTN_UNICAST, RTN_UNREACHABLE, RTN_UNSPEC, RTPROT_STATIC,
+};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with};
 
 use crate::host::routes::{Destination, Way};
 
-const NLMSG_ERROR: u16 = 2;
-const RTM_NEWLINK: u16 = 16;
-const RTM_NEWADDR: u16 = 20;
-const RTM_NEWROUTE: u16 = 24;
-const RTM_DELROUTE: u16 = 25;
-const NLM_F_REQUEST_ACK: u16 = 1 | 4;
-const NLM_F_CREATE_EXCL: u16 = 0x400 | 0x200;
+const NLMSG_ERROR: u16 = libc::NLMSG_ERROR as u16;
+const NLM_F_REQUEST_ACK: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
+const NLM_F_CREATE_EXCL: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
 
-const IFF_UP: u32 = 1;
-const IFLA_MTU: u16 = 4;
-const IFLA_TXQLEN: u16 = 13;
-const IFLA_AF_SPEC: u16 = 26;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
-
-const IFA_ADDRESS: u16 = 1;
-const IFA_LOCAL: u16 = 2;
-const IFA_FLAGS: u16 = 8;
-const IFA_F_NODAD: u32 = 2;
-
-const RT_TABLE_MAIN: u8 = 254;
-const RTPROT_STATIC: u8 = 4;
-const RT_SCOPE_UNIVERSE: u8 = 0;
-const RT_SCOPE_LINK: u8 = 253;
-const RT_SCOPE_NOWHERE: u8 = 255;
-const RTN_UNSPEC: u8 = 0;
-const RTN_UNICAST: u8 = 1;
-const RTN_BROADCAST: u8 = 3;
-const RTN_BLACKHOLE: u8 = 6;
-const RTN_UNREACHABLE: u8 = 7;
-const RTN_PROHIBIT: u8 = 8;
-const RTA_DST: u16 = 1;
-const RTA_OIF: u16 = 4;
 
 const HEADER: usize = 16;
 
@@ -103,7 +81,7 @@ impl Request {
 
     /// Switches the link on.
     pub(super) fn up(index: u32) -> Self {
-        Self::link(index, IFF_UP)
+        Self::link(index, libc::IFF_UP as u32)
     }
 
     /// Sets the largest packet in bytes and the length of the transmit queue in packets.

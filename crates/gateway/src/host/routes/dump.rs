@@ -5,6 +5,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use libc::{
+    RTA_DST, RTA_OIF, RTA_PRIORITY, RTA_TABLE, RTM_F_CLONED, RTM_GETROUTE, RTM_NEWROUTE, RTN_BLACKHOLE, RTN_BROADCAST,
+    RTN_PROHIBIT, RTN_UNICAST, RTN_UNREACHABLE,
+};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with};
@@ -21,25 +25,10 @@ pub(super) struct Found {
     pub(super) metric: u32,
 }
 
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const RTM_NEWROUTE: u16 = 24;
-const RTM_GETROUTE: u16 = 26;
-const NLM_F_REQUEST_DUMP: u16 = 1 | 0x300;
-
-const RTA_DST: u16 = 1;
-const RTA_OIF: u16 = 4;
-const RTA_PRIORITY: u16 = 6;
-const RTA_TABLE: u16 = 15;
-const RTM_F_CLONED: u32 = 0x200;
-
-const MAIN: u32 = 254;
-/// `RTN_UNICAST` and so on.
-const UNICAST: u8 = 1;
-const BROADCAST: u8 = 3;
-const BLACKHOLE: u8 = 6;
-const UNREACHABLE: u8 = 7;
-const PROHIBIT: u8 = 8;
+const NLMSG_ERROR: u16 = libc::NLMSG_ERROR as u16;
+const NLMSG_DONE: u16 = libc::NLMSG_DONE as u16;
+const NLM_F_REQUEST_DUMP: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
+const MAIN: u32 = libc::RT_TABLE_MAIN as u32;
 
 /// The index of the loopback: by it nothing leaves the host.
 const LOOPBACK: u32 = 1;
@@ -114,11 +103,11 @@ fn route(body: &[u8]) -> Option<Found> {
         return None;
     }
     let way = match kind {
-        UNICAST if device != Some(LOOPBACK) => Way::Open,
-        BROADCAST if device != Some(LOOPBACK) => Way::Broadcast,
-        UNREACHABLE if table == MAIN => Way::Unreachable,
-        PROHIBIT if table == MAIN => Way::Prohibited,
-        BLACKHOLE if table == MAIN => Way::Blackhole,
+        RTN_UNICAST if device != Some(LOOPBACK) => Way::Open,
+        RTN_BROADCAST if device != Some(LOOPBACK) => Way::Broadcast,
+        RTN_UNREACHABLE if table == MAIN => Way::Unreachable,
+        RTN_PROHIBIT if table == MAIN => Way::Prohibited,
+        RTN_BLACKHOLE if table == MAIN => Way::Blackhole,
         _ => return None,
     };
     Some(Found { to: (to, prefix), way, metric: if table == MAIN { metric } else { 0 } })
@@ -167,20 +156,19 @@ mod tests {
         let metric = 9u32.to_ne_bytes();
         let dst = (RTA_DST, &ten[..]);
         for (body, expected) in [
-            (told(UNICAST, 254, 0, &[(RTA_OIF, &eth0)]), found((Ipv4Addr::UNSPECIFIED.into(), 0), Way::Open, 0)),
-            (told(UNICAST, 254, 8, &[dst, (RTA_OIF, &eth0), (RTA_PRIORITY, &metric)]), found(net, Way::Open, 9)),
-            (told(UNICAST, 52, 8, &[dst, (RTA_OIF, &eth0), (RTA_PRIORITY, &metric)]), found(net, Way::Open, 0)),
-            (told(UNICAST, 0, 8, &[dst, (RTA_TABLE, &52_000u32.to_ne_bytes())]), found(net, Way::Open, 0)),
-            (told(UNICAST, 254, 8, &[dst, (RTA_OIF, &lo)]), None),
-            (told(UNREACHABLE, 254, 8, &[dst]), found(net, Way::Unreachable, 0)),
-            (told(PROHIBIT, 254, 8, &[dst]), found(net, Way::Prohibited, 0)),
-            (told(BLACKHOLE, 254, 8, &[dst]), found(net, Way::Blackhole, 0)),
+            (told(RTN_UNICAST, 254, 0, &[(RTA_OIF, &eth0)]), found((Ipv4Addr::UNSPECIFIED.into(), 0), Way::Open, 0)),
+            (told(RTN_UNICAST, 254, 8, &[dst, (RTA_OIF, &eth0), (RTA_PRIORITY, &metric)]), found(net, Way::Open, 9)),
+            (told(RTN_UNICAST, 52, 8, &[dst, (RTA_OIF, &eth0), (RTA_PRIORITY, &metric)]), found(net, Way::Open, 0)),
+            (told(RTN_UNICAST, 0, 8, &[dst, (RTA_TABLE, &52_000u32.to_ne_bytes())]), found(net, Way::Open, 0)),
+            (told(RTN_UNICAST, 254, 8, &[dst, (RTA_OIF, &lo)]), None),
+            (told(RTN_UNREACHABLE, 254, 8, &[dst]), found(net, Way::Unreachable, 0)),
+            (told(RTN_PROHIBIT, 254, 8, &[dst]), found(net, Way::Prohibited, 0)),
+            (told(RTN_BLACKHOLE, 254, 8, &[dst]), found(net, Way::Blackhole, 0)),
             // asked by some rule only
-            (told(BLACKHOLE, 52, 8, &[dst]), None),
-            (told(BROADCAST, 255, 32, &[dst, (RTA_OIF, &eth0)]), found((net.0, 32), Way::Broadcast, 0)),
-            // local, multicast
-            (told(2, 255, 8, &[dst, (RTA_OIF, &eth0)]), None),
-            (told(5, 255, 8, &[dst, (RTA_OIF, &eth0)]), None),
+            (told(RTN_BLACKHOLE, 52, 8, &[dst]), None),
+            (told(RTN_BROADCAST, 255, 32, &[dst, (RTA_OIF, &eth0)]), found((net.0, 32), Way::Broadcast, 0)),
+            (told(libc::RTN_LOCAL, 255, 8, &[dst, (RTA_OIF, &eth0)]), None),
+            (told(libc::RTN_MULTICAST, 255, 8, &[dst, (RTA_OIF, &eth0)]), None),
         ] {
             assert_eq!(route(&body), expected, "{body:?}");
             assert_eq!(route(body.get(..11).unwrap()), None, "cut off");
