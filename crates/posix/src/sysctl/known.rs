@@ -158,11 +158,19 @@ impl Sysctls {
             }
             "net.inet.tcp.tolerate_missing_ts" => put(&mut options.lax_timestamps, value.flag()),
             "net.inet.tcp.syncookies" => {
-                let used = value.flag().map(|on| if on { Cookies::WhenFull } else { Cookies::Never });
+                let used = value.flag().map(|on| match options.syn_cookies {
+                    _ if !on => Cookies::Never,
+                    Cookies::Always => Cookies::Always,
+                    Cookies::Never | Cookies::WhenFull => Cookies::WhenFull,
+                });
                 put(&mut options.syn_cookies, used)
             }
             "net.inet.tcp.syncookies_only" => {
-                let used = value.flag().map(|only| if only { Cookies::Always } else { Cookies::WhenFull });
+                let used = value.flag().map(|only| match options.syn_cookies {
+                    _ if only => Cookies::Always,
+                    Cookies::Always => Cookies::WhenFull,
+                    without => without,
+                });
                 put(&mut options.syn_cookies, used)
             }
             "net.ipv4.ip_default_ttl" | "net.inet.ip.ttl" | "net.inet6.ip6.hlim" => {

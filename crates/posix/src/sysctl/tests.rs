@@ -62,8 +62,15 @@ fn what_freebsd_can_do_without_is_done_without() {
     let options = &sysctls.config.stack.tcp.options;
     assert_eq!((options.delayed_ack, options.lax_timestamps), (Duration::ZERO, true));
     assert_eq!(options.syn_cookies, Cookies::Never);
-    assert_eq!(sysctls.set("net.inet.tcp.syncookies_only", "1"), Ok(Change::Sockets));
-    assert_eq!(sysctls.config.stack.tcp.options.syn_cookies, Cookies::Always);
+    for (name, value, used) in [
+        ("net.inet.tcp.syncookies_only", "0", Cookies::Never),
+        ("net.inet.tcp.syncookies_only", "1", Cookies::Always),
+        ("net.inet.tcp.syncookies", "1", Cookies::Always),
+        ("net.inet.tcp.syncookies_only", "0", Cookies::WhenFull),
+    ] {
+        assert_eq!(sysctls.set(name, value), Ok(Change::Sockets), "{name}");
+        assert_eq!(sysctls.config.stack.tcp.options.syn_cookies, used, "{name} {value}");
+    }
     assert_eq!(sysctls.set("net.inet.tcp.delayed_ack", "1"), Ok(Change::Sockets));
     assert_eq!(sysctls.config.stack.tcp.options.delayed_ack, Duration::from_millis(40));
 }
