@@ -141,10 +141,11 @@ impl Axes {
 }
 
 pub(super) fn legend(out: &mut String, entries: &[(&str, &str)]) {
-    for (number, (class, text)) in entries.iter().enumerate() {
-        let x = MARGIN + 130.0 * number as f64;
-        let y = HEIGHT - 16.0;
+    let (mut x, y) = (MARGIN, HEIGHT - 16.0);
+    for (class, text) in entries {
         let _ = write!(out, "<path class=\"{class}\" d=\"M{} {}h16\"/>", x - 8.0, y - 4.0);
         let _ = write!(out, "<text x=\"{}\" y=\"{y}\">{text}</text>", x + 14.0);
+        // a letter of the font is some 7 wide
+        x += 46.0 + 7.0 * text.chars().count() as f64;
     }
 }
