@@ -113,9 +113,11 @@ impl Tcb {
         self.advance(cx, Cause::SynAck);
         self.take_syn_ack_feedback(cx, segment);
         self.become_established(cx);
-        match self.options.defer_accept > 0 && self.snd.unsent() == 0 {
-            true => self.rcv.acks.leave_to_text(cx.now),
-            false => self.rcv.acks.on_handshake(cx.now, self.snd.unsent() > 0),
+        let has_text = self.snd.unsent() > 0;
+        if self.options.defer_accept > 0 && !has_text {
+            self.rcv.acks.leave_to_text(cx.now);
+        } else {
+            self.rcv.acks.on_handshake(cx.now, has_text);
         }
         segment.seq += 1;
         self.after_ack(cx, segment)
