@@ -82,9 +82,12 @@ fn is_global_enough(ip: IpAddr) -> bool {
             !(v4.is_loopback() || v4.is_multicast() || v4.is_broadcast() || v4.octets().first() == Some(&0))
         }
         IpAddr::V6(v6) => {
-            let embeds_v4 = v6.to_ipv4().is_some();
             let is_link_local = v6.segments().first().is_some_and(|first| first & 0xffc0 == 0xfe80);
-            !(v6.is_loopback() || v6.is_unspecified() || v6.is_multicast() || embeds_v4 || is_link_local)
+            !(v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_multicast()
+                || v6.to_ipv4_mapped().is_some()
+                || is_link_local)
         }
     }
 }

@@ -41,6 +41,8 @@ pub enum Way {
     Prohibited,
     /// `EINVAL`.
     Blackhole,
+    /// `ENETUNREACH`: what is sent there is sent on as if there were no route at all (`throw`), which leads nowhere.
+    None,
 }
 
 /// A destination: an address and the length of its prefix in bits.

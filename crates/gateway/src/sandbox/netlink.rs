@@ -9,7 +9,8 @@ use std::os::fd::OwnedFd;
 use libc::{
     IFA_ADDRESS, IFA_F_NODAD, IFA_FLAGS, IFA_LOCAL, IFLA_AF_SPEC, IFLA_MTU, IFLA_TXQLEN, RT_SCOPE_LINK,
     RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE, RT_TABLE_MAIN, RTA_DST, RTA_OIF, RTM_DELROUTE, RTM_NEWADDR, RTM_NEWLINK,
-    RTM_NEWROUTE, RTN_BLACKHOLE, RTN_BROADCAST, RTN_PROHIBIT, RTN_UNICAST, RTN_UNREACHABLE, RTN_UNSPEC, RTPROT_STATIC,
+    RTM_NEWROUTE, RTN_BLACKHOLE, RTN_BROADCAST, RTN_PROHIBIT, RTN_THROW, RTN_UNICAST, RTN_UNREACHABLE, RTN_UNSPEC,
+    RTPROT_STATIC,
 };
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -121,6 +122,7 @@ impl Request {
             Way::Unreachable => (RTN_UNREACHABLE, RT_SCOPE_UNIVERSE),
             Way::Prohibited => (RTN_PROHIBIT, RT_SCOPE_UNIVERSE),
             Way::Blackhole => (RTN_BLACKHOLE, RT_SCOPE_UNIVERSE),
+            Way::None => (RTN_THROW, RT_SCOPE_UNIVERSE),
         };
         let request = Self::about_route(RTM_NEWROUTE, NLM_F_CREATE_EXCL, to, (kind, scope));
         let leaves = matches!(way, Way::Open | Way::Broadcast);

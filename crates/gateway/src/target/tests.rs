@@ -28,6 +28,9 @@ fn the_world_is_itself_and_the_gateway_is_the_loopback() {
         ("10.0.2.5:80", Target::Refused(Verdict::HostUnreachable)),
         ("[fd00::5]:80", Target::Refused(Verdict::HostUnreachable)),
         ("[fd01::5]:80", host("[fd01::5]:80")),
+        // IPv4 in name only: nobody translates these (RFC 4291 2.5.5.1)
+        ("[::2]:80", host("[::2]:80")),
+        ("[::127.0.0.1]:80", host("[::127.0.0.1]:80")),
     ] {
         assert_eq!(find(&open(), destination), target, "{destination}");
     }
@@ -46,7 +49,6 @@ fn no_address_is_a_way_around_to_the_loopback() {
         "[::1]:80",
         "[::ffff:127.0.0.1]:80",
         "[::ffff:192.0.2.1]:80",
-        "[::127.0.0.1]:80",
         "[fe80::1]:80",
         "[ff02::1]:80",
     ] {

@@ -31,8 +31,10 @@ ip -6 route add default via 2001:db8:1::2
 ip route add unreachable 198.18.2.1
 ip route add prohibit 198.18.2.2
 ip route add blackhole 198.18.2.3
+ip route add throw 198.18.2.4
 ip route add unreachable 2001:db8:3::1
 ip route add prohibit 2001:db8:3::2
 ip route add blackhole 2001:db8:3::3
+ip route add throw 2001:db8:3::4
 at_router python3 "$DIR/serve.py" > "$DIR/serving" &
 read -r _ < "$DIR/serving"

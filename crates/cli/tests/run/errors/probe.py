@@ -107,10 +107,12 @@ attempt('datagram prohibited', datagram, away + '2')
 attempt('datagram, no route', datagram, away + '4')
 attempt('prohibited by the host itself', connect, local + '2')
 attempt('blackholed by the host itself', connect, local + '3')
+attempt('thrown by the host itself', connect, local + '4')
 for name, how in [('datagram', datagram), ('unconnected datagram', unconnected_datagram)]:
     attempt(f'{name}, no route of the host itself', how, local + '1')
     attempt(f'{name}, prohibited by the host itself', how, local + '2')
     attempt(f'{name}, blackholed by the host itself', how, local + '3')
+    attempt(f'{name}, thrown by the host itself', how, local + '4')
 for name, host in [
     ('own address', own), ('no address', nobody), ('loopback', loopback), ('group', group),
     ('broadcast, or an address of a link', of_a_link), ('reserved', reserved),

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use libc::{
     RTA_DST, RTA_OIF, RTA_PRIORITY, RTA_TABLE, RTM_F_CLONED, RTM_GETROUTE, RTM_NEWROUTE, RTN_BLACKHOLE, RTN_BROADCAST,
-    RTN_PROHIBIT, RTN_UNICAST, RTN_UNREACHABLE,
+    RTN_PROHIBIT, RTN_THROW, RTN_UNICAST, RTN_UNREACHABLE,
 };
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -108,6 +108,7 @@ fn route(body: &[u8]) -> Option<Found> {
         RTN_UNREACHABLE if table == MAIN => Way::Unreachable,
         RTN_PROHIBIT if table == MAIN => Way::Prohibited,
         RTN_BLACKHOLE if table == MAIN => Way::Blackhole,
+        RTN_THROW if table == MAIN => Way::None,
         _ => return None,
     };
     Some(Found { to: (to, prefix), way, metric: if table == MAIN { metric } else { 0 } })
@@ -164,6 +165,7 @@ mod tests {
             (told(RTN_UNREACHABLE, 254, 8, &[dst]), found(net, Way::Unreachable, 0)),
             (told(RTN_PROHIBIT, 254, 8, &[dst]), found(net, Way::Prohibited, 0)),
             (told(RTN_BLACKHOLE, 254, 8, &[dst]), found(net, Way::Blackhole, 0)),
+            (told(RTN_THROW, 254, 8, &[dst]), found(net, Way::None, 0)),
             // asked by some rule only
             (told(RTN_BLACKHOLE, 52, 8, &[dst]), None),
             (told(RTN_BROADCAST, 255, 32, &[dst, (RTA_OIF, &eth0)]), found((net.0, 32), Way::Broadcast, 0)),
