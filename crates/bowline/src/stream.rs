@@ -213,6 +213,21 @@ impl TcpStream {
         .await
     }
 
+    /// Waits until the connection is over: closed in both directions, or ended early. For who has nothing to read or to write, and
+    /// would not hear of it otherwise; what had arrived can still be read.
+    ///
+    /// # Errors
+    /// Why it ended early; `ENETDOWN` where the network is gone.
+    pub async fn closed(&self) -> io::Result<()> {
+        poll_fn(|cx| {
+            self.poll_state(cx, Direction::Read, |core, key| {
+                let over = core.tcp().state(key).is_none() || core.tcp().readiness(key).contains(Readiness::CLOSED);
+                over.then(|| core.tcp().error(key).map_or(Ok(()), |why| Err(CallError::Ended(why))))
+            })
+        })
+        .await
+    }
+
     /// Closes our direction: FIN after all that was written. Reading goes on.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! datagrams, [`echo`] pings. What they share is here: who may be reached, and how much is still on its way out.
 
 pub(crate) mod echo;
+pub(crate) mod end;
 pub(crate) mod relay;
 pub(crate) mod tcp;
 pub(crate) mod udp;
@@ -11,14 +12,13 @@ pub(crate) mod waiting;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
 use bowline::{IcmpError, Refusal};
 use bowline_observe::Summary;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
+use self::end::{Open, Outward, Over};
 use self::waiting::Waiting;
 use crate::host::{Resolver, Verdict};
 use crate::target::Targets;
@@ -34,8 +34,12 @@ pub(crate) struct Shared {
     /// What has been read for the program.
     pub(crate) waiting: Waiting,
     pub(crate) outward: Outward,
+    /// Datagrams of the program's that have gone on, or were turned away; trains count as one.
+    pub(crate) datagrams: AtomicU64,
     /// Relays at work.
-    pub(crate) relays: Outward,
+    pub(crate) relays: Open,
+    /// Whether they are to end.
+    pub(crate) over: Over,
     /// What the connections that have ended came to.
     pub(crate) ended: Mutex<Summary>,
 }
@@ -47,67 +51,15 @@ impl Shared {
             resolver: Mutex::default(),
             waiting: Waiting::new(queue_memory),
             outward: Outward::default(),
-            relays: Outward::default(),
+            datagrams: AtomicU64::new(0),
+            relays: Open::default(),
+            over: Over::default(),
             ended: Mutex::default(),
         }
     }
 
     pub(crate) const fn targets(&self) -> &Targets {
         &self.targets
-    }
-}
-
-/// How many flows may still have something to bring out, and how much has come out. Once the program has ended, what it
-/// wrote is still delivered, as the kernel would.
-#[derive(Debug, Default)]
-pub(crate) struct Outward {
-    open: AtomicUsize,
-    moved: AtomicU64,
-    closed: Notify,
-}
-
-/// One flow that may still have something to bring out.
-#[derive(Debug)]
-pub(crate) struct OutwardFlow<'a>(&'a Outward);
-
-impl Outward {
-    /// How long nothing may move before what is left is given up.
-    const PATIENCE: Duration = Duration::from_secs(5);
-
-    pub(crate) fn begin(&self) -> OutwardFlow<'_> {
-        self.open.fetch_add(1, Ordering::Relaxed);
-        OutwardFlow(self)
-    }
-
-    /// Waits until every flow has brought out what it had, or nothing moves any more.
-    pub(crate) async fn drained(&self) {
-        let mut moved = self.moved.load(Ordering::Relaxed);
-        loop {
-            let closed = self.closed.notified();
-            if self.open.load(Ordering::Relaxed) == 0 {
-                return;
-            }
-            if tokio::time::timeout(Self::PATIENCE, closed).await.is_err() {
-                let now = self.moved.load(Ordering::Relaxed);
-                if now == moved {
-                    return;
-                }
-                moved = now;
-            }
-        }
-    }
-}
-
-impl OutwardFlow<'_> {
-    pub(crate) fn moved(&self, bytes: usize) {
-        self.0.moved.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-}
-
-impl Drop for OutwardFlow<'_> {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-        self.0.closed.notify_waiters();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bowline::{Algorithm, Cidr, Counters, Listen, Net, Options, State};
@@ -10,6 +11,7 @@ use bowline_device::{Capabilities, Device, Readiness, RxPacket, Transmitted, TxP
 use bowline_observe::Summary;
 
 use crate::addresses::{DNS_V4, DNS_V6, HOST_V4, HOST_V6, PAGE_V4, PAGE_V6, PREFIX_V4, PREFIX_V6};
+use crate::flows::end::PATIENCE;
 use crate::flows::{Shared, echo, tcp, udp};
 use crate::page;
 use crate::ports::Ports;
@@ -100,14 +102,14 @@ impl Gateway {
     /// Ends everything, and says what all connections came to. Those that are still open are reset after `grace`; what the
     /// device then holds is for nobody.
     pub async fn finish(self, grace: Duration) -> Summary {
+        self.shared.over.set();
+        self.shared.relays.drained().await;
         // those that are still open after it are reset, and nobody is left to see that
         let out_rsts = self.net.counters().out_rsts;
         if tokio::time::timeout(grace + LAST_WORDS, self.net.shutdown(grace)).await.is_err() {
             self.net.halt();
         }
         let counters = Counters { out_rsts, ..self.net.counters() };
-        // every relay sees that its connection is gone
-        self.shared.relays.drained().await;
         let mut summary = self.shared.ended.lock().clone();
         // these know also of what came after a connection's last word to its socket
         summary.segments_sent = counters.out_segs;
@@ -138,9 +140,29 @@ impl Gateway {
         }
     }
 
-    /// Waits until everything that the program has written has gone out, or nothing moves any more.
-    pub async fn drained(&self) {
-        self.shared.outward.drained().await;
+    /// Waits until the last datagrams of the program have gone out, of which no connection tells: those that are in its device,
+    /// and those that `on_the_way` counts, on a network that was made slow. Not for longer than a minute.
+    pub async fn settled(&self, on_the_way: impl Fn() -> usize) {
+        const LOOK: Duration = Duration::from_millis(2);
+        let begin = tokio::time::Instant::now();
+        let mut before = None;
+        while begin.elapsed() < PATIENCE {
+            // between two looks, the network and whoever carries on what it brings have had a turn each
+            let counters = self.net.stack_counters();
+            let received = counters.ip.in_receives + counters.ip6.in_receives;
+            let now = Some((received, self.shared.datagrams.load(Ordering::Relaxed)));
+            if now == before && on_the_way() == 0 {
+                return;
+            }
+            before = now;
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until everything that the program has written has gone out, or nothing has moved for a minute. Says how many
+    /// connections are left then.
+    pub async fn drained(&self) -> usize {
+        self.shared.outward.drained().await
     }
 }
 

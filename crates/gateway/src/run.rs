@@ -7,9 +7,11 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use bowline::Net;
+use bowline_device::impairment::ImpairmentMonitor;
 use bowline_device::tun::Offloads;
 use bowline_device::{Device, Tun};
 use bowline_observe::Summary;
+use bowline_observe::words::counted;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::Interest;
 
@@ -79,8 +81,9 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// Runs the program of `sandbox` behind a gateway, to its end, and says what its connections came to.
 ///
-/// `wrap` puts what it likes around the TUN: impairments, captures. `observe` gets the network before the program runs,
-/// and what it returns is polled until the network has stopped; it should end then.
+/// `wrap` puts what it likes around the TUN, impairments and captures, and hands out the former's monitor. `observe` gets the
+/// network and that monitor before the program runs, and what it returns is polled until the network has stopped; it should end
+/// then.
 ///
 /// This builds a runtime of its own on the calling thread.
 ///
@@ -90,8 +93,8 @@ pub fn run<D, F>(
     sandbox: Sandbox,
     mtu: u16,
     config: Config,
-    wrap: impl FnOnce(Tun) -> D,
-    observe: impl FnOnce(&Net) -> F,
+    wrap: impl FnOnce(Tun) -> (D, Option<ImpairmentMonitor>),
+    observe: impl FnOnce(&Net, Option<ImpairmentMonitor>) -> F,
 ) -> Result<(Exit, Summary), Error>
 where
     D: Device + Send + 'static,
@@ -100,16 +103,16 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io("start a runtime"))?;
     let Sandbox { mut process, tun, routing, .. } = sandbox;
     let tun = Tun::from_fd(tun, Offloads::Udp, mtu).map_err(io("use the sandbox's TUN"))?;
-    let device = wrap(tun);
+    let (device, impaired) = wrap(tun);
     runtime.block_on(async {
         let gateway = Gateway::start(device, config).map_err(io("start the gateway"))?;
         let mut outside = Outside::look(routing);
         process.start()?;
-        let observer = observe(gateway.net());
+        let observer = observe(gateway.net(), impaired.clone());
         let serve = async {
             let ended = wait(&mut process, &mut outside).await;
             if ended.is_ok() {
-                drain(&gateway, &mut process).await;
+                drain(&gateway, impaired.as_ref(), &mut process).await;
             }
             // the observer ends with the network
             let summary = gateway.finish(GRACE).await;
@@ -171,7 +174,7 @@ fn watches(process: &Process) -> Result<[tokio::io::unix::AsyncFd<OwnedFd>; 2], 
 }
 
 /// Lets what the program has written go out, unless the user is tired of waiting.
-async fn drain(gateway: &Gateway, process: &mut Process) {
+async fn drain(gateway: &Gateway, impaired: Option<&ImpairmentMonitor>, process: &mut Process) {
     let interrupted = async {
         let Ok([signals, _]) = watches(process) else { return std::future::pending().await };
         loop {
@@ -182,8 +185,19 @@ async fn drain(gateway: &Gateway, process: &mut Process) {
             ready.clear_ready();
         }
     };
+    let drained = async {
+        match gateway.drained().await {
+            0 => {}
+            left => tracing::error!(
+                "nobody has taken anything for a minute of what the command had written to {}: it is lost",
+                counted(left as u64, "connection")
+            ),
+        }
+        gateway.hung_up().await;
+        gateway.settled(|| impaired.map_or(0, |impaired| impaired.in_flight().0)).await;
+    };
     tokio::select! {
-        () = async { gateway.drained().await; gateway.hung_up().await } => {}
+        () = drained => {}
         () = interrupted => {}
     }
 }

@@ -6,7 +6,6 @@ pub mod settings;
 mod watch;
 mod whole;
 
-use std::cell::OnceCell;
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -98,15 +97,15 @@ fn execute(settings: Settings) -> Result<Exit, Failure> {
     };
     let command = settings.sandbox.command.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
     let mut watched = Watched { diagram: settings.diagram, pcap, ..Watched::default() };
-    let (network, monitor) = (settings.network, OnceCell::new());
+    let network = settings.network;
     let recording = watched.pcap.is_some().then(|| watched.recording.clone());
     let ended = run_behind(
         sandbox,
         settings.sandbox.mtu,
         config,
-        |tun| around(tun, network, &monitor, recording),
-        |net| {
-            watched.monitor = monitor.get().cloned();
+        |tun| around(tun, network, recording),
+        |net, monitor| {
+            watched.monitor = monitor;
             look_on(net.clone(), watched, command)
         },
     );
@@ -124,22 +123,22 @@ fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
-/// What is put around the TUN: the worse network, and outside of it, as the stack sees packets, the recorder.
+/// What is put around the TUN: the worse network, which can be watched, and outside of it, as the stack sees packets, the
+/// recorder.
 fn around(
     tun: Tun,
     network: ImpairmentConfig,
-    monitor: &OnceCell<ImpairmentMonitor>,
     recording: Option<Recording>,
-) -> Box<dyn Device + Send> {
-    let mut device: Box<dyn Device + Send> = Box::new(tun);
+) -> (Box<dyn Device + Send>, Option<ImpairmentMonitor>) {
+    let (mut device, mut monitor): (Box<dyn Device + Send>, _) = (Box::new(tun), None);
     if !network.is_none() {
         let impaired = Impaired::new(device, network);
-        let _ = monitor.set(impaired.monitor().clone());
+        monitor = Some(impaired.monitor().clone());
         device = Box::new(impaired);
     }
     match recording {
-        Some(recording) => Box::new(Recorder::new(device, recording)),
-        None => device,
+        Some(recording) => (Box::new(Recorder::new(device, recording)), monitor),
+        None => (device, monitor),
     }
 }
 

@@ -13,6 +13,7 @@
 mod capture;
 mod errors;
 mod flood;
+mod leaving;
 mod many;
 mod page;
 mod reach;

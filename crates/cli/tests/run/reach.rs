@@ -216,22 +216,3 @@ sys.stdin.readline()
     ended.assert_success();
     assert!(ended.stderr.contains(" waited for slow readers, which is all that may"), "{}", ended.stderr);
 }
-
-#[test]
-fn what_a_program_has_written_arrives_although_it_has_ended() {
-    needs!("python3");
-    let (report, seen) = std::sync::mpsc::channel();
-    let port = servers::tcp(move |mut stream| {
-        let mut read = Vec::new();
-        let end = stream.read_to_end(&mut read).map_err(|error| error.kind());
-        let _ = report.send((read.len(), end));
-    });
-    let client = "import socket, sys, os; s = socket.create_connection(('10.0.2.2', int(sys.argv[1]))); \
-                  s.setblocking(False); n = s.send(bytes(1 << 20)); print(n, flush=True); os._exit(0)";
-    for options in ["-q", "-q --delay 50ms", "-q --delay 20ms --loss 5% --seed 3"] {
-        let run = bowline(options, &["python3", "-c", client, &port.to_string()]).run();
-        let sent: usize = run.printed().trim().parse().unwrap();
-        let (read, end) = seen.recv_timeout(Duration::from_secs(5)).unwrap();
-        assert_eq!((read, end), (sent, Ok(sent)), "{options}");
-    }
-}

@@ -203,8 +203,7 @@ impl Link {
         let due = entered + self.delay();
         let due = self.way.back().map_or(due, |last| due.max(last.due));
         let packet = self.corrupted(now, packet).unwrap_or_else(|| self.arena.carve(&[packet]));
-        self.held_packets += 1;
-        self.held_bytes += packet.len();
+        self.hold(packet.len());
         self.way.push_back(OnTheWay { due, packet, reorder });
     }
 
@@ -309,7 +308,14 @@ impl Link {
         if let Some(packet) = self.out.pop_front() {
             self.held_packets -= 1;
             self.held_bytes -= packet.len();
+            self.monitor.held(self.direction, self.held_packets);
         }
+    }
+
+    fn hold(&mut self, bytes: usize) {
+        self.held_packets += 1;
+        self.held_bytes += bytes;
+        self.monitor.held(self.direction, self.held_packets);
     }
 
     /// When the next packet comes out; in the past if one is out already.
@@ -341,8 +347,7 @@ impl Link {
     fn replace(&mut self, now: Instant, packet: &[u8], fragments: &[Vec<u8>]) {
         self.note(now, What::Fragmented, packet);
         for fragment in fragments.iter().rev() {
-            self.held_packets += 1;
-            self.held_bytes += fragment.len();
+            self.hold(fragment.len());
             let fragment = self.arena.carve(&[fragment]);
             self.out.push_front(fragment);
         }

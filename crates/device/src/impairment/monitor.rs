@@ -122,6 +122,7 @@ pub struct ImpairmentCounters {
 #[derive(Debug, Default)]
 struct State {
     counters: ImpairmentCounters,
+    in_flight: (usize, usize),
     limit: usize,
     decisions: VecDeque<Impairment>,
     missed: u64,
@@ -144,6 +145,12 @@ impl ImpairmentMonitor {
         self.0.lock().counters
     }
 
+    /// Wire packets that are on the way now, from the peer to the host and back.
+    #[must_use]
+    pub fn in_flight(&self) -> (usize, usize) {
+        self.0.lock().in_flight
+    }
+
     /// From now on, keeps up to `limit` decisions for [`drain`](Self::drain); 0, as in the beginning, keeps none.
     pub fn observe(&self, limit: usize) {
         let mut state = self.0.lock();
@@ -157,6 +164,15 @@ impl ImpairmentMonitor {
         let mut state = self.0.lock();
         let missed = std::mem::take(&mut state.missed);
         (state.decisions.drain(..).collect(), missed)
+    }
+
+    /// So many packets are on the way in this direction.
+    pub(super) fn held(&self, direction: Direction, packets: usize) {
+        let mut state = self.0.lock();
+        match direction {
+            Direction::Ingress => state.in_flight.0 = packets,
+            Direction::Egress => state.in_flight.1 = packets,
+        }
     }
 
     pub(super) fn count(&self, direction: Direction, count: impl FnOnce(&mut DirectionCounters)) {

@@ -149,6 +149,7 @@ fn ingress_is_impaired_the_same_way() {
     assert_eq!(far.transmit(ms(0), &sample.packet(&[&body], Some(1000))).unwrap(), Transmitted::Sent);
     assert!(near.receive(ms(0)).unwrap().is_none());
     assert_eq!(near.poll_timeout(), Some(ms(10)));
+    let (on_the_way, _) = near.monitor().in_flight();
     near.handle_timeout(ms(10)).unwrap();
     let mut seen = 0;
     while let Some(packet) = near.receive(ms(10)).unwrap() {
@@ -158,6 +159,7 @@ fn ingress_is_impaired_the_same_way() {
     let counters = near.monitor().counters().ingress;
     assert_eq!((counters.packets, counters.delivered, counters.delivered + counters.lost), (60, seen, 60));
     assert!(counters.lost > 0 && near.poll_timeout().is_none());
+    assert_eq!((on_the_way as u64, near.monitor().in_flight()), (seen, (0, 0)));
 }
 
 #[test]

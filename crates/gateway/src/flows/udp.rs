@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bowline::{Datagram, Net, UdpSend, UdpSocket};
@@ -130,6 +131,7 @@ impl Udp {
             if let Err(verdict) = self.forward(&datagram) {
                 self.refuse(&datagram, verdict);
             }
+            self.shared.datagrams.fetch_add(1, Ordering::Relaxed);
         }
     }
 

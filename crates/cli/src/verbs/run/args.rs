@@ -86,8 +86,11 @@ stack, and goes on from here as this user's own connections. No privilege is nee
   10.0.2.3  fd00::3                          this host's name server
   10.0.2.4  fd00::4  bowline.internal        a page about the connection that fetches it
 
-The first of --allow and --deny that matches a destination decides. Where none does, it is allowed, unless
-there is any --allow. The name server and the built-in page can always be reached.
+The first of --allow and --deny that matches a destination decides. Where none does, it is allowed,
+unless there is any --allow. The name server and the built-in page can always be reached.
+
+What CMD has sent still goes out after its end: as long as anybody takes any of it, or until nothing
+has moved for a minute. A Ctrl-C meanwhile gives it up.
 
 Exit status: CMD's own, or 128 and the number of the signal that killed it; 127 if there is no such
 command, 126 if it cannot be executed, 125 for everything that is bowline's own failure.
