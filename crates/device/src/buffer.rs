@@ -140,6 +140,7 @@ impl Arena {
     }
 
     /// The same, for a packet that begins with `head`.
+    #[inline(always)]
     fn carve_packet(&mut self, head: &[u8], parts: &[&[u8]]) -> Bytes {
         let len = head.len() + total_len(parts);
         if self.current.capacity() < len {
@@ -152,6 +153,7 @@ impl Arena {
         self.current.split().freeze()
     }
 
+    #[inline(never)]
     fn next_chunk(&mut self, len: usize) {
         let size = CHUNK.max(len);
         let full = std::mem::take(&mut self.current);
@@ -200,18 +202,19 @@ impl PacketMemory {
         self.copy_packet(&[], parts)
     }
 
-    /// What the other end of a cable receives when `packet` is sent: its metadata, and a copy of its bytes, but for the
-    /// large parts that the sender shares. `None` if it exceeds [`PACKET_BUFFER`].
-    #[inline]
-    #[must_use]
-    pub fn carry(&mut self, packet: &TxPacket<'_>) -> Option<RxPacket> {
+    /// Hands `take` what the other end of a cable receives when `packet` is sent: its metadata, and a copy of its bytes, but for
+    /// the large parts that the sender shares. Not if it exceeds [`PACKET_BUFFER`]; returns whether it did not.
+    // To a callback, which may put it where it is to stay: what is handed on at once after it was written in parts waits for these.
+    #[inline(always)]
+    pub fn carry(&mut self, packet: &TxPacket<'_>, take: impl FnOnce(RxPacket)) -> bool {
         if packet.len() >= SHARE_MIN {
-            return self.carry_large(packet);
+            return self.carry_large(packet).map(take).is_some();
         }
         let checksum = if packet.checksum.is_some() { RxChecksum::Partial } else { RxChecksum::Unverified };
         let segment_size = packet.segment.map(|(_, size)| size);
         let data = self.arena.carve_packet(packet.head, packet.payload);
-        Some(RxPacket { data, pinned: CHUNK, checksum, segment_size, more: Stretches::new() })
+        take(RxPacket { data, pinned: CHUNK, checksum, segment_size, more: Stretches::new() });
+        true
     }
 
     #[inline(never)]

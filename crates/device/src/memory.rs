@@ -189,22 +189,22 @@ impl Device for MemoryDevice {
         if !self.has_room(len) {
             return Ok(Transmitted::Full);
         }
-        let Some(received) = self.memory.carry(packet) else {
+        let Self { memory, out, seen, .. } = self;
+        let (mut sent, mut first) = (false, false);
+        memory.carry(packet, |received| {
+            let mut lane = out.lock();
+            if !lane.cut {
+                lane.packets += 1;
+                lane.bytes += len;
+                *seen = (lane.packets, lane.bytes);
+                lane.queue.push_back(received);
+                (sent, first) = (true, lane.queue.len() == 1);
+            }
+        });
+        if !sent {
             self.dropped += 1;
             return Ok(Transmitted::Dropped);
-        };
-        let first = {
-            let mut lane = self.out.lock();
-            if lane.cut {
-                self.dropped += 1;
-                return Ok(Transmitted::Dropped);
-            }
-            lane.packets += 1;
-            lane.bytes += len;
-            self.seen = (lane.packets, lane.bytes);
-            lane.queue.push_back(received);
-            lane.queue.len() == 1
-        };
+        }
         if first {
             self.peer.notify();
         }

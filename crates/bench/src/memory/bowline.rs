@@ -51,9 +51,8 @@ impl Pipe {
     }
 
     fn carry(&mut self, packet: &TxPacket<'_>) {
-        if let Some(packet) = self.memory.carry(packet) {
-            self.packets.push(packet);
-        } // Longer than an IP packet can be: lost, and the run fails by what does not arrive.
+        // Longer than an IP packet can be: lost, and the run fails by what does not arrive.
+        self.memory.carry(packet, |packet| self.packets.push(packet));
         self.data_packets += u64::from(packet.len() > 100);
     }
 }
