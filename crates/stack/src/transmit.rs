@@ -49,6 +49,11 @@ impl Stack {
             self.exit(now).control(&control, transmit);
             return true;
         }
+        // Most have nothing but TCP to send, and ask until there is nothing.
+        if self.udp.is_quiet() {
+            self.turn = Turn::Udp;
+            return !self.tcp.is_quiet() && self.transmit_tcp(now, transmit);
+        }
         let first = self.turn;
         self.turn = if first == Turn::Tcp { Turn::Udp } else { Turn::Tcp };
         match first {
@@ -57,19 +62,14 @@ impl Stack {
         }
     }
 
+    #[inline(never)]
     fn transmit_udp(&mut self, now: Instant, transmit: &mut impl FnMut(IfaceId, TxPacket<'_>)) -> bool {
-        if self.udp.is_quiet() {
-            return false;
-        }
         let Some(outgoing) = self.udp.dequeue() else { return false };
         self.exit(now).udp(&outgoing, transmit);
         true
     }
 
     fn transmit_tcp(&mut self, now: Instant, transmit: &mut impl FnMut(IfaceId, TxPacket<'_>)) -> bool {
-        if self.tcp.is_quiet() {
-            return false;
-        }
         let Self { tcp, interfaces, paths, counters, random, public_hash, scratch, .. } = self;
         let mut exit = Exit { now, interfaces, paths, counters, random, hash: public_hash, scratch };
         tcp.poll_transmit(now, |departure| exit.tcp(departure, transmit)).is_some()
