@@ -283,6 +283,7 @@ impl Endpoint {
     }
 
     /// The slot of a four-tuple.
+    #[inline]
     fn find(&self, tuple: &FourTuple) -> Option<Slot> {
         if let Some((_, tcb)) = self.connections.at(self.recent)
             && tcb.tuple.is(tuple)
@@ -290,6 +291,12 @@ impl Endpoint {
         {
             return Some(Slot::Connection(self.recent));
         }
+        self.look_up(tuple)
+    }
+
+    /// The same by the table, whichever connection was last.
+    #[inline(never)]
+    fn look_up(&self, tuple: &FourTuple) -> Option<Slot> {
         self.demux.find(tuple, |slot| match slot {
             Slot::Connection(i) => self.connections.at(i).is_some_and(|(_, tcb)| {
                 tcb.fetch();

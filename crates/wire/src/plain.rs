@@ -59,7 +59,8 @@ impl<'a> Plain<'a> {
     #[inline]
     #[must_use]
     pub fn is_intact(&self) -> bool {
-        let mut sum = pseudo_header(self.ends, self.segment.len(), 0);
+        let (src, dst) = self.ends;
+        let mut sum = Accumulator::pseudo_header(src.into(), dst.into(), Protocol::TCP, self.segment.len());
         sum.add(self.segment);
         sum.finish() == 0
     }

@@ -121,7 +121,7 @@ impl TcpHeader {
     ///
     /// # Errors
     /// As [`parse`](Self::parse); the header is as it was then.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self, segment: &[u8]) -> Result<usize, TcpError> {
         let fixed: &[u8; MIN_HEADER] = segment.first_chunk().ok_or(TcpError::Truncated)?;
         let offset_and_flags = u16::from_be_bytes([fixed[12], fixed[13]]);
@@ -158,7 +158,7 @@ impl TcpHeader {
     }
 
     /// The same; returns also the sum of the 32-bit words that were written, as numbers: to read them back would cost more.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn emit_summed(&self, out: &mut [u8]) -> (usize, u64) {
         let len = self.emit_len();
         let Some((fixed, options)) = out.get_mut(..len).and_then(<[u8]>::split_first_chunk_mut::<MIN_HEADER>) else {

@@ -8,6 +8,7 @@ use bowline_base::hash::KeyedHash;
 use hashbrown::HashTable;
 
 use crate::FourTuple;
+use crate::packed::PackedTuple;
 
 /// Where a four-tuple lives: a table, and a place in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,14 +52,15 @@ pub(super) struct Demux {
     table: HashTable<u32>,
     hash: KeyedHash,
     /// The four-tuple that was hashed last: what was looked up is often what is inserted, moved or removed next.
-    last: Cell<(FourTuple, u64)>,
+    last: Cell<(PackedTuple, u64)>,
 }
 
 impl Demux {
     pub(super) fn new(key: [u8; 16]) -> Self {
         let (hash, nobody) = (KeyedHash::new(key), SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
         let nobody = FourTuple::new(nobody, nobody);
-        Self { table: HashTable::new(), hash, last: Cell::new((nobody, hash_tuple(&hash, &nobody))) }
+        let last = Cell::new((PackedTuple::new(&nobody), hash_tuple(&hash, &nobody)));
+        Self { table: HashTable::new(), hash, last }
     }
 
     /// Whether no tuple has a slot.
@@ -106,13 +108,16 @@ impl Demux {
         }
     }
 
+    #[inline]
     fn hash_of(&self, tuple: &FourTuple) -> u64 {
         let (known, hash) = self.last.get();
-        if known == *tuple {
-            return hash;
-        }
+        if known.is(tuple) { hash } else { self.hash_anew(tuple) }
+    }
+
+    #[inline(never)]
+    fn hash_anew(&self, tuple: &FourTuple) -> u64 {
         let hash = hash_tuple(&self.hash, tuple);
-        self.last.set((*tuple, hash));
+        self.last.set((PackedTuple::new(tuple), hash));
         hash
     }
 }

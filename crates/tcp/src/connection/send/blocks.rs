@@ -25,11 +25,16 @@ impl Tcb {
     /// The most text of the next super-segment. With `least_burst` it is what the connection sends in a millisecond, so that
     /// its segments do not leave in larger bursts than they need to, and at most half of what may be in flight, so that the next
     /// can be prepared while it is on its way.
+    #[inline]
     pub(super) fn super_segment(&self) -> u64 {
-        let least = u64::from(self.options.least_burst);
-        if least == 0 {
-            return MAX_TEXT;
+        match self.options.least_burst {
+            0 => MAX_TEXT,
+            least => self.least_burst(least.into()),
         }
+    }
+
+    #[inline(never)]
+    fn least_burst(&self, least: u64) -> u64 {
         let most = if self.options.send_blocks { self.block() } else { MAX_TEXT };
         let (mss, cwnd) = (u64::from(self.snd.mss), self.congestion.cwnd());
         let rate = match self.recovery.rtt().srtt() {

@@ -123,8 +123,16 @@ impl SendBuffer {
     }
 
     /// Drops all that lies before `una`.
+    #[inline]
     pub(crate) fn acknowledge(&mut self, una: Position) {
         self.front = self.front.max(una.min(self.end));
+        if !self.chunks.is_empty() {
+            self.drop_acknowledged();
+        }
+    }
+
+    #[inline(never)]
+    fn drop_acknowledged(&mut self) {
         while self.chunks.front().is_some_and(|chunk| chunk.end() <= self.front) {
             self.chunks.pop_front();
         }
@@ -170,10 +178,13 @@ impl SendBuffer {
     }
 
     /// How many bytes from `at` on [`MAX_PIECES`] pieces hold, at most `len`.
+    #[inline]
     pub(crate) fn gatherable(&self, at: Position, len: u64) -> u64 {
-        if self.chunks.len() <= MAX_PIECES {
-            return len;
-        }
+        if self.chunks.len() <= MAX_PIECES { len } else { self.gatherable_of_many(at, len) }
+    }
+
+    #[inline(never)]
+    fn gatherable_of_many(&self, at: Position, len: u64) -> u64 {
         let first = self.chunks.partition_point(|chunk| chunk.end() <= at);
         let last = (first + MAX_PIECES).min(self.chunks.len());
         match last.checked_sub(1).and_then(|i| self.chunks.get(i)) {
