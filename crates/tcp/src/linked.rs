@@ -85,6 +85,18 @@ impl<T, const LISTS: usize> LinkedSlab<T, LISTS> {
         self.nodes.remove(index, generation).map(|node| node.value)
     }
 
+    /// Takes out a copy of an entry, which stands in `list`, and drops the entry where it is: less than
+    /// [`remove`](Self::remove) for what is small and plain, which is not handed from one hand to the next.
+    pub(crate) fn remove_copy(&mut self, index: u32, list: usize) -> Option<T>
+    where
+        T: Copy,
+    {
+        let (generation, &Node { value, .. }) = self.nodes.at(index)?;
+        self.unlink(index, list);
+        self.nodes.discard(index, generation);
+        Some(value)
+    }
+
     /// Takes an entry out of the list `from` and puts it at the end of `to`, which may be the same.
     pub(crate) fn move_to(&mut self, index: u32, from: usize, to: usize) {
         if self.nodes.at(index).is_some() {

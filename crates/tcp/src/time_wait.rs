@@ -18,7 +18,7 @@ mod tests;
 pub use entry::{Remains, TimeWaitEntry, TimeWaitOutcome};
 
 /// An entry that left the table, and the connection's number in the trace.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Gone {
     /// The connection's number in the trace.
     pub id: u64,
@@ -83,7 +83,7 @@ impl TimeWaitTable {
 
     /// Takes an entry out: a new connection takes over its four-tuple, or a RST has closed it.
     pub fn remove(&mut self, place: u32) -> Option<Gone> {
-        self.entries.remove(place, 0)
+        self.entries.remove_copy(place, 0)
     }
 
     /// What a segment with `len` bytes of text means for the entry in this place. `timestamps`: whether a connection

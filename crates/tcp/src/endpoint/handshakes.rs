@@ -1,7 +1,6 @@
 //! Connections that are no connections yet: listeners and the SYN queue (RFC 9293 3.10.7.2), cookies (RFC 4987), and SYNs that
 //! wait for the caller.
 
-use alloc::sync::Arc;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
@@ -57,12 +56,17 @@ impl Endpoint {
         };
         let full = self.syn_queue.is_full();
         let Some(listener) = self.listeners.get_mut(key.index, key.generation) else { return };
-        let options = listener.options().clone();
         match listener.on_segment(now, arrival.header, full) {
-            ListenOutcome::Queue => self.on_syn(now, key, &options, arrival, above),
-            ListenOutcome::Cookie => self.answer_with_cookie(now, &options, arrival),
+            ListenOutcome::Queue => self.on_syn(now, key, arrival, above),
+            ListenOutcome::Cookie => {
+                let options = listener.options().clone();
+                self.answer_with_cookie(now, &options, arrival);
+            }
             ListenOutcome::Defer => self.defer_syn(now, key, arrival),
-            ListenOutcome::CheckCookie => self.check_cookie(now, key, &options, None, arrival),
+            ListenOutcome::CheckCookie => {
+                let options = listener.options().clone();
+                self.check_cookie(now, key, &options, None, arrival);
+            }
             ListenOutcome::Reset(_) => {
                 self.note_dropped(now, arrival, 0, State::Listen, DropReason::BadAck);
                 self.reset(now, arrival, 0, State::Listen);
@@ -83,19 +87,13 @@ impl Endpoint {
     }
 
     /// A SYN for a listener that has room: a connection at once, or a half-open one.
-    fn on_syn(
-        &mut self,
-        now: Instant,
-        key: ListenerKey,
-        options: &Arc<Options>,
-        arrival: &Arrival<'_>,
-        above: Option<SeqNumber>,
-    ) {
+    fn on_syn(&mut self, now: Instant, key: ListenerKey, arrival: &Arrival<'_>, above: Option<SeqNumber>) {
+        let Some(listener) = self.listeners.get(key.index, key.generation) else { return };
         let Beginning { isn, timestamp_offset } = match above {
             Some(snd_nxt) => self.isn.begin_above(now, &arrival.tuple, snd_nxt),
             None => self.isn.begin(now, &arrival.tuple),
         };
-        let ours = Self::our_side(arrival, options, timestamp_offset);
+        let ours = Self::our_side(arrival, listener.options(), timestamp_offset);
         let (agreed, mss) = (ours.answer(isn, arrival.header, arrival.mark), ours.mss);
         let option = match self.judge_syn(now, key, arrival) {
             EarlyData::Take(option) => match self.open_early(now, key, &agreed, option, arrival) {

@@ -29,7 +29,7 @@ pub use arrives::HalfOpenOutcome;
 const UNSCALED: u8 = 0xff;
 
 /// A half-open connection.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct HalfOpen {
     id: u64,
     deadline: Instant,

@@ -90,7 +90,7 @@ impl SynQueue {
     /// Takes one out: it has completed, or was reset.
     pub fn remove(&mut self, place: u32) -> Option<HalfOpen> {
         let list = list_of(self.entries.get(place)?);
-        self.entries.remove(place, list)
+        self.entries.remove_copy(place, list)
     }
 
     /// The earliest deadline.

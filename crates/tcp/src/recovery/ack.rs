@@ -105,25 +105,43 @@ impl Recovery {
 
     /// The common case: data arrived in order, and nothing is amiss. SND.UNA advances: samples, the timer.
     fn advance(&mut self, now: Instant, ack: &Ack<'_>, una: Position) -> AckOutcome {
-        let (mut outcome, mut delivery) = (self.outcome(), Delivery::default());
+        let mut outcome = self.outcome();
         outcome.newly_acked = una.since(self.ring.una());
         outcome.delivered = outcome.newly_acked;
-        self.ring.acknowledge(una, &mut delivery);
         self.retries = 0;
-        outcome.rtt = self.sample(now, &delivery, ack.echo_rtt);
+        let only = if self.rate.is_none() { self.ring.acknowledge_only(una) } else { None };
+        match only {
+            Some(at) => outcome.rtt = self.sample(now, false, Some((at, at)), ack.echo_rtt),
+            None => self.advance_over(now, ack, una, &mut outcome),
+        }
         // RFC 6298 5.2 and 5.3, RFC6298-5-2, RFC6298-5-3; after the sample, so that the timer runs by the newest
         // time-out.
         self.rearm(now);
         self.arm_probe(now);
-        if self.rate.is_some() {
-            self.take_rate(now, outcome.delivered, &Losses::default(), delivery.newest);
-        }
         outcome
     }
 
-    /// Takes the round-trip time that the ACK gives, if it gives one. `echo`: what its timestamp says, where it advances.
-    fn sample(&mut self, now: Instant, delivery: &Delivery, echo: Option<Duration>) -> Option<Duration> {
-        if delivery.resent {
+    /// The samples of an ACK that covers any records, or parts of them.
+    #[inline(never)]
+    fn advance_over(&mut self, now: Instant, ack: &Ack<'_>, una: Position, outcome: &mut AckOutcome) {
+        let mut delivery = Delivery::default();
+        self.ring.acknowledge(una, &mut delivery);
+        outcome.rtt = self.sample(now, delivery.resent, delivery.sent(), ack.echo_rtt);
+        if self.rate.is_some() {
+            self.take_rate(now, outcome.delivered, &Losses::default(), delivery.newest);
+        }
+    }
+
+    /// Takes the round-trip time that the ACK gives, if it gives one. `resent`: whether it covers copies; `own`: when the oldest
+    /// and the newest of what it delivers left, which was sent once; `echo`: what its timestamp says, where it advances.
+    fn sample(
+        &mut self,
+        now: Instant,
+        resent: bool,
+        own: Option<(Instant, Instant)>,
+        echo: Option<Duration>,
+    ) -> Option<Duration> {
+        if resent {
             self.rtt.on_syn_lost();
         }
         if now > self.deadline {
@@ -132,8 +150,7 @@ impl Recovery {
         }
         // RFC 6298 3, RFC6298-3-1, Karn's rule (RFC 9293 3.8.1, MUST-18): where a copy was acknowledged, nothing can be
         // told, neither of the data behind it, which may have waited for the copy.
-        let own = if delivery.resent { None } else { delivery.ack_sent.or(delivery.sack_sent) };
-        if let Some((oldest, newest)) = own {
+        if let Some((oldest, newest)) = own.filter(|_| !resent) {
             // The oldest, because the time-out must outlast a delayed acknowledgement.
             self.rtt.on_sample(now, now.span_since(oldest));
             if newest != oldest {
@@ -245,7 +262,8 @@ impl Recovery {
         // that: the ACK that was lost, and the time until the copy was sent, are no part of a round trip.
         work.untimed = work.duplicate.is_none() && self.may_answer_a_needless_copy(now, ack, work);
         if work.duplicate.is_none() && !work.untimed {
-            work.outcome.rtt = self.sample(now, &work.delivery, ack.echo_rtt.filter(|_| work.advanced));
+            work.outcome.rtt =
+                self.sample(now, work.delivery.resent, work.delivery.sent(), ack.echo_rtt.filter(|_| work.advanced));
         } else if work.delivery.resent {
             self.rtt.on_syn_lost();
         }

@@ -35,7 +35,7 @@ pub struct Remains {
 }
 
 /// A connection in TIME-WAIT.
-#[derive(Clone, Hash)]
+#[derive(Clone, Copy, Hash)]
 pub struct TimeWaitEntry {
     expires: Instant,
     snd_nxt: SeqNumber,

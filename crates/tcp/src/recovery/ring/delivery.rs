@@ -35,6 +35,11 @@ fn widen(span: &mut Option<(Instant, Instant)>, at: Instant) {
 }
 
 impl Delivery {
+    /// When the oldest and the newest of it left: of what is acknowledged, or else of what SACK reported.
+    pub(in crate::recovery) fn sent(&self) -> Option<(Instant, Instant)> {
+        self.ack_sent.or(self.sack_sent)
+    }
+
     fn note(&mut self, record: &Record, part: Range<Position>, by_sack: bool) {
         if record.resent {
             self.resent |= !by_sack;
@@ -53,6 +58,18 @@ impl Delivery {
 }
 
 impl Ring {
+    /// SEG.ACK covers all that is outstanding, which went out at once, and once: when that was. `None`, and nothing is changed,
+    /// where it is not so. What most acknowledgements of short texts find, said without a [`Delivery`].
+    pub(in crate::recovery) fn acknowledge_only(&mut self, ack: Position) -> Option<Instant> {
+        let &Record { end, sent_at, fate, resent, .. } = self.records.only()?;
+        if end > ack || fate != Fate::Flying || resent {
+            return None;
+        }
+        self.una = end;
+        self.records.pop_front();
+        Some(sent_at)
+    }
+
     /// SEG.ACK covers everything before `ack`.
     pub(in crate::recovery) fn acknowledge(&mut self, ack: Position, delivery: &mut Delivery) {
         let ack = ack.min(self.nxt);
