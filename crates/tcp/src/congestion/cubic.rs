@@ -60,7 +60,7 @@ pub struct Cubic {
     ssthresh: u64,
     /// W_max; zero before the first reduction.
     w_max: u64,
-    /// cwnd_prior: the window before the last reduction.
+    /// cwnd_prior: the window before the last reduction, as far as it was ever in use; zero before the first.
     prior: u64,
     epoch: Option<Epoch>,
     /// What the window has earned and not received yet: bytes times the window.
@@ -106,12 +106,16 @@ impl Cubic {
 
     /// RFC 9438 4.6 and 4.7: the multiplicative decrease, and W_max by fast convergence.
     fn reduce(&mut self, in_flight: u64) {
+        // Half used windows are reduced from what was in use (RFC 9438 4.6 allows flight_size for it).
+        let used = in_flight.min(self.cwnd).max(self.mss.into());
+        // Slow start goes on up to twice of what the buffers let be in flight, and what nobody has seen the path carry is no
+        // plateau to return to. In congestion avoidance the window was in use, or it would not have grown.
+        let by_slow_start = self.prior == 0 || self.cwnd < self.ssthresh;
+        let reached = if by_slow_start { used } else { self.cwnd };
         // Fast convergence yields to newcomers. W_max follows from the window, and ssthresh from the window too, never from
         // the lowered W_max.
-        self.w_max = if self.cwnd < self.w_max { self.cwnd.saturating_mul(10 + BETA_TENTHS) / 20 } else { self.cwnd };
-        self.prior = self.cwnd;
-        // Half used windows are reduced from what was in use (RFC 9438 4.6 allows flight_size for it).
-        let used = in_flight.min(self.cwnd);
+        self.w_max = if reached < self.w_max { reached.saturating_mul(10 + BETA_TENTHS) / 20 } else { reached };
+        self.prior = reached;
         self.ssthresh = (used.saturating_mul(BETA_TENTHS) / 10).max(2 * u64::from(self.mss));
         self.epoch = None;
         self.earned = 0;

@@ -73,6 +73,32 @@ fn an_ack_aims_one_round_trip_ahead() {
     assert!(error < 0.1, "grew by {} instead of {grown} bytes", c.cwnd() as f64 - before);
 }
 
+#[test]
+fn the_plateau_is_what_was_in_flight_and_not_what_slow_start_counted_beyond() {
+    // Slow start goes on up to twice of what buffers let be in flight. A plateau up there would be 8.4 s away, and the way to it
+    // steep: 200 segments in flight again after 1.5 s. It is where the path was full, and K = ³√(60 / 0.4) = 5.3 s away.
+    let mut c = at_window(400);
+    c.on_congestion_event(Instant::ZERO, 200 * MSS, Congestion::FastRecovery);
+    c.on_recovered(Instant::ZERO);
+    assert_eq!((c.cwnd, c.w_max, c.prior), (140 * MSS, 200 * MSS, 200 * MSS));
+    let windows = [1_500u64, 5_300].map(|until| {
+        for n in (0..until).step_by(100) {
+            round(&mut c, Instant::from_millis(n));
+        }
+        c.cwnd() / MSS
+    });
+    assert!(windows[0] < 180 && (195..=205).contains(&windows[1]), "{windows:?}");
+}
+
+#[test]
+fn a_window_that_congestion_avoidance_reached_is_the_plateau_although_less_is_in_flight() {
+    let mut c = at_window(1_000);
+    c.on_congestion_event(Instant::ZERO, 1_000 * MSS, Congestion::FastRecovery);
+    // RFC 9438 4.6: the threshold by what is in flight, cwnd_prior by the window; 4.7: fast convergence by the window, too.
+    c.on_congestion_event(Instant::from_secs(1), 100 * MSS, Congestion::FastRecovery);
+    assert_eq!((c.ssthresh(), c.prior, c.w_max), (Some(70 * MSS), 700 * MSS, 595 * MSS));
+}
+
 /// A controller that HyStart++ has led out of its first slow start.
 fn past_slow_start() -> Cubic {
     let mut c = Cubic::new(MSS as u32);
