@@ -36,6 +36,8 @@ pub struct Wheel {
     due: Due,
     /// The current tick: every filed slot begins after it.
     elapsed: u64,
+    /// Before it no slot comes up and nothing is due: who asks often is told so by one comparison.
+    quiet_until: Instant,
     shift: u32,
     len: usize,
 }
@@ -74,6 +76,7 @@ impl Wheel {
             nodes: Vec::new(),
             due: Due::default(),
             elapsed: 0,
+            quiet_until: Instant::MAX,
             shift: bits.clamp(MIN_SHIFT, 40),
             len: 0,
         }
@@ -118,7 +121,10 @@ impl Wheel {
                 self.len += 1;
                 self.file(id, deadline);
             }
-            IN_HEAP => self.due.hasten(node.prev, deadline, &mut self.nodes),
+            IN_HEAP => {
+                self.quiet_until = self.quiet_until.min(deadline);
+                self.due.hasten(node.prev, deadline, &mut self.nodes);
+            }
             slot => {
                 // Later than its slot begins: it stays, and is looked at when the slot comes up.
                 if self.tick(deadline) < self.slot_start(slot) {
@@ -161,7 +167,13 @@ impl Wheel {
     }
 
     /// Takes out one name whose deadline is at or before `now`, and gives it. Call until it gives none.
+    #[inline]
     pub fn pop_expired(&mut self, now: Instant) -> Option<u32> {
+        if now < self.quiet_until { None } else { self.pop_due(now) }
+    }
+
+    #[inline(never)]
+    fn pop_due(&mut self, now: Instant) -> Option<u32> {
         let target = self.tick(now);
         loop {
             while self.due.first().is_some_and(|first| first <= now) {
@@ -177,6 +189,8 @@ impl Wheel {
                 Some(slot) if self.slot_start(slot) <= target => self.enter(slot),
                 _ => {
                     self.elapsed = self.elapsed.max(target);
+                    let slot = self.next_slot().map(|slot| self.instant(self.slot_start(slot)));
+                    self.quiet_until = [slot, self.due.first()].into_iter().flatten().min().unwrap_or(Instant::MAX);
                     return None;
                 }
             }
@@ -212,6 +226,7 @@ impl Wheel {
     fn file(&mut self, id: u32, deadline: Instant) {
         let tick = self.tick(deadline);
         if tick <= self.elapsed {
+            self.quiet_until = self.quiet_until.min(deadline);
             if let Some(node) = self.nodes.get_mut(id as usize) {
                 node.slot = IN_HEAP;
             }
@@ -219,7 +234,9 @@ impl Wheel {
         }
         // The level is that of the highest six bits in which the tick differs from the current one.
         let level = ((63 - (tick ^ self.elapsed).leading_zeros()) / LEVEL_BITS) as usize;
-        let place = (tick >> (level as u32 * LEVEL_BITS)) as usize % SLOTS;
+        let bits = level as u32 * LEVEL_BITS;
+        let place = (tick >> bits) as usize % SLOTS;
+        self.quiet_until = self.quiet_until.min(self.instant(tick >> bits << bits));
         let Some(head) = self.heads.get_mut(level).and_then(|slots| slots.get_mut(place)) else { return };
         let next = core::mem::replace(head, id);
         if let Some(bits) = self.occupied.get_mut(level) {

@@ -98,9 +98,7 @@ impl Driver {
                 core.stack.handle_packets(now, port.interface, &mut port.received);
                 port.received.clear();
             }
-            if core.stack.poll_timeout().is_some_and(|deadline| deadline <= now) {
-                core.stack.handle_timeout(now);
-            }
+            core.stack.handle_timeout(now);
             core.collect_events(wakers);
             *put_off = !*put_off && !wakers.is_empty();
             if *put_off {

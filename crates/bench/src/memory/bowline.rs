@@ -86,9 +86,7 @@ impl Host {
     fn take(&mut self, now: Instant, arrived: &mut Pipe) {
         self.stack.handle_packets(now, self.interface, &mut arrived.packets);
         arrived.packets.clear();
-        if self.stack.poll_timeout().is_some_and(|due| due <= now) {
-            self.stack.handle_timeout(now);
-        }
+        self.stack.handle_timeout(now);
     }
 
     /// Sends a burst. What it is told is thrown away.

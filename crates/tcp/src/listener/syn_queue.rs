@@ -105,6 +105,9 @@ impl SynQueue {
     /// The next thing due at `now`, as often as there is one. `retries` tells how often a listener's SYN-ACKs are sent
     /// again (`Options::synack_retries`); for a listener that is gone, zero.
     pub fn poll_due(&mut self, now: Instant, retries: impl Fn(ListenerKey) -> u8) -> Option<Due> {
+        if self.is_empty() {
+            return None;
+        }
         loop {
             let is_due = |list| self.entries.first(list).filter(|(_, entry)| entry.deadline() <= now);
             let (place, entry) = (0..LISTS).find_map(is_due)?;
