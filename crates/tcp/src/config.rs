@@ -189,8 +189,9 @@ pub struct Options {
     pub whole_segments: bool,
     /// What later segments say of the free space; default: [`WindowPolicy::Steps`].
     pub window_policy: WindowPolicy,
-    /// Whether a super-segment is pushed even if text behind it waits, so that who joins segments on the way hands them on (Linux);
-    /// default false: only where the queue ends (RFC 9293 3.9.1.2, MUST-60).
+    /// Whether what leaves in one go, if it is more than a segment, is pushed even if text behind it waits; default true, as Linux.
+    /// Who joins segments on the way hands them on, and a receiver that hears of a burst's end acknowledges it there, so that
+    /// acknowledgements keep step with bursts. If false, only where the queue or a record ends (RFC 9293 3.9.1.2, MUST-61).
     pub push_bursts: bool,
     /// The fewest segments of a super-segment whose size follows the sending rate: it holds what is sent in a millisecond, and at
     /// most half of the congestion window. Default 0: as much as may leave. Linux has 2 (`tcp_min_tso_segs`).
@@ -317,7 +318,7 @@ impl Default for Options {
             window_shift: None,
             whole_segments: false,
             window_policy: WindowPolicy::default(),
-            push_bursts: false,
+            push_bursts: true,
             least_burst: 0,
             send_blocks: false,
             restart_after_idle: true,

@@ -75,7 +75,7 @@ fn cork_waits_for_full_segments_or_200_ms() {
 #[test]
 fn the_first_window_is_ten_segments_and_the_last_is_pushed() {
     // RFC 6928 2, RFC 5681 3.1, RFC5681-3.1-1; RFC 9293 3.9.1.2, MUST-60, MUST-61, SHLD-27.
-    let (mut p, key) = open(reno());
+    let (mut p, key) = open(Options { push_bursts: false, ..reno() });
     p.write(key, 0, 25_000);
     let mut sent = 0;
     while p.has_sent() {
@@ -95,6 +95,20 @@ fn the_first_window_is_ten_segments_and_the_last_is_pushed() {
     assert_eq!(sent, 25_000);
     assert_eq!(pushed.iter().rposition(|&push| push), Some(pushed.len() - 1), "{pushed:?}");
     assert_eq!(pushed.iter().filter(|&&push| push).count(), 1, "{pushed:?}");
+}
+
+#[test]
+fn a_burst_is_pushed_and_a_segment_that_others_follow_is_not() {
+    let (mut p, key) = open(reno());
+    p.write(key, 0, 25_000);
+    let burst = p.next_sent();
+    assert_eq!((burst.payload.len(), burst.size), (10_000, Some(1_000)));
+    assert!(burst.header.flags.contains(TcpFlags::PSH), "the receiver need not wait for more");
+    // One segment is acknowledged by a duplicate's rule, and lets one go (RFC 3042 2).
+    p.inject("ACK seq=1 ack=1 sack=1001-2001");
+    let single = p.next_sent();
+    assert_eq!(single.payload.len(), 1_000);
+    assert!(!single.header.flags.contains(TcpFlags::PSH), "there is more to come: {single:?}");
 }
 
 #[test]
