@@ -77,6 +77,27 @@ fn chance_loss_costs_little_more_than_what_is_lost() -> Outcome {
     Ok(())
 }
 
+/// Luck decides how soon a flow has the link; but none stays in a tenth of it. Of these, all seeds but the first did: while the
+/// peer's first window stood behind a hole, its standstill was taken for the link's, and each probe for more ended below what
+/// chance losses left of a quarter more.
+#[test]
+fn chance_loss_leaves_nobody_in_a_corner() -> Outcome {
+    for (percent, seeds) in [(10, [1, 2, 3]), (12, [1, 2, 7])] {
+        let link = format!(
+            r#"rate = "200mbit"
+            delay = "60ms"
+            queue = "3MB"
+            toward.b = {{ loss = "{percent}%" }}"#
+        );
+        let least = 0.7 * (1.0 - f64::from(percent) / 100.0) * text(200e6);
+        for seed in seeds {
+            let report = of_seed(seed, "bbr", 20, &link)?;
+            assert!(report.goodput >= least, "{percent} %, seed {seed}: {report}");
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn where_the_queue_is_deep_it_stays_short() -> Outcome {
     // Eight times what the path holds.
@@ -128,7 +149,11 @@ fn what_many_of_it_lose_to_each_other_is_not_taken_for_chance() -> Outcome {
         assert!(report.retransmitted <= 0.08, "{report}");
         assert!(report.fairness >= Some(0.8), "{report}");
     }
-    assert!(mean_fairness(&reports) >= 0.9);
+    assert!(
+        mean_fairness(&reports) >= 0.9,
+        "{:?}",
+        reports.iter().map(|r| (r.fairness, r.retransmitted)).collect::<Vec<_>>()
+    );
     Ok(())
 }
 

@@ -55,6 +55,9 @@ pub struct AckSample {
     pub in_recovery: bool,
     /// Bytes in flight after it.
     pub in_flight: u64,
+    /// Whether the peer's window stands, filled by what has arrived behind a hole: how little moves until the hole is closed says
+    /// nothing of the path.
+    pub window_stands: bool,
     /// Where loss recovery stands after it.
     pub phase: Phase,
     /// Whether the peer tells with SACK what of several losses has arrived.

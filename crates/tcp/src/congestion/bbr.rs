@@ -17,11 +17,13 @@
 //! | `control` | the window, the rate and the quantum that follow from the model |
 //!
 //! Names are the draft's. Rates are in bytes a second, volumes in bytes, gains in percent. Where it differs from the draft, on
-//! purpose: marks of congestion (RFC 3168) are answered like losses, which the draft leaves open; the share that a round may lose
-//! ([`LOSS_THRESH`]) begins above what is lost whatever we do (`floor`; docs/adr/0015), and Startup is not left for its losses while it
-//! grows; and a round that lost less than that share does not lower what is believed. The draft lowers it for any loss, and 1 % of
-//! chance loss then costs a third of the bandwidth of a path of 100 ms: each round is paced by 1 % less than was delivered in
-//! the one before, and 1 % of that is lost.
+//! purpose: marks of congestion (RFC 3168) are answered like losses, which the draft leaves open; the share that a round may
+//! lose ([`LOSS_THRESH`]) begins above what is lost whatever we do (`floor`; docs/adr/0015), and Startup is not left for its
+//! losses while it grows; a round without growth proves no full pipe if the peer's window stood behind a hole and no queue was
+//! found, nor if it grew by what chance losses leave of the quarter that was asked for; and a round that lost less than that
+//! share does not lower what is believed. The draft lowers it for any loss, and 1 % of chance loss then costs a third of the
+//! bandwidth of a path of 100 ms: each round is paced by 1 % less than was delivered in the one before, and 1 % of that is
+//! lost.
 
 use core::time::Duration;
 
@@ -110,6 +112,8 @@ pub struct Bbr {
     extra_acked_since: Option<Instant>,
 
     // Is the pipe full?
+    /// The last round in which the peer's window stood behind a hole.
+    stood: Option<u64>,
     full_bw: u64,
     full_bw_count: u8,
     full_bw_now: bool,
@@ -140,6 +144,8 @@ pub struct Bbr {
 
     // Losses and marks.
     floor: LossFloor,
+    /// The last round found no queue.
+    is_queue_free: bool,
     saved: Option<Saved>,
     /// The round of the last mark of congestion, and how many rounds in a row had one.
     marked: (u64, u8),
@@ -183,6 +189,7 @@ impl Bbr {
             extra_acked: WindowedMax::default(),
             extra_acked_delivered: 0,
             extra_acked_since: None,
+            stood: None,
             full_bw: 0,
             full_bw_count: 0,
             full_bw_now: false,
@@ -207,6 +214,7 @@ impl Bbr {
             probe_rtt_round_done: false,
             idle_restart: false,
             floor: LossFloor::new(),
+            is_queue_free: false,
             saved: None,
             marked: (0, 0),
         };
@@ -237,10 +245,14 @@ impl Bbr {
         self.recovering = recovering;
     }
 
-    /// Whether what was in flight filled the window, at this ACK or before in this round. Less than a segment of room is none.
+    /// What held the sender: whether what was in flight filled the window, at this ACK or before in this round (less than a segment
+    /// of room is none), or the peer's window stood.
     fn note_use(&mut self, sample: &AckSample) {
         let filled = sample.in_flight_before.saturating_add(self.mss) > self.cwnd;
         self.cwnd_limited = filled || (self.cwnd_limited && !self.round_start);
+        if sample.window_stands {
+            self.stood = Some(self.round_count);
+        }
     }
 }
 

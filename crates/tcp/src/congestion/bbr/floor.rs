@@ -103,8 +103,8 @@ impl LossFloor {
         (self.round, self.stretch, self.rounds) = (Count::default(), Count::default(), 0);
     }
 
-    /// A round trip is over. It counts if it asked for no more than there was, and found no queue.
-    pub(super) fn on_round(&mut self, now: Instant, kind: Kind, mss: u64, min_rtt: Option<Duration>) {
+    /// A round trip is over. It counts if it asked for no more than there was, and found no queue. Returns whether it found none.
+    pub(super) fn on_round(&mut self, now: Instant, kind: Kind, mss: u64, min_rtt: Option<Duration>) -> bool {
         self.expire(now);
         if self.pausing != (kind == Kind::Pause) {
             self.begin_stretch(mss);
@@ -115,6 +115,13 @@ impl LossFloor {
         if kind != Kind::Probe && no_queue {
             self.count(round, mss);
         }
+        no_queue
+    }
+
+    /// What arrives of so much that is sent, as far as the share that is lost whatever we do has been seen.
+    pub(super) fn arriving(&self, sent: u64) -> u64 {
+        let millionths = self.least.iter().flatten().min().copied().unwrap_or(0);
+        sent * (WHOLE - millionths.min(MOST)) / WHOLE
     }
 
     /// A pause begins, or is over.

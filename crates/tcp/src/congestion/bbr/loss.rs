@@ -43,7 +43,7 @@ impl Bbr {
                 AckPhase::Init | AckPhase::Refilling if self.state == State::ProbeRtt => Kind::Pause,
                 AckPhase::Init | AckPhase::Refilling => Kind::Quiet,
             };
-            self.floor.on_round(now, kind, self.mss, self.min_rtt);
+            self.is_queue_free = self.floor.on_round(now, kind, self.mss, self.min_rtt);
         }
         self.floor.on_delivered(acked, rtt);
     }

@@ -9,6 +9,8 @@ use crate::recovery::RateSample;
 const FULL_BW_ROUNDS: u8 = 3;
 /// What counts as growth, in percent of before.
 const FULL_BW_GROWTH: u64 = 125;
+/// The least that counts as growth, whatever is lost, in percent.
+const LEAST_GROWTH: u64 = 106;
 /// BBRStartupFullLossCnt: stretches that a round must lose.
 const FULL_LOSS_STRETCHES: u32 = 6;
 /// Rounds after which Drain has tried enough.
@@ -25,19 +27,33 @@ impl Bbr {
     /// CheckFullBWReached: three rounds in a row, limited by nothing but the path, that were not a quarter faster than before.
     ///
     /// A round whose sample says nothing (a time shorter than a round trip) is not one of them: others took it for a plateau and
-    /// stuck in a tenth of the bandwidth for ten seconds.
+    /// stuck in a tenth of the bandwidth for ten seconds. Nor is one in which the peer's window stood behind a hole, unless there was a
+    /// queue: the draft's three rounds leave a receiver time to open its window, but chance losses close it for longer.
     pub(super) fn check_full_bw_reached(&mut self, rs: &RateSample) {
         if self.full_bw_now || !self.round_start || rs.app_limited || rs.rate == 0 {
             return;
         }
-        if rs.rate >= super::model::share(self.full_bw, FULL_BW_GROWTH) {
+        if rs.rate >= super::model::share(self.full_bw, self.full_bw_growth()) {
             self.reset_full_bw();
             self.full_bw = rs.rate;
+            return;
+        }
+        let held = self.is_queue_free && self.stood.is_some_and(|round| self.round_count <= round + 2);
+        if held {
             return;
         }
         self.full_bw_count += 1;
         self.full_bw_now = self.full_bw_count >= FULL_BW_ROUNDS;
         self.full_bw_reached |= self.full_bw_now;
+    }
+
+    /// What counts as growth, in percent of before: a quarter; in UP, which asks for no more than a quarter, what chance losses leave of
+    /// it, unless there is a queue.
+    fn full_bw_growth(&self) -> u64 {
+        match self.state {
+            State::ProbeBwUp if self.is_queue_free => self.floor.arriving(FULL_BW_GROWTH).max(LEAST_GROWTH),
+            _ => FULL_BW_GROWTH,
+        }
     }
 
     /// CheckStartupDone.

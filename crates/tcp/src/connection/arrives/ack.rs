@@ -194,6 +194,7 @@ impl Tcb {
                 || self.recovery.phase() == Phase::FastRecovery
                 || self.recovery.is_reducing(),
             in_flight: self.recovery.in_flight(),
+            window_stands: self.recovery.sacked() > 0 && self.snd.usable() < u64::from(self.snd.mss),
             phase: self.recovery.phase(),
             sack: self.sack,
             paced: self.paced,
