@@ -69,7 +69,8 @@ pub use bowline_tcp::congestion;
 pub use bowline_tcp::trace::{Record, Trace};
 pub use bowline_tcp::{
     Algorithm, AoAlgorithm, AoCounts, AoKey, ConnectionError, Counters, EcnMode, EcnOption, FastOpenKeys,
-    FastOpenOptions, FourTuple, Info, Keepalive, KeyName, Keys, Listen, ListenerInfo, Md5Key, Options, State,
+    FastOpenOptions, FourTuple, Info, Keepalive, KeyName, Keys, Listen, ListenerInfo, Md5Key, OddSegments, Options,
+    State, SynFin, TimeWaitSyn,
 };
 pub use clock::{Alarm, Timekeeper};
 pub use driver::Driver;

@@ -141,6 +141,7 @@ knobs! {
     };
     "echo_former_timestamp" FLAG, |o, v| o.echo_former_timestamp = v > 0;
     "defer_accept" COUNTS, |o, v| o.defer_accept = v as u8;
+    "odd.take_resets_at_fin" FLAG, |o, v| o.odd.take_resets_at_fin = v > 0;
 }
 
 /// The knob with this name.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bowline::{Algorithm, Cidr, Counters, Listen, Net, Options, State};
+use bowline::{Algorithm, Cidr, Counters, Listen, Net, OddSegments, Options, State};
 use bowline_base::Instant;
 use bowline_device::{Capabilities, Device, Readiness, RxPacket, Transmitted, TxPacket};
 use bowline_observe::Summary;
@@ -166,12 +166,14 @@ impl Gateway {
     }
 }
 
-/// What connections start with. Both ends of a relay are on this machine, so that small writes are never held back.
+/// What connections start with. Both ends of a relay are on this machine, so that small writes are never held back. A program that
+/// has closed has its kernel reset what comes after; nobody but that kernel can send here, so that a RST need not be at RCV.NXT.
 fn options(congestion: Option<Algorithm>, lossless: bool) -> Options {
     let defaults = Options::default();
     Options {
         nodelay: true,
         send_buffer_first: SEND_BUFFER_FIRST,
+        odd: OddSegments { take_resets_at_fin: true, ..defaults.odd },
         algorithm: congestion.unwrap_or(if lossless { Algorithm::Local } else { defaults.algorithm }),
         ..defaults
     }

@@ -94,7 +94,7 @@ impl Options {
                 cookie_mss: 1_460,
                 lax_timestamps: true,
                 echo_former_timestamp: true,
-                odd: OddSegments { take_late_text: false, ..OddSegments::default() },
+                odd: OddSegments { take_resets_at_fin: true, take_late_text: false, ..OddSegments::default() },
                 uncut_segments: true,
                 syn_retries: 6,
                 linear_syns: 4,

@@ -1,7 +1,7 @@
 //! What a program leaves behind when it ends: what it has sent still arrives, as it would from a kernel.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
@@ -119,4 +119,32 @@ fn a_ctrl_c_after_the_programs_end_gives_up_what_is_left() {
     assert!(began.elapsed() < Duration::from_secs(2) && ended.stderr.contains("1 connection"), "{}", ended.stderr);
     go_on.send(()).unwrap();
     assert_eq!(seen.recv_timeout(Duration::from_secs(5)).unwrap(), Err(std::io::ErrorKind::ConnectionReset));
+}
+
+/// What left here before the program's FIN had come is answered by its kernel with a RST that has the FIN's number. It ends the
+/// connection at once; else what is not acknowledged would go out again, after a time-out, for the RST that fits.
+#[test]
+fn a_program_that_closes_while_text_is_on_its_way_to_it_costs_no_timeout() {
+    needs!("python3");
+    let (report, seen) = mpsc::channel();
+    let port = servers::tcp(move |mut stream| {
+        let _ = stream.set_nodelay(true);
+        let until = Instant::now() + Duration::from_secs(5);
+        while stream.write_all(b"tick").is_ok() && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        let _ = report.send(Instant::now() < until);
+    });
+    let client = "import socket, sys; s = socket.create_connection(('10.0.2.2', int(sys.argv[1]))); \
+                  s.recv(4); s.settimeout(0)
+try:
+    while True: s.recv(1 << 20)
+except BlockingIOError: s.close()
+sys.stdin.readline()";
+    let mut run = bowline("--delay 20ms --diagram", &["python3", "-c", client, &port.to_string()]).with_input().start();
+    assert!(seen.recv_timeout(Duration::from_secs(10)).unwrap(), "the server is not told");
+    run.say("");
+    let ended = run.wait();
+    assert!(ended.stderr.contains("CLOSE-WAIT → CLOSED"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("retransmission: time-out"), "{}", ended.stderr);
 }

@@ -30,7 +30,7 @@ fn differing(a: &Options, b: &Options) -> Vec<&'static str> {
         fast_open traffic_class hop_limit hystart reduce_by_acks path_mtu_discovery keys);
     names.retain(|name| !["odd", "fast_open"].contains(name));
     names.extend(differing!("odd.", OddSegments, &a.odd, &b.odd,
-        challenge_resets challenge_syns syn_fin take_old_acks take_late_text repeat_fin time_wait_syn take_unknown_ao
+        challenge_resets take_resets_at_fin challenge_syns syn_fin take_old_acks take_late_text repeat_fin time_wait_syn take_unknown_ao
         believe_icmp));
     names.extend(differing!("fast_open.", FastOpenOptions, &a.fast_open, &b.fast_open,
         connect wait listen without_cookie keys));

@@ -88,6 +88,7 @@ const OF_CONNECTIONS: &[Drawn] = &[
     ("ecn_option_beacon", 4, [0, 10]),
     ("open_errors", 3, [0, 2]),
     ("odd.challenge_resets", 8, [0, 0]),
+    ("odd.take_resets_at_fin", 6, [1, 1]),
     ("odd.challenge_syns", 8, [0, 0]),
     ("odd.syn_fin", 6, [1, 2]),
     ("odd.take_old_acks", 6, [1, 1]),

@@ -7,6 +7,11 @@ pub struct OddSegments {
     /// Whether only a RST at RCV.NXT resets, and another one in the window is challenged (RFC 5961 3.2); default true.
     /// Otherwise every RST in the window resets (RFC 9293 3.10.7.4 without the mitigation; FreeBSD's `insecure_rst`).
     pub challenge_resets: bool,
+    /// Whether a RST with the number of the peer's FIN, one before RCV.NXT, resets in CLOSE-WAIT, CLOSING and LAST-ACK, as on Linux;
+    /// default false: it is dropped (RFC 5961 3.2). A peer that has closed sends it for text that left here before its FIN had
+    /// come, which costs a time-out where it is dropped. Who cannot see the connection has to hit one of two numbers out of 2^32
+    /// then, instead of the one.
+    pub take_resets_at_fin: bool,
     /// Whether a SYN on a connection is challenged wherever it lies (RFC 5961 4.2); default true. Otherwise one in the window
     /// is answered with a RST and ends the connection (RFC 793 3.9; FreeBSD's `insecure_syn`). In a listener's SYN queue and in
     /// TIME-WAIT it is challenged in either case.
@@ -38,6 +43,7 @@ impl Default for OddSegments {
     fn default() -> Self {
         Self {
             challenge_resets: true,
+            take_resets_at_fin: false,
             challenge_syns: true,
             syn_fin: SynFin::default(),
             take_old_acks: false,

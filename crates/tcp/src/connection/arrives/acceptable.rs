@@ -25,9 +25,9 @@ impl Tcb {
     /// A segment out of the window.
     #[cold]
     fn refuse(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Check {
-        // RFC 5961 3.2, RFC5961-3.2-1.
+        // RFC 5961 3.2, RFC5961-3.2-1; the exception is one that has to be asked for.
         if segment.has(TcpFlags::RST) {
-            return discard(DropReason::ResetIgnored);
+            return if self.is_reset_at_fin(segment) { self.reset(cx) } else { discard(DropReason::ResetIgnored) };
         }
         let tells = segment.ack > self.snd.una && segment.has(TcpFlags::ACK) && !segment.has(TcpFlags::SYN);
         if self.options.odd.take_old_acks && tells && segment.end <= self.rcv_nxt() {
@@ -50,6 +50,13 @@ impl Tcb {
             self.rcv.acks.on_immediate(SendReason::DuplicateAck);
         }
         discard(if duplicate { DropReason::Duplicate } else { DropReason::OutOfWindow })
+    }
+
+    /// Whether it is the RST of a peer that has closed for text that left here before its FIN had come.
+    fn is_reset_at_fin(&self, segment: &Segment<'_>) -> bool {
+        self.options.odd.take_resets_at_fin
+            && matches!(self.state, State::CloseWait | State::Closing | State::LastAck)
+            && segment.seq + 1 == self.rcv_nxt()
     }
 
     /// The four cases of RFC 9293 3.10.7.4, with two allowances.

@@ -26,6 +26,11 @@ impl Tcb {
             self.challenge(cx);
             return discard(DropReason::ResetChallenged);
         }
+        self.reset(cx)
+    }
+
+    /// What a true RST does.
+    pub(super) fn reset(&mut self, cx: &mut Context<'_>) -> Check {
         match self.state {
             State::SynReceived if self.passive => {
                 // RFC 9293 3.10.7.4, MUST-11: back to LISTEN; the listener itself never left it. After an active open
