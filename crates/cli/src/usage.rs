@@ -22,7 +22,7 @@ pub fn report(error: &clap::Error, words: &[OsString]) -> ExitCode {
         return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
     }
     let verb = words.get(1).and_then(|word| word.to_str()).unwrap_or_default();
-    complain(&one_line(&negative(error).unwrap_or_else(|| error.to_string()), verb));
+    complain(&one_line(&negative(error, words).unwrap_or_else(|| error.to_string()), verb));
     ExitCode::from(if verb == "run" { OURS } else { USAGE })
 }
 
@@ -31,11 +31,13 @@ pub fn complain(problem: &str) {
     let _ = writeln!(std::io::stderr(), "bowline: {problem}");
 }
 
-/// What there is to say about a value that clap takes for an option, since it begins with a minus.
-fn negative(error: &clap::Error) -> Option<String> {
+/// What there is to say about a value that clap takes for options of a letter each, since it begins with a minus: it names the first.
+fn negative(error: &clap::Error, words: &[OsString]) -> Option<String> {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
     let is_number = word.strip_prefix('-')?.starts_with(|first: char| first.is_ascii_digit() || first == '.');
-    (error.kind() == ErrorKind::UnknownArgument && is_number).then(|| format!("'{word}': no value may be negative"))
+    let whole = words.iter().filter_map(|whole| whole.to_str()).find(|whole| whole.starts_with(word.as_str()));
+    (error.kind() == ErrorKind::UnknownArgument && is_number)
+        .then(|| format!("'{}': no value may be negative", whole.unwrap_or(word)))
 }
 
 /// What clap says in several paragraphs, in one line: the error itself, its tips, and where there is more.

@@ -13,10 +13,12 @@ pub(crate) mod waiting;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use bowline::{IcmpError, Refusal};
 use bowline_observe::Summary;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use self::end::{Open, Outward, Over};
 use self::waiting::Waiting;
@@ -42,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) over: Over,
     /// What the connections that have ended came to.
     pub(crate) ended: Mutex<Summary>,
+    /// When a lack of descriptors or memory was last told of.
+    lack_told: Mutex<Option<Instant>>,
 }
 
 impl Shared {
@@ -55,28 +59,36 @@ impl Shared {
             relays: Open::default(),
             over: Over::default(),
             ended: Mutex::default(),
+            lack_told: Mutex::default(),
         }
     }
 
     pub(crate) const fn targets(&self) -> &Targets {
         &self.targets
     }
+
+    /// What the program shall see of `error`, with which the host has answered a call for a flow to `target`.
+    pub(crate) fn failure(&self, target: SocketAddr, error: &io::Error) -> Verdict {
+        let lack = match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE) => {
+                "the gateway has no more descriptors, of which each flow takes one: raise `ulimit -n`; until others close, the \
+                 program's attempts are not answered"
+            }
+            Some(libc::ENOBUFS | libc::ENOMEM) => "the host has no more memory; the program will try again",
+            _ => return Verdict::of(error),
+        };
+        let now = Instant::now();
+        let mut told = self.lack_told.lock();
+        if told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_AGAIN) {
+            *told = Some(now);
+            tracing::warn!(%target, %error, "{lack}");
+        }
+        Verdict::of(error)
+    }
 }
 
-/// What the program shall see of `error`, with which the host has answered a call for a flow to `target`.
-pub(crate) fn failure(target: SocketAddr, error: &io::Error) -> Verdict {
-    match error.raw_os_error() {
-        Some(libc::EMFILE | libc::ENFILE) => tracing::warn!(
-            %target, %error, "the gateway has no more descriptors, of which each flow takes one: raise `ulimit -n`; until \
-            others close, the program's attempts are not answered"
-        ),
-        Some(libc::ENOBUFS | libc::ENOMEM) => {
-            tracing::warn!(%target, %error, "the host has no more memory; the program will try again");
-        }
-        _ => {}
-    }
-    Verdict::of(error)
-}
+/// How long a lack that goes on is not told of again: it meets every attempt.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 /// The ICMP error that says what `verdict` says; `None` where it is not said by ICMP.
 pub(crate) const fn icmp(verdict: Verdict) -> Option<IcmpError> {

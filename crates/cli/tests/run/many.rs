@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::servers::Nginx;
-use crate::support::{bowline, descriptors, folder, needs, resident, wait_for};
+use crate::support::{bowline, descriptors, folder, needs, resident, shell, wait_for};
 
 #[test]
 fn wrk_sees_no_error_on_200_connections() {
@@ -59,4 +59,34 @@ fn short_connections_in_a_row_are_all_served_and_leave_nothing() {
     let ended = run.wait();
     ended.assert_success();
     assert!(ended.stderr.contains("\"connections\":2500,\"failed\":0,"), "{}", ended.stderr);
+}
+
+/// Opens more connections than there are descriptors for, closes those that are open, and waits for the others.
+const TOO_MANY: &str = "
+import select, socket, sys
+def opened(sockets, wanted):
+    found = set()
+    while len(found) < wanted:
+        waiting = [s for s in sockets if s not in found]
+        found |= {s for s in select.select([], waiting, [])[1] if s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0}
+    return found
+sockets = [socket.socket() for _ in range(50)]
+for s in sockets:
+    s.setblocking(False)
+    s.connect_ex((sys.argv[1], int(sys.argv[2])))
+some = opened(sockets, 20)
+for s in some: s.close()
+opened([s for s in sockets if s not in some], len(sockets) - len(some))
+print('all', flush=True)
+";
+
+#[test]
+fn a_lack_of_descriptors_is_told_of_once_and_ends_with_it() {
+    needs!("python3");
+    let port = crate::support::servers::echo();
+    let script = "ulimit -n 64; exec $BOWLINE run -- python3 -c \"$TOO_MANY\" 10.0.2.2 $PORT";
+    let ended = shell(script).env("TOO_MANY", TOO_MANY).env("PORT", port.to_string()).run();
+    assert_eq!((ended.status.code(), &ended.stdout[..]), (Some(0), "all\n"), "{}", ended.stderr);
+    let told = ended.stderr.lines().filter(|line| line.contains("ulimit -n")).count();
+    assert_eq!(told, 1, "{}", ended.stderr);
 }

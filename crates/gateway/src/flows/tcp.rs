@@ -9,7 +9,7 @@ use std::task::Poll;
 use bowline::{Forwarder, Incoming};
 use tokio::time::Instant;
 
-use super::{Shared, failure, refusal, relay};
+use super::{Shared, refusal, relay};
 use crate::host::{Verdict, dial};
 use crate::target::Target;
 
@@ -78,14 +78,14 @@ fn watched(host: TcpStream) -> io::Result<tokio::net::TcpStream> {
 /// Dials, or says how to turn the program away.
 async fn open(incoming: &Incoming, shared: &Shared) -> Result<TcpStream, Verdict> {
     match shared.targets().find(incoming.destination()) {
-        Target::Host(target) => reach(target).await,
+        Target::Host(target) => reach(target, shared).await,
         Target::Dns => reach_name_server(shared).await,
         Target::Refused(verdict) => Err(verdict),
     }
 }
 
-async fn reach(target: SocketAddr) -> Result<TcpStream, Verdict> {
-    let host = dial(target).await.map_err(|error| failure(target, &error))?;
+async fn reach(target: SocketAddr, shared: &Shared) -> Result<TcpStream, Verdict> {
+    let host = dial(target).await.map_err(|error| shared.failure(target, &error))?;
     // where nobody listens on a loopback port, dialling it may connect a socket to itself
     if host.local_addr().ok() == Some(target) {
         relay::reset(&host);
@@ -98,7 +98,7 @@ async fn reach(target: SocketAddr) -> Result<TcpStream, Verdict> {
 async fn reach_name_server(shared: &Shared) -> Result<TcpStream, Verdict> {
     let mut server = shared.resolver.lock().ask(Instant::now());
     loop {
-        let verdict = match reach(server).await {
+        let verdict = match reach(server, shared).await {
             Ok(host) => {
                 shared.resolver.lock().answered(server);
                 return Ok(host);

@@ -19,7 +19,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::time::{Instant, sleep_until};
 
-use super::{READ_SIZE, Shared, failure, icmp};
+use super::{READ_SIZE, Shared, icmp};
 use crate::host::resolver::PORT as DNS_PORT;
 use crate::host::{Verdict, errors, train};
 use crate::ports::UdpPorts;
@@ -201,8 +201,8 @@ impl Udp {
                 mapping.state.lock().until = Instant::now();
             }
         }
-        let socket =
-            open(target.is_ipv6(), key.dns.map(|query| query.server)).map_err(|error| failure(target, &error))?;
+        let socket = open(target.is_ipv6(), key.dns.map(|query| query.server))
+            .map_err(|error| self.shared.failure(target, &error))?;
         let state = State { until: Instant::now() + IDLE_DNS, is_general: false, hop_limit: 0 };
         let mapping = Arc::new(Mapping { socket, state: Mutex::new(state) });
         mappings.insert(key, Arc::clone(&mapping));
