@@ -131,6 +131,7 @@ fn turn(plan: &Plan, rtt_ms: u64, loss: f64, round: u64, who: Who) -> Result<Tur
     Ok(Turn {
         data,
         acks,
+        lateness: Duration::ZERO,
         seed: plan.seed + round,
         groups: vec![Group { who, flows }],
         warm_up: Plan::warm_up(rtt),

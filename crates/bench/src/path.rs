@@ -104,6 +104,8 @@ pub(crate) struct Turn {
     /// The way to the receiver, and the way back.
     pub(crate) data: Impairments,
     pub(crate) acks: Impairments,
+    /// How late packets are at most when they enter the way to the receiver, evenly; they stay in order.
+    pub(crate) lateness: Duration,
     /// Where the network's luck comes from.
     pub(crate) seed: u64,
     pub(crate) groups: Vec<Group>,
@@ -209,6 +211,8 @@ fn plain(name: &str) -> TunConfig {
 struct Network<'a> {
     senders: &'a mut Tun,
     receiver: &'a mut Tun,
+    /// The ways to the one that all share: the kernel's, and ours.
+    access: [Link; 2],
     data: Link,
     acks: Link,
     hosts: Vec<Host>,
@@ -217,9 +221,13 @@ struct Network<'a> {
 
 impl<'a> Network<'a> {
     fn new(senders: &'a mut Tun, receiver: &'a mut Tun, turn: &Turn, hosts: Vec<Host>) -> Self {
-        let link = |direction, impairments| Link::new(direction, impairments, turn.seed, ImpairmentMonitor::new());
-        let (data, acks) = (link(Direction::Egress, turn.data), link(Direction::Ingress, turn.acks));
-        Self { senders, receiver, data, acks, hosts, started: Clock::now() }
+        let link = |direction, impairments, seed| Link::new(direction, impairments, seed, ImpairmentMonitor::new());
+        let late = turn.lateness / 2;
+        let late = Impairments { delay: late, jitter: late, ..Impairments::default() };
+        let access = [1, 2].map(|number| link(Direction::Egress, late, turn.seed + number));
+        let (data, acks) =
+            (link(Direction::Egress, turn.data, turn.seed), link(Direction::Ingress, turn.acks, turn.seed));
+        Self { senders, receiver, access, data, acks, hosts, started: Clock::now() }
     }
 
     /// Moves packets until `stop` is set.
@@ -236,10 +244,18 @@ impl<'a> Network<'a> {
 
     /// From senders to the receiver; how many packets moved.
     fn forth(&mut self, now: Instant) -> Result<usize> {
-        let Self { senders, receiver, data, acks, hosts, .. } = self;
-        let mut moved = take(senders, now, data)?;
+        let Self { senders, receiver, access, data, acks, hosts, .. } = self;
+        let [kernel, ours] = access;
+        let mut moved = take(senders, now, kernel)?;
         for host in hosts {
-            moved += host.turn(now, |wire| data.offer(now, wire))?;
+            moved += host.turn(now, |wire| ours.offer(now, wire))?;
+        }
+        for link in [kernel, ours] {
+            // nothing on these ways is too large for them
+            while let Some(packet) = link.front(now, |_| {}) {
+                data.offer(now, &packet);
+                link.pop();
+            }
         }
         while let Some(packet) = data.front(now, |error| acks.offer(now, error)) {
             // what the device does not take is lost on the way
@@ -274,7 +290,8 @@ impl<'a> Network<'a> {
     /// Waits for a packet, or until something is due.
     fn wait(&mut self, now: Instant) -> Result<()> {
         let hosts = self.hosts.iter_mut().filter_map(Host::next_due).min();
-        let due = [self.data.next_due(), self.acks.next_due(), hosts].into_iter().flatten().min();
+        let links = self.access.iter().chain([&self.data, &self.acks]).filter_map(Link::next_due);
+        let due = links.chain(hosts).min();
         let timeout = Timespec::try_from(due.map_or(NAP, |due| due.since(now)).min(NAP))?;
         let mut fds = [PollFd::new(&*self.senders, PollFlags::IN), PollFd::new(&*self.receiver, PollFlags::IN)];
         poll(&mut fds, Some(&timeout))?;

@@ -1,7 +1,9 @@
 //! How a bottleneck is shared: two flows of ours and one of the kernel's send at the same time, for as long as they can.
 //!
 //! The bottleneck is the rate and the drop-tail queue of our impairment layer, which all packets to the receiver enter;
-//! acknowledgements come back through one that only delays. Flows begin together, and counting begins when slow start is
+//! acknowledgements come back through one that only delays. Before the queue packets are late by chance, by no more than one of them
+//! takes to leave it: where everything else repeats to the microsecond, who answers an acknowledgement before the place that it tells
+//! of is free, or just after, would decide whose packets are dropped (Floyd and Jacobson, 1991: traffic phase effects). Flows begin together, and counting begins when slow start is
 //! behind them. A share is what a flow got, by what it would have got if all had got the same: how much of the link all of them
 //! together got is in their goodput.
 
@@ -15,6 +17,9 @@ use crate::Result;
 use crate::path::{Controller, Group, Path, Turn};
 use crate::process::{self, Program};
 use crate::report::{Better, Report, fairness};
+
+/// A full packet, in bytes.
+const PACKET: usize = 1500;
 
 /// How much to measure.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -77,12 +82,16 @@ impl Plan {
         Ok(Turn {
             data: Impairments { rate: Some(rate), queue, ..acks },
             acks,
-            // nothing is left to chance
+            lateness: rate.time_for(PACKET),
+            // nothing else is left to chance
             seed: 0,
-            groups: vec![
+            groups: [
                 Group { who: self.theirs.0.theirs(), flows: self.theirs.1 },
                 Group { who: self.ours.0.ours(), flows: self.ours.1 },
-            ],
+            ]
+            .into_iter()
+            .filter(|group| group.flows > 0)
+            .collect(),
             warm_up: Self::WARM_UP,
             length: Duration::from_secs_f64(self.seconds),
         })

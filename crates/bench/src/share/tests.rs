@@ -9,6 +9,7 @@ fn a_queue_is_counted_in_what_the_path_holds() {
     assert_eq!(turn.data.queue.bytes, Some(500_000));
     assert_eq!((turn.data.delay, turn.acks.delay), (Duration::from_millis(20), Duration::from_millis(20)));
     assert_eq!(turn.acks.rate, None);
+    assert_eq!(turn.lateness, Duration::from_micros(240));
     assert_eq!(turn.groups.iter().map(|group| group.flows).sum::<usize>(), 3);
     assert!(Plan { rate: 0, ..Plan::default() }.turn(40, 1.0).is_err());
 }
@@ -18,6 +19,13 @@ fn every_flow_has_a_name_of_its_own() {
     let plan = Plan { ours: (Controller::Bbr, 2), ..Plan::default() };
     let names = plan.names(&plan.turn(40, 1.0).unwrap()).concat();
     assert_eq!(names, ["Linux cubic", "bowline bbr, flow 1", "bowline bbr, flow 2"]);
+}
+
+#[test]
+fn those_who_have_no_flows_are_not_there() {
+    let plan = Plan { ours: (Controller::Cubic, 0), theirs: (Controller::Cubic, 3), ..Plan::default() };
+    let names = plan.names(&plan.turn(40, 1.0).unwrap());
+    assert_eq!(names, [["Linux cubic, flow 1", "Linux cubic, flow 2", "Linux cubic, flow 3"]]);
 }
 
 #[test]

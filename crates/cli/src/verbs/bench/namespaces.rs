@@ -57,6 +57,8 @@ pub(super) fn at_a_bottleneck(settings: &Settings) -> Result<Report> {
     plan.queues = given(&settings.path.queue, plan.queues);
     plan.rate = settings.path.rate.map_or(plan.rate, Rate::bits_per_second);
     (plan.ours.0, plan.theirs.0) = controllers(&settings.path, (plan.ours.0, plan.theirs.0));
+    plan.ours.1 = settings.path.ours.map_or(plan.ours.1, usize::from);
+    plan.theirs.1 = settings.path.theirs.map_or(plan.theirs.1, usize::from);
     let program = Program::current([PEER])?;
     tell(&format!("share: {} s in all", plan.duration().as_secs()));
     let mut report = Report::default();

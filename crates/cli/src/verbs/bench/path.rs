@@ -40,16 +40,25 @@ pub struct PathArgs {
     /// Its queues, one after the other, in what the path holds without one; of share only [default: 1,2]
     #[arg(long, value_delimiter = ',', value_name = "BDP,...", value_parser = queue)]
     pub queue: Vec<f64>,
+    /// Flows of ours, of share only; 0 shows how the kernel's share among themselves [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=100))]
+    pub ours: Option<u16>,
+    /// The kernel's flows, of share only [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=100))]
+    pub theirs: Option<u16>,
 }
 
 impl PathArgs {
     /// Refuses options that none of these parts has.
     pub(super) fn check(&self, parts: &[Part]) -> Result<(), String> {
-        let Self { controller, against, rtt, seconds, rate, queue } = self;
+        let Self { controller, against, rtt, seconds, rate, queue, ours, theirs } = self;
         let path = [controller.is_some(), against.is_some(), !rtt.is_empty(), seconds.is_some()];
-        let bottleneck = rate.is_some() || !queue.is_empty();
+        let bottleneck = rate.is_some() || !queue.is_empty() || ours.is_some() || theirs.is_some();
         if bottleneck && !parts.contains(&Part::Share) {
-            return Err("--rate and --queue are options of `bowline bench share`".to_owned());
+            return Err("--rate, --queue, --ours and --theirs are options of `bowline bench share`".to_owned());
+        }
+        if (ours.unwrap_or(2), theirs.unwrap_or(1)) == (0, 0) {
+            return Err("--ours 0 --theirs 0 leaves no flow to measure".to_owned());
         }
         if path.contains(&true) && !parts.iter().any(|part| matches!(part, Part::Loss | Part::Share)) {
             return Err("--controller, --against, --rtt and --seconds are options of `bowline bench loss` and `share`"

@@ -52,5 +52,8 @@ fn options_of_other_parts_are_refused() {
     assert!(resolve(&["loss", "--rtt", "100ms", "--controller", "bbr"]).is_ok());
     assert!(resolve(&["loss", "--queue", "1"]).unwrap_err().contains("bench share"));
     assert!(resolve(&["sim", "--seconds", "3"]).unwrap_err().contains("`bowline bench loss` and `share`"));
+    assert!(resolve(&["loss", "--ours", "1"]).unwrap_err().contains("bench share"));
+    assert!(resolve(&["share", "--ours", "0"]).is_ok());
+    assert!(resolve(&["share", "--ours", "0", "--theirs", "0"]).unwrap_err().contains("no flow"));
     assert!(resolve(&["share", "--queue", "0"]).is_err() && resolve(&["share", "--rtt", "1.5ms"]).is_err());
 }
