@@ -3,7 +3,9 @@
 
 mod common;
 
+use std::future::poll_fn;
 use std::io::ErrorKind;
+use std::task::Poll;
 use std::time::Duration;
 
 use bowline::{Algorithm, Config, FastOpenOptions, Keepalive, Listen, Options, State};
@@ -11,6 +13,7 @@ use bowline_device::Impairments;
 use bytes::Bytes;
 use common::{connected, pair, pattern, server, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 async fn both_ways(length: usize) {
     let (client, server_net) = pair();
@@ -187,6 +190,32 @@ async fn try_calls_never_wait() {
     }
     ours.writable().await.unwrap();
     assert!(ours.try_write(&chunk).unwrap() > 0);
+}
+
+#[tokio::test]
+async fn who_waits_to_write_goes_on_before_all_has_arrived() {
+    let (client, server_net) = pair();
+    let (ours, theirs) = connected(&client, &server_net).await;
+    theirs.set_receive_buffer_size(65_536).unwrap();
+    // As much as there is said to be room for: no write ever finds too little.
+    let chunk = [7; 65_536];
+    while poll_fn(|cx| Poll::Ready(ours.poll_write_ready(cx).is_ready())).await {
+        assert_eq!(ours.try_write(&chunk).unwrap(), chunk.len());
+        tokio::task::yield_now().await;
+    }
+    // A task of its own, which nothing else wakes.
+    let waiting = tokio::spawn(async move {
+        ours.writable().await.unwrap();
+        ours
+    });
+    tokio::task::yield_now().await;
+    // The peer reads a part of it, and most still waits.
+    let (mut buffer, mut read) = (vec![0; 1 << 16], 0);
+    while read < 1 << 20 {
+        theirs.readable().await.unwrap();
+        read += theirs.try_read(&mut buffer).unwrap_or(0);
+    }
+    timeout(Duration::from_secs(20), waiting).await.expect("a third is free").unwrap();
 }
 
 #[tokio::test]

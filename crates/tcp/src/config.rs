@@ -191,7 +191,8 @@ pub struct Options {
     pub window_policy: WindowPolicy,
     /// Whether what leaves in one go, if it is more than a segment, is pushed even if text behind it waits; default true, as Linux.
     /// Who joins segments on the way hands them on, and a receiver that hears of a burst's end acknowledges it there, so that
-    /// acknowledgements keep step with bursts. If false, only where the queue or a record ends (RFC 9293 3.9.1.2, MUST-61).
+    /// acknowledgements keep step with bursts. If false, and on lossless devices, which have no queue to keep step with and where each
+    /// acknowledgement costs time, only where the queue or a record ends (RFC 9293 3.9.1.2, MUST-61).
     pub push_bursts: bool,
     /// The fewest segments of a super-segment whose size follows the sending rate: it holds what is sent in a millisecond, and at
     /// most half of the congestion window. Default 0: as much as may leave. Linux has 2 (`tcp_min_tso_segs`).

@@ -169,7 +169,13 @@ impl TcpStream {
     ) -> Poll<io::Result<()>> {
         self.poll_state(cx, direction, |core, key| {
             let gone = core.tcp().state(key).is_none();
-            (gone || core.tcp().readiness(key).intersects(wanted | Readiness::CLOSED)).then_some(Ok(()))
+            if gone || core.tcp().readiness(key).intersects(wanted | Readiness::CLOSED) {
+                return Some(Ok(()));
+            }
+            if wanted.contains(Readiness::WRITABLE) {
+                core.tcp().wait_writable(key);
+            }
+            None
         })
     }
 

@@ -65,6 +65,7 @@ impl TcpStream {
                 self.register(core, Direction::Read, cx);
             }
             if interest.is_writable() {
+                core.tcp().wait_writable(self.key);
                 self.register(core, Direction::Write, cx);
             }
             Poll::Pending

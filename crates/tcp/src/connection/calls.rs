@@ -69,6 +69,11 @@ impl Tcb {
         self.state.may_send() && !self.snd.closed && self.has_room_again() && is_wanted
     }
 
+    /// A user waits for room, unless there is some.
+    pub(crate) fn wait_writable(&mut self) {
+        self.user.wants_write |= !self.is_writable();
+    }
+
     /// SEND (3.10.2): queues what fits.
     pub(crate) fn send(&mut self, data: &[u8]) -> Result<usize, CallError> {
         let n = self.admit(data.len())?;

@@ -182,6 +182,14 @@ impl Endpoint {
         self.call(now, key, |tcb, _| tcb.push())
     }
 
+    /// Says that a user waits until it may write: from then on [`Readiness::WRITABLE`](crate::Readiness::WRITABLE) is told as after a
+    /// [`send`](Self::send) that found too little room, and the queue may grow for it.
+    pub fn wait_writable(&mut self, key: ConnectionKey) {
+        if let Some(tcb) = self.connections.get_mut(key.index, key.generation) {
+            tcb.wait_writable();
+        }
+    }
+
     /// SEND with the URGENT flag (3.10.2; RFC 6093): the urgent pointer points behind the last byte taken.
     ///
     /// # Errors

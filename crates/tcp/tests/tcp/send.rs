@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use bowline_tcp::{Algorithm, CallError, ConnectionError, ConnectionKey, IcmpError, Keepalive, Options, Readiness};
+use bowline_tcp::{
+    Algorithm, CallError, ConnectionError, ConnectionKey, Event, IcmpError, Keepalive, Options, Readiness,
+};
 use bowline_wire::tcp::TcpFlags;
 
 use crate::bench::peer::{Peer, plain};
@@ -445,6 +447,27 @@ fn an_ack_beyond_a_window_that_was_taken_back_stands_at_its_edge() {
         p.next_sent();
     }
     p.run("< ACK seq=1 ack=1001 win=500\n< ACK seq=1 ack=1001 win=500 len=10\n> ACK seq=1501 ack=11");
+}
+
+#[test]
+fn who_waits_without_having_met_a_full_queue_is_told_of_room_too() {
+    let (mut p, key) = open(Options { send_buffer: 9_000, ..reno() });
+    p.run("< ACK seq=1 ack=1 win=9000");
+    let data = stream(0, 7_000);
+    assert_eq!(p.call(|e, now| e.send(now, key, &data)), Ok(7_000));
+    assert!(!p.endpoint.readiness(key).contains(Readiness::WRITABLE), "less than a third is free");
+    p.endpoint.wait_writable(key);
+    ranges(&mut p);
+    p.events();
+    let is_told = |p: &mut Peer| {
+        p.events().iter().any(|e| matches!(e, Event::Connection(_, r) if r.contains(Readiness::WRITABLE)))
+    };
+    p.inject("ACK seq=1 ack=501 win=9000");
+    assert!(!is_told(&mut p));
+    p.inject("ACK seq=1 ack=1001 win=9000");
+    assert!(is_told(&mut p), "long before all has arrived");
+    p.inject("ACK seq=1 ack=2001 win=9000");
+    assert!(!is_told(&mut p), "once");
 }
 
 #[test]

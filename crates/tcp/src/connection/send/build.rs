@@ -43,9 +43,8 @@ impl Tcb {
             header.seq = wire(self.snd.end() - 1);
         }
         // RFC 9293 3.9.1.2, MUST-61
-        let pushes = plan.push
-            || (count > 1 && self.options.push_bursts)
-            || (!plan.again && self.options.push_bursts && self.is_push_due(&text));
+        let in_between = self.options.push_bursts && !self.lossless;
+        let pushes = plan.push || (in_between && (count > 1 || (!plan.again && self.is_push_due(&text))));
         // What went along with a SYN is pushed by what follows it, as on Linux.
         header.flags.set(TcpFlags::PSH, len > 0 && pushes && !syn);
         out.traffic_class = self.mark_congestion(header, plan, len > 0);
