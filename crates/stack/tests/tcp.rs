@@ -66,6 +66,20 @@ fn a_megabyte_arrives_through_every_kind_of_device() {
 }
 
 #[test]
+fn bursts_are_pushed_where_a_queue_may_be() {
+    for lossless in [false, true] {
+        let mut pair = Pair::new(Capabilities { lossless, ..offloads(1500) });
+        let ends = connected(&mut pair, B4);
+        transfer(&mut pair, ends, &bytes(1 << 20), 60 * SECOND);
+        let bursts = pair.log.iter().filter(|(from_a, packet)| *from_a && packet.data.len() > 1500);
+        // the flags of TCP behind a header of IPv4 without options
+        let pushed: Vec<bool> = bursts.map(|(_, packet)| packet.data[33] & TcpFlags::PSH.bits() as u8 != 0).collect();
+        assert!(pushed.len() > 10, "{pushed:?}");
+        assert_eq!(pushed.iter().all(|&push| push), !lossless, "{pushed:?}");
+    }
+}
+
+#[test]
 fn losses_are_made_good() {
     let mut pair = Pair::new(Capabilities::plain(1500));
     let ends = connected(&mut pair, B6);
